@@ -1,0 +1,32 @@
+# Flags of our own code. -ffp-contract=off: a fused multiply-add that the compiler invents would change stored bytes between CPUs.
+add_library(tq_flags INTERFACE)
+target_compile_options(tq_flags INTERFACE -Wall -Wextra -Wpedantic -Wconversion -Wshadow -ffp-contract=off)
+target_compile_definitions(tq_flags INTERFACE $<$<NOT:$<CONFIG:Release>>:_GLIBCXX_ASSERTIONS>)
+target_include_directories(tq_flags INTERFACE ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/src)
+
+# tq_folder(quant SOURCES a.cpp b.cpp USES base simd LINKS fmt::fmt)
+# A folder of src/ as a static library. USES is the folder's line in the table of docs/architecture.md; LINKS are libraries from outside.
+function(tq_folder name)
+  cmake_parse_arguments(arg "" "" "SOURCES;USES;LINKS" ${ARGN})
+  add_library(tq_${name} STATIC ${arg_SOURCES})
+  target_link_libraries(tq_${name} PRIVATE tq_flags ${arg_LINKS})
+  foreach(used ${arg_USES})
+    target_link_libraries(tq_${name} PUBLIC tq_${used})
+  endforeach()
+endfunction()
+
+# tq_test(quant SOURCES codec_test.cpp USES quant)
+# One test program per folder; each of its cases is a ctest case with the label of the folder.
+function(tq_test name)
+  cmake_parse_arguments(arg "" "" "SOURCES;USES;LINKS" ${ARGN})
+  add_executable(${name}_test ${arg_SOURCES})
+  target_link_libraries(${name}_test PRIVATE tq_flags ${arg_LINKS} GTest::gtest_main)
+  foreach(used ${arg_USES})
+    target_link_libraries(${name}_test PRIVATE tq_${used})
+  endforeach()
+  target_include_directories(${name}_test PRIVATE ${PROJECT_SOURCE_DIR}/tests)
+  target_compile_definitions(${name}_test PRIVATE
+    TQ_SHARED_DATA="${PROJECT_SOURCE_DIR}/../shared/data" TQ_SHARED_REFERENCE="${PROJECT_SOURCE_DIR}/../shared/reference"
+    TQ_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+  gtest_discover_tests(${name}_test TEST_PREFIX "${name}." DISCOVERY_MODE PRE_TEST PROPERTIES LABELS ${name})
+endfunction()

@@ -1,0 +1,122 @@
+// How a row of floats becomes bytes, and how a query meets those bytes without decoding them back.
+//
+// Weights, KV cache and vectors are three users of this one idea; the block types of GGUF are codecs too.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "turboquant/result.h"
+#include "turboquant/rotation.h"
+
+namespace tq {
+
+enum class CodecFamily : std::uint8_t { kF32, kF16, kBF16, kQ8_0, kQ4_0, kTurbo };
+
+/// Which scalar is stored beside the codes. With y the rotated row and c its centroids (docs/algorithm.md has the derivations):
+enum class ScaleRule : std::uint8_t {
+  kUnbiased,      ///< ‖y‖²/⟨c,y⟩: ⟨x, x̂⟩ = ‖x‖² for each row, so inner products are unbiased. For keys and vectors.
+  kLeastSquares,  ///< ⟨c,y⟩/‖c‖²: the smallest ‖x − x̂‖². For values and weights.
+  kNorm           ///< ‖y‖, as Algorithm 1 of the paper prints it. For comparison only.
+};
+
+/// A codec by its parameters. Two specs that compare equal produce the same bytes.
+struct CodecSpec {
+  CodecFamily family = CodecFamily::kF32;
+  unsigned bits = 32;  ///< bits of a code, without scales
+  RotationKind rotation = RotationKind::kNone;
+  unsigned rounds = 0;          ///< rounds of kRandomHadamard
+  std::uint32_t max_block = 0;  ///< longest run of kPlainHadamard; 0: no limit
+  ScaleRule scale = ScaleRule::kLeastSquares;
+  bool wide_scale = false;  ///< the scale of kTurbo is stored as f32 instead of f16
+  std::uint64_t seed = 1;
+  std::uint32_t version = 1;  ///< of the byte layout and codebook; old versions keep decoding
+
+  /// Reads `f32 f16 bf16 q8_0 q4_0 tq1 … tq9`. kUsage, with the nearest known name, for anything else.
+  static Result<CodecSpec> parse(std::string_view name);
+  /// The text form that parse() reads. The rotation of block types is not part of it; a CacheSpec prints it.
+  std::string name() const;
+
+  /// The same spec with another scale rule (no effect on the families that have none).
+  CodecSpec with_scale(ScaleRule rule) const;
+  /// The same spec behind llama.cpp's Hadamard rotation of runs of at most `max_block` values: the text form `q4_0+rotate=on`.
+  CodecSpec with_plain_hadamard(std::uint32_t max_block) const;
+
+  bool operator==(const CodecSpec&) const = default;
+};
+
+/// Every name that CodecSpec::parse() knows, in the order of the codec table.
+std::vector<std::string> codec_names();
+
+/// One or more query rows carried into the basis of one codec. Filled by Codec::prepare(); then only read, by any thread.
+struct Query {
+  std::size_t count = 0;
+  std::vector<float> coded;  ///< count x dim
+};
+
+/// Scratch memory of one thread. Grows to what is needed and is reused.
+struct Workspace {
+  std::vector<float> rows;           ///< decoded rows, or temporaries of an encoder
+  std::vector<float> rotated;        ///< the row being encoded, in the codec's basis
+  std::vector<float> unit;           ///< the same, divided by its scale
+  std::vector<std::uint16_t> codes;  ///< its codes
+};
+
+/// Rows of dim() floats ↔ rows of row_bytes() bytes. Immutable after construction; every method may be called from any
+/// number of threads at once, each with a Workspace of its own.
+///
+/// Special rows. A zero row decodes to zeros. A row with a NaN or an infinity keeps it in f32, f16 and bf16, and decodes to something
+/// finite and unspecified in all others. A scale held as f16 is clipped to 65504 (a larger row decodes smaller) and becomes 0 below
+/// 2⁻²⁵ (so does the row); TurboQuant's scale is the root mean square of the row, q8_0's a 127th of the largest value of 32.
+/// Encoding gives the same bytes on every CPU target.
+class Codec {
+ public:
+  virtual ~Codec() = default;
+
+  const CodecSpec& spec() const { return spec_; }
+  std::size_t dim() const { return dim_; }
+  std::size_t row_bytes() const { return row_bytes_; }
+  /// The true cost of a value, scales and all.
+  double bits_per_value() const { return 8.0 * static_cast<double>(row_bytes_) / static_cast<double>(dim_); }
+
+  /// x (dim floats) → row (row_bytes bytes).
+  virtual void encode(const float* x, std::byte* row, Workspace& scratch) const = 0;
+
+  /// n_rows rows → n_rows x dim floats in the codec's own basis (rotated, for a codec that rotates).
+  virtual void decode_coded(const std::byte* rows, std::size_t n_rows, float* out) const = 0;
+  /// x ← R x, into the codec's own basis; from_coded() is the way back. Both do nothing for a codec that does not rotate.
+  virtual void to_coded(float*) const {}
+  virtual void from_coded(float*) const {}
+
+  /// n_rows rows → n_rows x dim floats: x̂.
+  void decode(const std::byte* rows, std::size_t n_rows, float* out) const;
+
+  /// Carries `count` query rows (count x dim, the rows `stride` floats apart) into the codec's basis, once.
+  void prepare(const float* queries, std::size_t count, std::size_t stride, Query& query) const;
+
+  /// out[i * out_stride + r] = ⟨query i, x̂ of row r⟩. Never rotates a row back. The value of a pair does not depend on which
+  /// other pairs are asked for in the same call.
+  virtual void scores(const Query& query, const std::byte* rows, std::size_t n_rows, float* out, std::size_t out_stride,
+                      Workspace& scratch) const;
+
+  /// acc[i * dim + j] += Σ_r weights[i * stride + r] · (x̂ of row r)[j] in the codec's basis, r ascending. Finish with from_coded().
+  virtual void accumulate(const float* weights, std::size_t count, std::size_t stride, const std::byte* rows,
+                          std::size_t n_rows, float* acc, Workspace& scratch) const;
+
+ protected:
+  Codec(CodecSpec spec, std::size_t dim, std::size_t row_bytes) : spec_(spec), dim_(dim), row_bytes_(row_bytes) {}
+
+ private:
+  CodecSpec spec_;
+  std::size_t dim_, row_bytes_;
+};
+
+/// The codec of `spec` for rows of `dim` values. kUsage when the spec cannot code such rows (q4_0 and q8_0 need a multiple of 32).
+Result<std::shared_ptr<const Codec>> make_codec(const CodecSpec& spec, std::size_t dim);
+
+}  // namespace tq

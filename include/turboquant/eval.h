@@ -1,0 +1,138 @@
+// What a compression cost: weights x cache against an uncompressed base, over a text.
+//
+// The formulas, and what each figure can and cannot show, are in docs/evaluation.md.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "turboquant/model.h"
+#include "turboquant/result.h"
+#include "turboquant/session.h"
+#include "turboquant/tokenizer.h"
+
+namespace tq {
+
+/// Figures over scored tokens, each compared with the base where it stands. Sums are in double; what is kept per
+/// position, for the percentiles and the standard errors, is float. Logits that are not finite make the figures NaN,
+/// never better.
+class Comparison {
+ public:
+  /// The logits of one position (vocab_size each) from base and candidate; `next` is the token of the text that
+  /// follows.
+  void add(std::span<const float> base_logits, std::span<const float> logits, TokenId next);
+  /// Adds what another Comparison has seen: the same as if its positions had been added here, in its order.
+  void merge(const Comparison& later);
+
+  /// NaN where the positions do not suffice: every figure of no positions, every standard error of one.
+  struct Summary {
+    std::uint64_t tokens = 0;
+    double ppl = 0, ppl_se = 0;  ///< exp of the mean negative log-likelihood; its standard error by the delta method
+    double base_ppl = 0;         ///< the same of the base, on the same tokens
+    double ppl_ratio = 0, ppl_ratio_se = 0;  ///< ppl / base_ppl; the error is of the paired differences
+    double kld_mean = 0, kld_mean_se = 0;    ///< KL(base‖candidate), nats
+    double kld_median = 0, kld_p99 = 0, kld_p999 = 0, kld_max = 0;
+    double top1_agreement = 0;  ///< share of positions with the same most likely token
+    double mae_logits = 0;      ///< mean |logit − base logit| over positions and vocabulary
+    double rms_delta_p = 0;     ///< root mean square change of the probability of the text's own token
+  };
+  Summary summary() const;
+
+ private:
+  std::vector<float> kld_, nll_, base_nll_;  // per position
+  std::uint64_t agreed_ = 0;
+  double abs_logits_ = 0, delta_p_squared_ = 0;  // sums over positions
+};
+
+/// Teacher-forced on the base's own greedy continuation (the measure of the Inferencer community).
+class Continuation {
+ public:
+  /// `logits` of the candidate where the base said `base_token`.
+  void add(std::span<const float> logits, TokenId base_token);
+
+  /// NaN of no tokens.
+  struct Summary {
+    std::uint64_t tokens = 0;
+    double token_accuracy = 0;  ///< share of tokens that the candidate's top token reproduces
+    double missed_divergence =
+        0;  ///< mean, over the missed tokens, of 1 − p(base token)/p(top token); 0 when none is missed
+    double base_token_ppl = 0;  ///< perplexity of the candidate on the continuation
+  };
+  Summary summary() const;
+
+ private:
+  std::uint64_t tokens_ = 0, correct_ = 0;
+  double missed_ = 0, nll_ = 0;  // sums
+};
+
+struct EvalOptions {
+  std::vector<std::string> weights = {""};  ///< codec names; "" is the file's own
+  std::vector<std::string> kv = {"f16"};    ///< cache specs
+  std::string base_kv = "f32";              ///< the cache of the base, whose weights are the file's own
+  std::size_t context = 512;                ///< window, at least 3 tokens
+  std::size_t chunks = 0;                   ///< windows to score; 0: all that the text has
+  bool decode = false;                      ///< score token by token instead of through prefill
+  std::size_t continuations = 8;         ///< of the base, greedy, from the first halves of that many windows; 0: none
+  std::size_t continuation_tokens = 64;  ///< of each; cut to context / 2
+  std::uint64_t seed = 1;                ///< of the rotations in the caches of the rows
+  unsigned threads = 0;                  ///< 0: all cores
+};
+
+/// One weights x cache combination. A speed that was not measured is NaN.
+struct EvalRow {
+  std::string weights, kv;
+  double weights_bpw = 0, weights_bpw_linear = 0;  ///< of all tensors; of the matrices of the layers
+  double kv_bits_k = 0, kv_bits_v = 0;             ///< true bits per value
+  std::uint64_t weights_bytes = 0, kv_bytes = 0;   ///< kv_bytes: at the window
+  std::uint64_t peak_rss_bytes = 0;                ///< of the process while this row ran
+  Comparison::Summary text;
+  Continuation::Summary continuation;
+  double prefill_tps = 0, decode_tps = 0;  ///< tokens per second
+  double seconds = 0;
+};
+
+struct EvalReport {
+  struct {
+    std::string name, architecture;
+    std::uint64_t parameters = 0, file_bytes = 0;
+  } model;
+  struct {
+    std::string cpu, simd;
+    unsigned threads = 0;
+    bool peak_rss_per_row = false;  ///< false: the system cannot restart the peak, so it is that of the process so far
+  } machine;
+  struct {
+    std::string text, text_sha256, base, path;
+    std::size_t context = 0, chunks = 0, scored_tokens = 0;
+    std::size_t continuations = 0, continuation_tokens = 0;  ///< tokens: of all continuations together
+    std::uint64_t seed = 0;
+  } settings;
+  EvalRow base;               ///< compared with itself: its perplexity, size and speed
+  std::vector<EvalRow> rows;  ///< weights x kv as in the options, kv the faster
+};
+
+/// `done` of `total` tokens; returns false to stop (the evaluation then ends with kInterrupted).
+using Progress = std::function<bool(std::uint64_t done, std::uint64_t total)>;
+
+/// Windows and scoring as llama-perplexity: consecutive windows of `context` tokens, the first token of each replaced
+/// by BOS where the tokenizer says so, the second half of each scored. Base and rows go through the same windows side
+/// by side, so nothing larger than a few positions' logits is kept. The base is always scored through prefill.
+///
+/// kUsage when the text is shorter than one window, a token is not in the vocabulary, or a spec is unknown or does not
+/// fit the model; all specs are looked at before anything runs. `progress` may be empty.
+Result<EvalReport> evaluate(std::shared_ptr<const TensorFile> file, const Tokenizer& tokenizer, std::string_view text,
+                            std::string text_name, const EvalOptions& options, const Progress& progress);
+
+/// Schema turboquant.eval/1 (docs/evaluation.md). A figure that is not finite is null.
+std::string to_json(const EvalReport& report);
+/// A table for a terminal: about 105 columns, more where a spec has a long name. Ends with a line on the size of the
+/// sample.
+std::string to_table(const EvalReport& report);
+
+}  // namespace tq

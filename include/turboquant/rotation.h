@@ -1,0 +1,48 @@
+// Seeded orthogonal maps that spread the energy of a row evenly over its coordinates.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace tq {
+
+enum class RotationKind : std::uint8_t {
+  kNone,
+  kRandomHadamard,  ///< per round: random signs, then Hadamard ⊗ Hartley (below)
+  kPlainHadamard    ///< one Hadamard transform without signs, as llama.cpp rotates its cache
+};
+
+/// x → R x with RᵀR = I, for rows of any length n ≥ 1, without padding.
+///
+/// n = p·m with p the largest power of two. A round flips signs by a seeded stream, applies the Walsh-Hadamard transform to
+/// each of the m runs of p coordinates, and mixes the m runs with the orthonormal discrete Hartley transform of length m
+/// (entries cas(2πjk/m)/√m). For a power of two it is the randomized Hadamard transform of the literature. Three rounds make
+/// every input, one-hot rows included, meet the distortion of a random rotation; one round does not (docs/algorithm.md).
+/// kPlainHadamard transforms each run of p coordinates (at most `max_block` long) and mixes nothing.
+///
+/// The same (kind, dim, rounds, seed) gives the same bits on every CPU: additions and multiplications in a fixed order, no fused
+/// multiply-add. Cost: rounds · n · (log₂ p + m) operations. Immutable after construction; safe to share between threads.
+class Rotation {
+ public:
+  Rotation(RotationKind kind, std::size_t dim, unsigned rounds, std::uint64_t seed, std::size_t max_block = 0);
+
+  std::size_t dim() const { return dim_; }
+
+  /// x ← R x. `x` has dim() values.
+  void apply(float* x) const;
+  /// x ← Rᵀ x.
+  void apply_inverse(float* x) const;
+
+ private:
+  void mix(float* x) const;
+
+  RotationKind kind_;
+  std::size_t dim_, run_, runs_;
+  unsigned rounds_;
+  float scale_;
+  std::vector<float> signs_;    // rounds x dim, ±1
+  std::vector<float> hartley_;  // runs x runs, empty when runs == 1
+};
+
+}  // namespace tq

@@ -1,0 +1,79 @@
+// One running sequence: a KV cache stored through codecs, and the forward pass over it.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "turboquant/codec.h"
+#include "turboquant/model.h"
+#include "turboquant/result.h"
+#include "turboquant/tokenizer.h"
+
+namespace tq {
+
+/// How the cache stores keys and values.
+struct CacheSpec {
+  CodecSpec k, v;
+  std::string note;  ///< what another engine's name (`turbo3`) was taken to mean; empty otherwise
+
+  /// Reads `K[:V][+rotate=on]`: `tq4`, `tq4:tq3`, `q4_0+rotate=on`. Keys of `tq` get the unbiased scale, values the least-squares one.
+  /// `rotate=on` puts llama.cpp's Hadamard rotation before the block types. kUsage, with a suggestion, for anything else.
+  static Result<CacheSpec> parse(std::string_view text);
+  /// The canonical text form.
+  std::string name() const;
+};
+
+/// True cost of a cache, computed from the row sizes that will be allocated.
+struct CacheFootprint {
+  std::uint64_t bytes = 0;  ///< all layers, `context` tokens
+  double bits_k = 0;        ///< per value, scales and all
+  double bits_v = 0;
+};
+Result<CacheFootprint> cache_footprint(const ModelConfig& config, const CacheSpec& spec, std::size_t context);
+
+/// A pool of threads that sessions share, one session at a time.
+class ThreadPool;
+/// `threads` 0: all cores.
+std::shared_ptr<ThreadPool> make_thread_pool(unsigned threads);
+unsigned thread_count(const ThreadPool& pool);
+
+/// The CPU target of the kernels in use: "avx512", "avx2", "scalar".
+std::string simd_target();
+/// Empty, or one sentence why the target that TQ_SIMD names does not run. A program should refuse to start then.
+std::string simd_error();
+
+struct SessionOptions {
+  CacheSpec cache;           ///< default: f32
+  std::size_t context = 0;   ///< tokens that the cache can hold; 0: the model's own context length
+  std::size_t batch = 512;   ///< tokens per forward pass in prefill
+  std::shared_ptr<ThreadPool> threads;  ///< null: one thread
+};
+
+/// Not thread-safe: one thread drives a session at a time. The numbers that it computes do not depend on the number of threads, nor,
+/// but for rounding, on how a text is cut into append() calls.
+class Session {
+ public:
+  virtual ~Session() = default;
+
+  /// Allocates the cache at its true size. kUsage when a codec cannot code the model's heads, kOutOfMemory when it does not fit.
+  static Result<std::unique_ptr<Session>> create(std::shared_ptr<const Model> model, const SessionOptions& options);
+
+  /// Runs the model over `tokens`, which continue the sequence. The logits of the last `n_logits` of them (at most tokens.size()) are
+  /// written to `logits`, n_logits x vocab_size. Keys and values are encoded before attention reads them, so prefill and decode see
+  /// the same cache. kUsage when the context is full or a token id is not in the vocabulary; nothing has changed then.
+  virtual Result<void> append(std::span<const TokenId> tokens, std::size_t n_logits, std::span<float> logits) = 0;
+
+  /// Forgets everything after the first `position` tokens.
+  virtual void truncate(std::size_t position) = 0;
+
+  virtual std::size_t position() const = 0;
+  virtual std::size_t context() const = 0;
+  virtual const Model& model() const = 0;
+  virtual CacheFootprint cache() const = 0;  ///< of what is allocated
+};
+
+}  // namespace tq

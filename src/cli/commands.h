@@ -1,0 +1,20 @@
+// What each command of `tq` does with its arguments (without the program's and the command's own name).
+//
+// Errors come back as Result; main() prints them and turns them into the exit code. `--help` prints and succeeds.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "turboquant/result.h"
+
+namespace tq::cli {
+
+using Arguments = std::vector<std::string>;
+
+Result<void> info_command(const Arguments& arguments);
+Result<void> run_command(const Arguments& arguments);
+Result<void> eval_command(const Arguments& arguments);
+Result<void> tokenize_command(const Arguments& arguments);
+
+}  // namespace tq::cli

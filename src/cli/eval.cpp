@@ -1,0 +1,149 @@
+// tq eval: what compression costs, measured against the uncompressed model.
+#include <fmt/format.h>
+
+#include <optional>
+
+#include "cli/choices.h"
+#include "cli/commands.h"
+#include "cli/embedded_model.h"
+#include "cli/files.h"
+#include "cli/interrupt.h"
+#include "cli/progress_bar.h"
+#include "turboquant/eval.h"
+
+namespace tq::cli {
+namespace {
+
+struct EvalChoice {
+  ModelChoice model;
+  CacheChoice cache;
+  EngineChoice engine;
+  std::string file, weights, json;
+  std::optional<double> max_kld;
+  EvalOptions options;
+};
+
+void add_options(CommandLine& line, EvalChoice& choice) {
+  choice.model.add_to(line);
+  line.app
+      .add_option("-f,--file", choice.file, "the text to score; - is standard input\n(default: built-in Python code)")
+      ->type_name("FILE")
+      ->group(kInputGroup);
+  line.app
+      .add_option(
+          "--weights", choice.weights,
+          "codecs for the matrices of the layers, separated by\ncommas; 'file' is what the file has (default: file)")
+      ->type_name("LIST")
+      ->group(kCompressionGroup);
+  choice.cache.add_to(line,
+                      "cache specs, separated by commas: K or K:V of f32 f16\nbf16 q8_0 q4_0 tq1 ... tq9, as in "
+                      "tq4:tq3 or\nq4_0+rotate=on (default f16)");
+  line.app
+      .add_option("--base", choice.options.base_kv, "cache of the base, whose weights are the file's\n(default f32)")
+      ->type_name("SPEC")
+      ->group(kCompressionGroup);
+
+  line.app
+      .add_option("-c,--ctx-size", choice.options.context, "window in tokens, its second half is scored\n(default 512)")
+      ->type_name("N")
+      ->check(whole_number(2, 1 << 30))
+      ->group(kScoringGroup);
+  line.app.add_option("--chunks", choice.options.chunks, "windows to score (default: all that the text has)")
+      ->type_name("N")
+      ->check(whole_number(0, 1 << 30))
+      ->group(kScoringGroup);
+  line.app.add_flag("--decode", choice.options.decode, "score token by token, the path that generation takes")
+      ->group(kScoringGroup);
+  line.app.add_option("--max-kld", choice.max_kld, "exit with 5 if a mean KL divergence is above X")
+      ->type_name("X")
+      ->check(number(0, 1e9))
+      ->group(kScoringGroup);
+  line.app.add_option("-s,--seed", choice.options.seed, "seed (default 1)")
+      ->type_name("N")
+      ->check(whole_number(0, INT64_MAX))
+      ->group(kScoringGroup);
+  choice.engine.add_to(line);
+  add_json_option(line, choice.json);
+}
+
+/// Every spec is looked at before anything runs: a typing error must not cost an hour.
+Result<void> complete_options(EvalChoice& choice) {
+  EvalOptions& options = choice.options;
+  const Result<std::vector<std::string>> weights =
+      split_list(choice.weights.empty() ? "file" : choice.weights, "--weights");
+  if (!weights) return std::unexpected(weights.error());
+  options.weights.clear();
+  for (const std::string& name : *weights) {
+    options.weights.push_back(name == "file" ? "" : name);
+    if (Result<void> known = check_weights(options.weights.back()); !known) return known;
+  }
+  const Result<std::vector<CacheSpec>> specs = choice.cache.specs("f16");
+  if (!specs) return std::unexpected(specs.error());
+  options.kv.clear();
+  for (const CacheSpec& spec : *specs) options.kv.push_back(spec.name());
+
+  const Result<CacheSpec> base = CacheSpec::parse(options.base_kv);
+  if (!base) return fail(base.error().code, fmt::format("--base: {}", base.error().message));
+  options.base_kv = base->name();
+  options.threads = choice.engine.thread_count();
+  return check_json_path(choice.json);
+}
+
+Result<EvalReport> run_evaluation(const EvalChoice& choice) {
+  Result<std::string> text =
+      choice.file.empty() ? Result<std::string>(std::string(embedded_text())) : read_text(choice.file);
+  if (!text) return fail(std::move(text));
+  const auto file = choice.model.open();
+  if (!file) return std::unexpected(file.error());
+  const auto tokenizer = choice.model.open_tokenizer(**file);
+  if (!tokenizer) return std::unexpected(tokenizer.error());
+  if (choice.file.empty()) fmt::print(stderr, "tq: using the built-in text, Python code; -f FILE chooses another\n");
+  const std::string name = choice.file.empty()  ? "built-in Python code"
+                           : choice.file == "-" ? "standard input"
+                                                : choice.file;
+  ProgressBar bar("eval");
+  return evaluate(*file, **tokenizer, *text, name, choice.options, [&](std::uint64_t done, std::uint64_t total) {
+    bar.update(done, total);
+    return !interrupted();
+  });
+}
+
+Result<void> judge(const EvalReport& report, double max_kld) {
+  std::string worse;
+  for (const EvalRow& row : report.rows) {
+    if (row.text.kld_mean <= max_kld) continue;  // not the other way round: a NaN is worse
+    worse += fmt::format("{}weights {} with cache {} ({:.4g})", worse.empty() ? "" : ", ", row.weights, row.kv,
+                         row.text.kld_mean);
+  }
+  if (worse.empty()) return {};
+  return fail(ErrorCode::kQualityGate,
+              fmt::format("the mean KL divergence is above the allowed {:.4g} for {}", max_kld, worse));
+}
+
+}  // namespace
+
+Result<void> eval_command(const Arguments& arguments) {
+  CommandLine line({.name = "eval",
+                    .summary = "what compression costs, measured against the uncompressed model",
+                    .usage = "[-m MODEL -f TEXT] [options]",
+                    .examples = {"--kv f16,q8_0,q4_0,q4_0+rotate=on,tq4,tq3,tq2",
+                                 "-m model.gguf -f wiki.test.raw --weights file,tq4 --kv f16,tq4 --json out.json",
+                                 "-m model.gguf -f wiki.test.raw --kv tq4 --decode --max-kld 0.01"}});
+  EvalChoice choice;
+  add_options(line, choice);
+  const Result<bool> go_on = line.parse(arguments);
+  if (!go_on) return std::unexpected(go_on.error());
+  if (!*go_on) return {};
+  choice.engine.explain();
+  if (Result<void> completed = complete_options(choice); !completed) return completed;
+
+  const Result<EvalReport> report = run_evaluation(choice);
+  if (!report) return std::unexpected(report.error());
+  if (choice.json != "-") fmt::print("{}", to_table(*report));
+  if (!choice.json.empty()) {
+    if (Result<void> written = write_json(to_json(*report), choice.json); !written) return written;
+  }
+  return choice.max_kld ? judge(*report, *choice.max_kld) : Result<void>{};
+}
+
+}  // namespace tq::cli

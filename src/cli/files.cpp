@@ -1,0 +1,149 @@
+#include "cli/files.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <system_error>
+
+#include "cli/interrupt.h"
+
+namespace tq::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct CloseFile {
+  void operator()(std::FILE* file) const {
+    if (file != stdin) std::fclose(file);
+  }
+};
+
+std::unexpected<Error> system_failure(std::string_view verb, const std::string& path, int error) {
+  return fail(ErrorCode::kFailed, fmt::format("cannot {} {}: {}", verb, path, std::generic_category().message(error)));
+}
+
+/// Devices, pipes and the like take the bytes as they come; only a regular file can be replaced as a whole.
+bool takes_a_stream(const fs::path& path) {
+  std::error_code error;
+  const fs::file_status status = fs::status(path, error);
+  return fs::exists(status) && !fs::is_regular_file(status) && !fs::is_directory(status);
+}
+
+bool begins_as_json(const fs::path& path) {
+  std::ifstream file(path);
+  char first = 0;
+  return !(file >> first) || first == '{' || first == '[';
+}
+
+bool write_all(int descriptor, std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t written = ::write(descriptor, bytes.data(), bytes.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) return false;
+    bytes.remove_prefix(static_cast<std::size_t>(written));
+  }
+  return true;
+}
+
+Result<void> write_stream(std::string_view text, const std::string& path) {
+  const int descriptor = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
+  if (descriptor < 0) return system_failure("open", path, errno);
+  const bool written = write_all(descriptor, text);
+  const int error = errno;
+  ::close(descriptor);
+  if (!written) return system_failure("write", path, error);
+  return {};
+}
+
+void sync_folder(const fs::path& folder) {
+  const int descriptor = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (descriptor < 0) return;
+  ::fsync(descriptor);
+  ::close(descriptor);
+}
+
+Result<void> replace_file(std::string_view text, const std::string& path) {
+  std::error_code ignored;
+  const fs::path resolved = fs::weakly_canonical(path, ignored);  // a link keeps pointing to the new file
+  const fs::path target = resolved.empty() ? fs::path(path) : resolved;
+  const std::string temporary = fmt::format("{}.{}.tmp", target.string(), ::getpid());
+  const int descriptor = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  if (descriptor < 0) return system_failure("write", path, errno);
+  bool done = write_all(descriptor, text) && ::fsync(descriptor) == 0;
+  int error = errno;
+  ::close(descriptor);
+  if (done && std::rename(temporary.c_str(), target.c_str()) != 0) {
+    done = false;
+    error = errno;
+  }
+  if (!done) {
+    ::unlink(temporary.c_str());
+    return system_failure("write", path, error);
+  }
+  sync_folder(target.parent_path());
+  return {};
+}
+
+}  // namespace
+
+Result<std::string> read_text(const std::string& path) {
+  const std::string name = path == "-" ? "standard input" : path;
+  const std::unique_ptr<std::FILE, CloseFile> file(path == "-" ? stdin : std::fopen(path.c_str(), "rb"));
+  if (file == nullptr) return system_failure("open", name, errno);
+  constexpr std::size_t kLongest = std::size_t{256} << 20;
+  std::string text;
+  std::array<char, 1 << 16> buffer;
+  for (;;) {
+    const std::size_t count = std::fread(buffer.data(), 1, buffer.size(), file.get());
+    text.append(buffer.data(), count);
+    if (interrupted()) return fail(ErrorCode::kInterrupted, fmt::format("interrupted while reading {}", name));
+    if (text.size() > kLongest) {
+      return fail(ErrorCode::kUsage, fmt::format("{} is longer than 256 MiB; give a part of it", name));
+    }
+    if (count < buffer.size()) break;
+  }
+  if (std::ferror(file.get()) != 0) return system_failure("read", name, errno);
+  return text;
+}
+
+Result<void> check_json_path(const std::string& path) {
+  if (path.empty() || path == "-" || takes_a_stream(path)) return {};
+  std::error_code ignored;
+  const fs::path folder = fs::path(path).has_parent_path() ? fs::path(path).parent_path() : ".";
+  if (!fs::is_directory(folder, ignored)) {
+    return fail(ErrorCode::kFailed,
+                fmt::format("cannot write {}: the folder {} does not exist", path, folder.string()));
+  }
+  if (fs::is_directory(path, ignored))
+    return fail(ErrorCode::kUsage, fmt::format("--json {} is a folder; name a file in it", path));
+  if (fs::exists(path, ignored) && !begins_as_json(path)) {
+    return fail(ErrorCode::kUsage,
+                fmt::format("--json would overwrite {}, which is not a JSON file; choose another name", path));
+  }
+  return {};
+}
+
+Result<void> write_json(std::string_view json, const std::string& path) {
+  std::string text(json);
+  if (!text.ends_with('\n')) text += '\n';
+  if (path == "-") {
+    std::fwrite(text.data(), 1, text.size(), stdout);  // main() looks at the state of stdout when it ends
+    return {};
+  }
+  return takes_a_stream(path) ? write_stream(text, path) : replace_file(text, path);
+}
+
+std::string json_text(const nlohmann::ordered_json& json) {
+  return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+}
+
+}  // namespace tq::cli

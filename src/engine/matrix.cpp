@@ -1,0 +1,127 @@
+#include "engine/matrix.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cstring>
+
+namespace tq {
+namespace {
+
+/// Rows that one thread takes at a time: a multiple of the kernel's tile.
+constexpr std::size_t kRowGrain = 16;
+
+Result<const TensorView*> find_tensor(const TensorFile& file, const std::string& name, const std::vector<std::uint64_t>& shape) {
+  const TensorView* tensor = file.find(name);
+  if (tensor == nullptr) return fail(ErrorCode::kBadFile, fmt::format("{}: the tensor {} is missing", file.path(), name));
+  if (tensor->shape != shape) {
+    return fail(ErrorCode::kBadFile, fmt::format("{}: the tensor {} has the shape {}, and the model's configuration asks for {}",
+                                                 file.path(), name, tensor->shape, shape));
+  }
+  return tensor;
+}
+
+Result<std::shared_ptr<const Codec>> codec_of(const TensorFile& file, const TensorView& tensor, std::size_t cols, CodecCache& codecs) {
+  const Result<CodecSpec> spec = CodecSpec::parse(tensor.type);
+  if (!spec) {
+    return fail(ErrorCode::kUsage, fmt::format("{}: the tensor {} is stored as {}, which this build cannot decode yet", file.path(),
+                                               tensor.name, tensor.type));
+  }
+  Result<std::shared_ptr<const Codec>> codec = codecs.get(*spec, cols);
+  if (!codec) return fail(ErrorCode::kBadFile, fmt::format("{}: the tensor {}: {}", file.path(), tensor.name, codec.error().message));
+  return codec;
+}
+
+}  // namespace
+
+Result<std::shared_ptr<const Codec>> CodecCache::get(const CodecSpec& spec, std::size_t dim) {
+  for (const std::shared_ptr<const Codec>& codec : codecs_) {
+    if (codec->spec() == spec && codec->dim() == dim) return codec;
+  }
+  Result<std::shared_ptr<const Codec>> codec = make_codec(spec, dim);
+  if (codec) codecs_.push_back(*codec);
+  return codec;
+}
+
+Result<Matrix> load_matrix(const TensorFile& file, const std::string& name, std::size_t rows, std::size_t cols, CodecCache& codecs) {
+  const Result<const TensorView*> tensor = find_tensor(file, name, {rows, cols});
+  if (!tensor) return std::unexpected(tensor.error());
+  Result<std::shared_ptr<const Codec>> codec = codec_of(file, **tensor, cols, codecs);
+  if (!codec) return fail(std::move(codec));
+  if ((*tensor)->bytes.size() != rows * (*codec)->row_bytes()) {
+    return fail(ErrorCode::kBadFile, fmt::format("{}: the tensor {} has {} bytes, and its shape asks for {}", file.path(), name,
+                                                 (*tensor)->bytes.size(), rows * (*codec)->row_bytes()));
+  }
+  return Matrix{rows, cols, *codec, (*tensor)->bytes, {}};
+}
+
+Result<std::vector<float>> load_vector(const TensorFile& file, const std::string& name, std::size_t length) {
+  const Result<const TensorView*> tensor = find_tensor(file, name, {length});
+  if (!tensor) return std::unexpected(tensor.error());
+  CodecCache codecs;
+  const Result<std::shared_ptr<const Codec>> codec = codec_of(file, **tensor, length, codecs);
+  if (!codec) return std::unexpected(codec.error());
+  if ((*tensor)->bytes.size() != (*codec)->row_bytes()) {
+    return fail(ErrorCode::kBadFile, fmt::format("{}: the tensor {} has {} bytes, and its shape asks for {}", file.path(), name,
+                                                 (*tensor)->bytes.size(), (*codec)->row_bytes()));
+  }
+  std::vector<float> values(length);
+  (*codec)->decode((*tensor)->bytes.data(), 1, values.data());
+  return values;
+}
+
+void interleave_rotary_rows(Matrix& matrix, std::size_t head_dim, std::size_t rope_dim) {
+  const std::size_t row_bytes = matrix.codec->row_bytes();
+  auto moved = std::make_unique_for_overwrite<std::byte[]>(matrix.bytes.size());
+  for (std::size_t r = 0; r < matrix.rows; ++r) {
+    const std::size_t in_head = r % head_dim;
+    // Row 2i comes from i, row 2i + 1 from i + rope_dim/2.
+    const std::size_t source = in_head < rope_dim ? in_head / 2 + in_head % 2 * (rope_dim / 2) : in_head;
+    std::memcpy(moved.get() + r * row_bytes, matrix.row(r - in_head + source), row_bytes);
+  }
+  matrix.own(std::move(moved), matrix.bytes.size());
+}
+
+Result<void> recode(Matrix& matrix, const CodecSpec& spec, CodecCache& codecs, ThreadPool& pool) {
+  const Result<std::shared_ptr<const Codec>> codec = codecs.get(spec, matrix.cols);
+  if (!codec) return std::unexpected(codec.error());
+  const std::size_t row_bytes = (*codec)->row_bytes();
+  auto coded = std::make_unique_for_overwrite<std::byte[]>(matrix.rows * row_bytes);
+  pool.for_ranges(matrix.rows, kRowGrain, [&](std::size_t begin, std::size_t end, unsigned) {
+    Workspace scratch;
+    std::vector<float> row(matrix.cols);
+    for (std::size_t r = begin; r < end; ++r) {
+      matrix.codec->decode(matrix.row(r), 1, row.data());
+      (*codec)->encode(row.data(), coded.get() + r * row_bytes, scratch);
+    }
+  });
+  matrix.codec = *codec;
+  matrix.own(std::move(coded), matrix.rows * row_bytes);
+  return {};
+}
+
+void Activations::set(const float* x, std::size_t count) {
+  x_ = x;
+  count_ = count;
+  prepared_for_ = nullptr;
+}
+
+void Activations::multiply(const Matrix& matrix, float* out, ThreadPool& pool, std::vector<Workspace>& scratch) {
+  const Codec& codec = *matrix.codec;
+  if (prepared_for_ != &codec) {
+    query_.count = count_;
+    query_.coded.assign(x_, x_ + count_ * codec.dim());
+    if (codec.spec().rotation != RotationKind::kNone) {
+      pool.for_ranges(count_, 1, [&](std::size_t begin, std::size_t end, unsigned) {
+        for (std::size_t i = begin; i < end; ++i) codec.to_coded(query_.coded.data() + i * codec.dim());
+      });
+    }
+    prepared_for_ = &codec;
+  }
+  pool.for_ranges(matrix.rows, kRowGrain, [&](std::size_t begin, std::size_t end, unsigned thread) {
+    codec.scores(query_, matrix.row(begin), end - begin, out + begin, matrix.rows, scratch[thread]);
+  });
+}
+
+}  // namespace tq

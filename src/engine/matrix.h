@@ -1,0 +1,70 @@
+// Weights: rows of a matrix held through a codec, and their product with activations.
+#pragma once
+
+#include <cstddef>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/thread_pool.h"
+#include "turboquant/codec.h"
+#include "turboquant/tensor_file.h"
+
+namespace tq {
+
+/// rows x cols; row r codes the weights of output r. The bytes lie in the model file, or in `owned` when they had to be changed.
+struct Matrix {
+  std::size_t rows = 0, cols = 0;
+  std::shared_ptr<const Codec> codec;
+  std::span<const std::byte> bytes;
+  std::unique_ptr<std::byte[]> owned;
+
+  /// Replaces the bytes by ones that the matrix owns.
+  void own(std::unique_ptr<std::byte[]> changed, std::size_t size) {
+    owned = std::move(changed);
+    bytes = {owned.get(), size};
+  }
+  const std::byte* row(std::size_t r) const { return bytes.data() + r * codec->row_bytes(); }
+};
+
+/// Codecs that have been made, so that matrices of the same type and width share one (and with it a rotated activation).
+class CodecCache {
+ public:
+  Result<std::shared_ptr<const Codec>> get(const CodecSpec& spec, std::size_t dim);
+
+ private:
+  std::vector<std::shared_ptr<const Codec>> codecs_;
+};
+
+/// The tensor as a matrix of the shape that the config asks for, used where it is mapped. kBadFile for another shape, kUsage for a type
+/// that cannot be decoded.
+Result<Matrix> load_matrix(const TensorFile& file, const std::string& name, std::size_t rows, std::size_t cols, CodecCache& codecs);
+
+/// A tensor of one dimension, as floats.
+Result<std::vector<float>> load_vector(const TensorFile& file, const std::string& name, std::size_t length);
+
+/// Reorders the rows of each head from rotary pairs (i, i + rope_dim/2) to (2i, 2i + 1). Copies the matrix.
+void interleave_rotary_rows(Matrix& matrix, std::size_t head_dim, std::size_t rope_dim);
+
+/// Decodes every row and codes it again as `spec`.
+Result<void> recode(Matrix& matrix, const CodecSpec& spec, CodecCache& codecs, ThreadPool& pool);
+
+/// Activations in the basis of the last codec they were prepared for: rotated once for all matrices that share it.
+class Activations {
+ public:
+  /// count x codec.dim() floats at `x`, which stay unchanged until the last multiply().
+  void set(const float* x, std::size_t count);
+  /// out[i * matrix.rows + r] = ⟨activation i, row r⟩.
+  void multiply(const Matrix& matrix, float* out, ThreadPool& pool, std::vector<Workspace>& scratch);
+
+ private:
+  const float* x_ = nullptr;
+  std::size_t count_ = 0;
+  const Codec* prepared_for_ = nullptr;
+  Query query_;
+};
+
+}  // namespace tq

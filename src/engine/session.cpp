@@ -1,0 +1,80 @@
+#include "turboquant/session.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cassert>
+
+#include "base/thread_pool.h"
+#include "engine/decoder.h"
+#include "engine/kv_cache.h"
+#include "engine/loaded_model.h"
+#include "simd/kernels.h"
+
+namespace tq {
+namespace {
+
+class DecoderSession final : public Session {
+ public:
+  DecoderSession(std::shared_ptr<const LoadedModel> model, KvCache cache, std::size_t context, const SessionOptions& options)
+      : model_(std::move(model)), cache_(std::move(cache)), context_(context), batch_(std::max<std::size_t>(1, options.batch)),
+        decoder_(*model_, options.threads == nullptr ? std::make_shared<ThreadPool>(1) : options.threads) {}
+
+  Result<void> append(std::span<const TokenId> tokens, std::size_t n_logits, std::span<float> logits) override {
+    const std::size_t vocab = model_->config().vocab_size;
+    assert(n_logits <= tokens.size() && logits.size() >= n_logits * vocab);
+    if (tokens.size() > context_ - position_) {
+      return fail(ErrorCode::kUsage, fmt::format("{} tokens after {} do not fit into a context of {}", tokens.size(), position_, context_));
+    }
+    for (const TokenId token : tokens) {
+      if (token < 0 || static_cast<std::size_t>(token) >= vocab) {
+        return fail(ErrorCode::kUsage, fmt::format("the token {} is not in the model's vocabulary of {}", token, vocab));
+      }
+    }
+    const std::size_t first_logits = tokens.size() - n_logits;
+    for (std::size_t begin = 0; begin < tokens.size(); begin += batch_) {
+      const std::size_t end = std::min(tokens.size(), begin + batch_);
+      const std::size_t from = std::max(begin, first_logits);
+      const std::size_t wanted = end > from ? end - from : 0;
+      float* out = wanted == 0 ? nullptr : logits.data() + (from - first_logits) * vocab;
+      decoder_.run(tokens.subspan(begin, end - begin), position_, cache_, wanted, out);
+      position_ += end - begin;
+    }
+    return {};
+  }
+
+  void truncate(std::size_t position) override { position_ = std::min(position_, position); }
+
+  std::size_t position() const override { return position_; }
+  std::size_t context() const override { return context_; }
+  const Model& model() const override { return *model_; }
+  CacheFootprint cache() const override { return cache_.footprint(); }
+
+ private:
+  std::shared_ptr<const LoadedModel> model_;
+  KvCache cache_;
+  std::size_t context_, batch_, position_ = 0;
+  Decoder decoder_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Session>> Session::create(std::shared_ptr<const Model> model, const SessionOptions& options) {
+  const ModelConfig& config = model->config();
+  const std::size_t context = options.context == 0 ? config.context_length : options.context;
+  if (context > (std::size_t{1} << 30)) {
+    return fail(ErrorCode::kUsage, fmt::format("a context of {} tokens is out of range; the limit is 2^30", context));
+  }
+  Result<KvCache> cache = KvCache::create(config, options.cache, context);
+  if (!cache) return fail(std::move(cache));
+  return std::make_unique<DecoderSession>(std::static_pointer_cast<const LoadedModel>(std::move(model)), std::move(*cache), context,
+                                          options);
+}
+
+std::shared_ptr<ThreadPool> make_thread_pool(unsigned threads) { return std::make_shared<ThreadPool>(threads); }
+unsigned thread_count(const ThreadPool& pool) { return pool.size(); }
+
+std::string simd_target() { return kernels().name; }
+std::string simd_error() { return kernels_error(); }
+
+}  // namespace tq

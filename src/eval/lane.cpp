@@ -1,0 +1,99 @@
+#include "eval/lane.h"
+
+#include <algorithm>
+#include <cassert>
+#include <chrono>
+#include <limits>
+
+#include "eval/provenance.h"
+
+namespace tq::eval {
+namespace {
+
+using SteadyClock = std::chrono::steady_clock;
+
+double seconds_since(SteadyClock::time_point start) {
+  return std::chrono::duration<double>(SteadyClock::now() - start).count();
+}
+
+}  // namespace
+
+Result<void> Meter::advance(std::uint64_t tokens) {
+  done_ += tokens;
+  if (!progress_ || progress_(done_, total_)) return {};
+  return fail(ErrorCode::kInterrupted, "the evaluation was stopped before it had a result");
+}
+
+Lane::Lane(std::shared_ptr<const Model> model, const CacheSpec& cache) : model_(std::move(model)), cache_(cache) {}
+
+Result<void> Lane::open(SessionOptions options) {
+  options.cache = cache_;
+  Result<std::unique_ptr<Session>> session = Session::create(model_, options);
+  if (!session) return fail(std::move(session));
+  session_ = std::move(*session);
+  footprint_ = session_->cache();
+  return {};
+}
+
+Result<void> Lane::append(std::span<const TokenId> tokens, std::size_t n_logits, std::span<float> logits, Pace pace) {
+  const auto start = SteadyClock::now();
+  Result<void> result = session_->append(tokens, n_logits, logits);
+  const double seconds = seconds_since(start);
+  seconds_ += seconds;
+  if (pace == Pace::kOther) return result;
+  Clock& clock = pace == Pace::kPrefill ? prefill_ : decode_;
+  clock.tokens += tokens.size();
+  clock.seconds += seconds;
+  return result;
+}
+
+void Lane::compare(std::span<const float> base_logits, std::span<const float> logits, std::span<const TokenId> next) {
+  const auto start = SteadyClock::now();
+  const std::size_t vocab = vocab_size();
+  assert(base_logits.size() == next.size() * vocab && logits.size() == next.size() * vocab);
+  for (std::size_t i = 0; i < next.size(); ++i) {
+    text_.add(base_logits.subspan(i * vocab, vocab), logits.subspan(i * vocab, vocab), next[i]);
+  }
+  seconds_ += seconds_since(start);
+}
+
+void Lane::note_peak_memory() { peak_memory_ = std::max(peak_memory_, peak_memory_bytes()); }
+
+double Lane::Clock::tokens_per_second() const {
+  return seconds > 0 ? static_cast<double>(tokens) / seconds : std::numeric_limits<double>::quiet_NaN();
+}
+
+EvalRow Lane::row() const {
+  const ModelFootprint weights = model_->footprint();
+  EvalRow row;
+  row.weights = model_->weights_name();
+  row.kv = cache_.name();
+  row.weights_bpw = weights.bits_per_weight();
+  row.weights_bpw_linear = weights.linear_bits_per_weight();
+  row.kv_bits_k = footprint_.bits_k;
+  row.kv_bits_v = footprint_.bits_v;
+  row.weights_bytes = weights.weights_bytes;
+  row.kv_bytes = footprint_.bytes;
+  row.peak_rss_bytes = peak_memory_;
+  row.text = text_.summary();
+  row.continuation = continuation_.summary();
+  row.prefill_tps = prefill_.tokens_per_second();
+  row.decode_tps = decode_.tokens_per_second();
+  row.seconds = seconds_;
+  return row;
+}
+
+Result<void> prefill(Lane& lane, std::span<const TokenId> tokens, std::size_t n_logits, std::span<float> logits,
+                     Meter& meter) {
+  constexpr std::size_t kPiece = 512;  // a session's batch; the meter is asked between two of them
+  for (std::size_t begin = 0; begin < tokens.size(); begin += kPiece) {
+    const std::size_t size = std::min(kPiece, tokens.size() - begin);
+    const bool last = begin + size == tokens.size();
+    Result<void> appended = lane.append(tokens.subspan(begin, size), last ? n_logits : 0, logits, Pace::kPrefill);
+    if (!appended) return appended;
+    if (Result<void> advanced = meter.advance(size); !advanced) return advanced;
+  }
+  return {};
+}
+
+}  // namespace tq::eval

@@ -1,0 +1,75 @@
+// One row of an evaluation while it runs.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include "turboquant/eval.h"
+
+namespace tq::eval {
+
+/// Tells the caller how far the work is, and hears from it whether to go on.
+class Meter {
+ public:
+  Meter(const Progress& progress, std::uint64_t total) : progress_(progress), total_(total) {}
+
+  /// kInterrupted when the caller wants to stop.
+  Result<void> advance(std::uint64_t tokens);
+
+ private:
+  const Progress& progress_;
+  std::uint64_t total_, done_ = 0;
+};
+
+/// What the clock of an append() is for. Only work that a user of `tq run` would wait for makes a speed.
+enum class Pace : std::uint8_t {
+  kPrefill,  ///< many tokens, the logits of the last at most
+  kDecode,   ///< one token and its logits
+  kOther     ///< the logits of many tokens, or none of one: only scoring asks for that
+};
+
+/// A model with one cache, and what was measured on it.
+class Lane {
+ public:
+  Lane(std::shared_ptr<const Model> model, const CacheSpec& cache);
+
+  /// A fresh session; `options.cache` is replaced by the lane's.
+  Result<void> open(SessionOptions options);
+  void close() { session_.reset(); }
+  void rewind() { session_->truncate(0); }
+
+  /// Session::append(), on the clock.
+  Result<void> append(std::span<const TokenId> tokens, std::size_t n_logits, std::span<float> logits, Pace pace);
+  /// Compares the logits of consecutive positions (next.size() x vocab_size) with the base's; `next` are the tokens that follow.
+  void compare(std::span<const float> base_logits, std::span<const float> logits, std::span<const TokenId> next);
+  void compare(std::span<const float> logits, TokenId base_token) { continuation_.add(logits, base_token); }
+  void note_peak_memory();
+
+  std::size_t vocab_size() const { return model_->config().vocab_size; }
+  EvalRow row() const;
+
+ private:
+  struct Clock {
+    std::uint64_t tokens = 0;
+    double seconds = 0;
+    double tokens_per_second() const;  ///< NaN when nothing was measured
+  };
+
+  std::shared_ptr<const Model> model_;
+  CacheSpec cache_;
+  std::unique_ptr<Session> session_;
+  CacheFootprint footprint_;
+  std::uint64_t peak_memory_ = 0;
+  Comparison text_;
+  Continuation continuation_;
+  Clock prefill_, decode_;
+  double seconds_ = 0;
+};
+
+/// Runs `tokens` in one go of at most a batch at a time; the logits of the last n_logits, 0 or 1, are written.
+Result<void> prefill(Lane& lane, std::span<const TokenId> tokens, std::size_t n_logits, std::span<float> logits,
+                     Meter& meter);
+
+}  // namespace tq::eval

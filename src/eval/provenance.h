@@ -1,0 +1,21 @@
+// Where a report comes from: the machine, the text, the memory.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace tq::eval {
+
+/// As the processor calls itself; "unknown" where the system does not say.
+std::string cpu_name();
+
+/// 64 hexadecimal digits.
+std::string sha256_hex(std::string_view bytes);
+
+/// Starts the peak of the resident memory anew, from what is resident now. False where the system does not allow it.
+bool restart_peak_memory();
+/// The most memory that was resident since then, or since the process began; 0 where the system does not say.
+std::uint64_t peak_memory_bytes();
+
+}  // namespace tq::eval

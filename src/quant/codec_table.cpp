@@ -1,0 +1,103 @@
+// THE list of codecs. A new one is a row here and a file beside this one.
+#include <fmt/format.h>
+
+#include <array>
+#include <string>
+
+#include "base/nearest.h"
+#include "quant/codecs.h"
+#include "turboquant/codebook.h"
+
+namespace tq {
+namespace {
+
+constexpr std::size_t kLongestRow = std::size_t{1} << 24;  // far beyond any model; keeps n x n tables of Rotation out of reach
+
+/// One row for each name, or for each name with a width in it ("tq" stands for tq1 … tq9).
+struct Row {
+  const char* stem;
+  CodecFamily family;
+  unsigned first_bits, last_bits;  // equal: the name is the stem alone
+  std::size_t multiple;            // row lengths that it can code
+  RotationKind rotation;
+  unsigned rounds;
+  std::shared_ptr<const Codec> (*make)(const CodecSpec&, std::size_t dim);
+};
+
+constexpr std::array kRows = {
+    Row{"f32", CodecFamily::kF32, 32, 32, 1, RotationKind::kNone, 0, make_float_codec},
+    Row{"f16", CodecFamily::kF16, 16, 16, 1, RotationKind::kNone, 0, make_float_codec},
+    Row{"bf16", CodecFamily::kBF16, 16, 16, 1, RotationKind::kNone, 0, make_float_codec},
+    Row{"q8_0", CodecFamily::kQ8_0, 8, 8, 32, RotationKind::kNone, 0, make_block_codec},
+    Row{"q4_0", CodecFamily::kQ4_0, 4, 4, 32, RotationKind::kNone, 0, make_block_codec},
+    Row{"tq", CodecFamily::kTurbo, 1, Codebook::kMaxBits, 1, RotationKind::kRandomHadamard, 3, make_turbo_codec},
+};
+
+std::string row_name(const Row& row, unsigned bits) {
+  return row.first_bits == row.last_bits ? row.stem : row.stem + std::to_string(bits);
+}
+
+const Row& row_of(CodecFamily family) {
+  for (const Row& row : kRows) {
+    if (row.family == family) return row;
+  }
+  return kRows.front();  // not reached: every family has a row
+}
+
+}  // namespace
+
+std::vector<std::string> codec_names() {
+  std::vector<std::string> names;
+  for (const Row& row : kRows) {
+    for (unsigned bits = row.first_bits; bits <= row.last_bits; ++bits) names.push_back(row_name(row, bits));
+  }
+  return names;
+}
+
+Result<CodecSpec> CodecSpec::parse(std::string_view name) {
+  for (const Row& row : kRows) {
+    for (unsigned bits = row.first_bits; bits <= row.last_bits; ++bits) {
+      if (name != row_name(row, bits)) continue;
+      CodecSpec spec;
+      spec.family = row.family;
+      spec.bits = bits;
+      spec.rotation = row.rotation;
+      spec.rounds = row.rounds;
+      return spec;
+    }
+  }
+  const std::vector<std::string> names = codec_names();
+  return fail(ErrorCode::kUsage, fmt::format("there is no codec '{}'; did you mean '{}'? Known are f32, f16, bf16, q8_0, q4_0 and tq1 to tq9",
+                                             name.substr(0, 64), nearest(name, names)));
+}
+
+std::string CodecSpec::name() const { return row_name(row_of(family), bits); }
+
+CodecSpec CodecSpec::with_scale(ScaleRule rule) const {
+  CodecSpec changed = *this;
+  changed.scale = rule;
+  return changed;
+}
+
+CodecSpec CodecSpec::with_plain_hadamard(std::uint32_t longest) const {
+  CodecSpec changed = *this;
+  changed.rotation = RotationKind::kPlainHadamard;
+  changed.rounds = 1;
+  changed.max_block = longest;
+  return changed;
+}
+
+Result<std::shared_ptr<const Codec>> make_codec(const CodecSpec& spec, std::size_t dim) {
+  const Row& row = row_of(spec.family);
+  if (spec.bits < row.first_bits || spec.bits > row.last_bits) {
+    return fail(ErrorCode::kUsage, fmt::format("{} has no width of {} bits", row.stem, spec.bits));
+  }
+  if (dim == 0 || dim > kLongestRow || dim % row.multiple != 0) {
+    return fail(ErrorCode::kUsage,
+                fmt::format("{} codes rows whose length is a multiple of {}, not rows of {}", spec.name(), row.multiple, dim));
+  }
+  std::shared_ptr<const Codec> codec = row.make(spec, dim);
+  return spec.rotation == RotationKind::kNone ? codec : make_rotated_codec(spec, std::move(codec));
+}
+
+}  // namespace tq

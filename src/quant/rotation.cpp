@@ -1,0 +1,80 @@
+#include "turboquant/rotation.h"
+
+#include <algorithm>
+#include <bit>
+#include <cassert>
+#include <cmath>
+#include <numbers>
+
+#include "base/random.h"
+#include "simd/kernels.h"
+
+namespace tq {
+namespace {
+
+/// Entries of the orthonormal Hartley matrix. Rounded to multiples of 2⁻²⁶, so that the platform's cos() cannot change a stored byte.
+std::vector<float> hartley_matrix(std::size_t n) {
+  std::vector<float> matrix(n * n);
+  for (std::size_t j = 0; j < n; ++j) {
+    for (std::size_t k = 0; k < n; ++k) {
+      const double angle = 2 * std::numbers::pi * static_cast<double>(j * k % n) / static_cast<double>(n);
+      const double entry = (std::cos(angle) + std::sin(angle)) / std::sqrt(static_cast<double>(n));
+      matrix[j * n + k] = static_cast<float>(std::round(entry * 0x1p26) * 0x1p-26);
+    }
+  }
+  return matrix;
+}
+
+std::size_t run_length(RotationKind kind, std::size_t dim, std::size_t max_block) {
+  const std::size_t longest = std::size_t{1} << std::countr_zero(dim);
+  return kind == RotationKind::kPlainHadamard && max_block != 0 ? std::min(longest, std::bit_floor(max_block)) : longest;
+}
+
+}  // namespace
+
+Rotation::Rotation(RotationKind kind, std::size_t dim, unsigned rounds, std::uint64_t seed, std::size_t max_block)
+    : kind_(kind), dim_(dim), run_(run_length(kind, dim, max_block)), runs_(dim / run_),
+      rounds_(kind == RotationKind::kRandomHadamard ? rounds : 0), scale_(1.0F / std::sqrt(static_cast<float>(run_))) {
+  assert(dim > 0);
+  if (kind != RotationKind::kRandomHadamard) return;
+  if (runs_ > 1) hartley_ = hartley_matrix(runs_);
+  signs_.reserve(rounds_ * dim_);
+  std::uint64_t state = seed;
+  for (unsigned round = 0; round < rounds_; ++round) {
+    std::uint64_t word = 0;
+    for (std::size_t i = 0; i < dim_; ++i) {
+      if (i % 64 == 0) word = next_random(state);
+      signs_.push_back((word >> (i % 64) & 1U) == 0 ? 1.0F : -1.0F);
+    }
+  }
+}
+
+/// H ⊗ F: symmetric and orthogonal, so its own inverse.
+void Rotation::mix(float* x) const {
+  const Kernels& simd = kernels();
+  if (run_ > 1) {
+    for (std::size_t run = 0; run < runs_; ++run) simd.hadamard(x + run * run_, run_);
+    simd.scale(x, scale_, dim_);
+  }
+  if (hartley_.empty()) return;
+  const std::vector<float> before(x, x + dim_);
+  simd.mix_runs(hartley_.data(), runs_, before.data(), run_, x);
+}
+
+void Rotation::apply(float* x) const {
+  if (kind_ == RotationKind::kPlainHadamard) return mix(x);
+  for (unsigned round = 0; round < rounds_; ++round) {
+    kernels().multiply(x, signs_.data() + round * dim_, dim_);
+    mix(x);
+  }
+}
+
+void Rotation::apply_inverse(float* x) const {
+  if (kind_ == RotationKind::kPlainHadamard) return mix(x);
+  for (unsigned round = rounds_; round-- > 0;) {
+    mix(x);
+    kernels().multiply(x, signs_.data() + round * dim_, dim_);
+  }
+}
+
+}  // namespace tq

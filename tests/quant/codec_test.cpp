@@ -1,0 +1,251 @@
+// What every codec of the table promises, checked for every codec of the table.
+#include "turboquant/codec.h"
+
+#include <gtest/gtest.h>
+#include <xxhash.h>
+
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <vector>
+
+#include "support/random_rows.h"
+
+namespace tq {
+namespace {
+
+/// A codec of the table at one length, also behind llama.cpp's rotation.
+struct Case {
+  std::string name;
+  std::size_t dim;
+  bool rotated;
+};
+
+std::vector<Case> all_cases() {
+  std::vector<Case> cases;
+  for (const std::string& name : codec_names()) {
+    for (const std::size_t dim : {32UL, 64UL, 96UL, 128UL, 576UL}) cases.push_back({name, dim, false});
+    if (name.starts_with("q")) cases.push_back({name, 192, true});
+    if (!name.starts_with("q")) {
+      for (const std::size_t dim : {1UL, 7UL, 8UL, 43UL, 172UL}) cases.push_back({name, dim, false});
+    }
+  }
+  return cases;
+}
+
+class EveryCodec : public testing::TestWithParam<Case> {
+ protected:
+  std::shared_ptr<const Codec> codec(ScaleRule rule = ScaleRule::kLeastSquares) const {
+    CodecSpec spec = CodecSpec::parse(GetParam().name).value().with_scale(rule);
+    if (GetParam().rotated) spec = spec.with_plain_hadamard(64);
+    return make_codec(spec, GetParam().dim).value();
+  }
+  std::size_t dim() const { return GetParam().dim; }
+
+  /// Rows → coded rows.
+  std::vector<std::byte> encode(const Codec& codec, const std::vector<float>& rows) const {
+    std::vector<std::byte> coded(rows.size() / dim() * codec.row_bytes());
+    Workspace scratch;
+    for (std::size_t r = 0; r < rows.size() / dim(); ++r) {
+      codec.encode(rows.data() + r * dim(), coded.data() + r * codec.row_bytes(), scratch);
+    }
+    return coded;
+  }
+
+  std::vector<float> round_trip(const Codec& codec, const std::vector<float>& rows) const {
+    const std::vector<std::byte> coded = encode(codec, rows);
+    std::vector<float> decoded(rows.size());
+    codec.decode(coded.data(), rows.size() / dim(), decoded.data());
+    return decoded;
+  }
+};
+
+INSTANTIATE_TEST_SUITE_P(Table, EveryCodec, testing::ValuesIn(all_cases()), [](const testing::TestParamInfo<Case>& info) {
+  return info.param.name + "_" + std::to_string(info.param.dim) + (info.param.rotated ? "_rotated" : "");
+});
+
+TEST_P(EveryCodec, true_bits_are_the_bytes_of_a_row) {
+  const auto c = codec();
+  EXPECT_EQ(c->dim(), dim());
+  EXPECT_DOUBLE_EQ(c->bits_per_value() * static_cast<double>(dim()), 8.0 * static_cast<double>(c->row_bytes()));
+  EXPECT_GE(c->bits_per_value(), c->spec().bits) << "codes alone take this much";
+}
+
+TEST_P(EveryCodec, encoding_fills_its_row_and_nothing_else) {
+  const auto c = codec();
+  const std::vector<float> row = test::gaussian(dim(), 11);
+  for (const auto fill : {std::byte{0x00}, std::byte{0xFF}}) {
+    std::vector<std::byte> bytes(c->row_bytes() + 2, fill);
+    Workspace scratch;
+    c->encode(row.data(), bytes.data() + 1, scratch);
+    EXPECT_EQ(bytes.front(), fill);
+    EXPECT_EQ(bytes.back(), fill);
+    EXPECT_EQ(std::vector(bytes.begin() + 1, bytes.end() - 1), encode(*c, row)) << "bytes must not depend on what was there";
+  }
+}
+
+TEST_P(EveryCodec, the_error_of_gaussian_rows_is_what_the_width_allows) {
+  const auto c = codec();
+  const std::vector<float> rows = test::gaussian(64 * dim(), 12), decoded = round_trip(*c, rows);
+  double error = 0, energy = 0;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    error += std::pow(static_cast<double>(rows[i]) - static_cast<double>(decoded[i]), 2);
+    energy += std::pow(static_cast<double>(rows[i]), 2);
+  }
+  // Panter and Dite bound any of our scalar quantizers at b bits by 2.73 · 4^-b (algorithm.md §1.4). Blocks of 32 with a linear grid
+  // do worse: q4_0 0.0074, q8_0 about 4e-5 (§6.8); 3 · 4^-b · 1.6 covers both. Floats: rounding of 2^-9 (bf16), 2^-12 (f16) at most.
+  double bound = 4.8 * std::pow(4.0, -static_cast<double>(c->spec().bits));
+  if (c->spec().family == CodecFamily::kF16) bound = std::pow(2.0, -22);
+  if (c->spec().family == CodecFamily::kBF16) bound = std::pow(2.0, -16);
+  if (c->spec().family == CodecFamily::kF32) bound = 0;
+  EXPECT_LE(error, bound * energy);
+}
+
+TEST_P(EveryCodec, scores_are_inner_products_with_the_decoded_rows) {
+  const auto c = codec(ScaleRule::kUnbiased);
+  constexpr std::size_t kRows = 37, kQueries = 5;
+  const std::vector<float> rows = test::gaussian(kRows * dim(), 13), queries = test::gaussian(kQueries * dim(), 14);
+  const std::vector<std::byte> coded = encode(*c, rows);
+  const std::vector<float> decoded = round_trip(*c, rows);
+  Query query;
+  Workspace scratch;
+  c->prepare(queries.data(), kQueries, dim(), query);
+  std::vector<float> scores(kQueries * kRows);
+  c->scores(query, coded.data(), kRows, scores.data(), kRows, scratch);
+  for (std::size_t i = 0; i < kQueries; ++i) {
+    for (std::size_t r = 0; r < kRows; ++r) {
+      const float* q = queries.data() + i * dim();
+      const float* x = decoded.data() + r * dim();
+      // Two orthogonal maps and one sum in single precision: a few dozen roundings of 2^-24 of the product of the norms.
+      const double tolerance = 1e-5 * std::sqrt(test::dot(q, q, dim()) * test::dot(x, x, dim()));
+      EXPECT_NEAR(scores[i * kRows + r], test::dot(q, x, dim()), tolerance + 1e-30);
+    }
+  }
+}
+
+TEST_P(EveryCodec, a_score_does_not_depend_on_its_neighbours) {
+  const auto c = codec();
+  constexpr std::size_t kRows = 70, kQueries = 9;
+  const std::vector<std::byte> coded = encode(*c, test::gaussian(kRows * dim(), 15));
+  const std::vector<float> queries = test::gaussian(kQueries * dim(), 16);
+  Query all, one;
+  Workspace scratch;
+  c->prepare(queries.data(), kQueries, dim(), all);
+  std::vector<float> scores(kQueries * kRows);
+  c->scores(all, coded.data(), kRows, scores.data(), kRows, scratch);
+  for (std::size_t i = 0; i < kQueries; ++i) {
+    c->prepare(queries.data() + i * dim(), 1, dim(), one);
+    for (std::size_t r = 0; r < kRows; ++r) {
+      float alone = 0;
+      c->scores(one, coded.data() + r * c->row_bytes(), 1, &alone, 1, scratch);
+      ASSERT_EQ(alone, scores[i * kRows + r]) << "query " << i << ", row " << r;
+    }
+  }
+}
+
+TEST_P(EveryCodec, accumulate_is_the_weighted_sum_of_the_decoded_rows) {
+  const auto c = codec();
+  constexpr std::size_t kRows = 41, kSums = 3;
+  const std::vector<float> rows = test::gaussian(kRows * dim(), 17), weights = test::gaussian(kSums * kRows, 18);
+  const std::vector<std::byte> coded = encode(*c, rows);
+  const std::vector<float> decoded = round_trip(*c, rows);
+  std::vector<float> sums(kSums * dim(), 0.0F);
+  Workspace scratch;
+  c->accumulate(weights.data(), kSums, kRows, coded.data(), kRows, sums.data(), scratch);
+  for (std::size_t i = 0; i < kSums; ++i) {
+    c->from_coded(sums.data() + i * dim());
+    for (std::size_t j = 0; j < dim(); ++j) {
+      double expected = 0;
+      for (std::size_t r = 0; r < kRows; ++r) {
+        expected += static_cast<double>(weights[i * kRows + r]) * static_cast<double>(decoded[r * dim() + j]);
+      }
+      // 41 terms of size 1 and a rotation: the sum is about 6, its roundings about 2^-24 of √41 · 3 each.
+      EXPECT_NEAR(sums[i * dim() + j], expected, 1e-4);
+    }
+  }
+}
+
+TEST_P(EveryCodec, a_zero_row_decodes_to_zeros) {
+  const std::vector<float> zeros(dim(), 0.0F);
+  for (const ScaleRule rule : {ScaleRule::kUnbiased, ScaleRule::kLeastSquares, ScaleRule::kNorm}) {
+    EXPECT_EQ(round_trip(*codec(rule), zeros), zeros);
+  }
+}
+
+TEST_P(EveryCodec, one_hot_and_constant_rows_keep_their_size) {
+  const auto c = codec();
+  for (std::size_t hot = 0; hot <= dim(); ++hot) {
+    std::vector<float> row(dim(), hot == dim() ? 0.5F : 0.0F);  // the last one is constant
+    if (hot < dim()) row[hot] = 3.0F;
+    const std::vector<float> decoded = round_trip(*c, row);
+    const double energy = test::dot(row.data(), row.data(), dim());
+    // A least-squares reconstruction is the row's projection on a line: never longer than the row. Rounding of the scale aside.
+    EXPECT_LE(test::dot(decoded.data(), decoded.data(), dim()), 1.02 * energy);
+    if (c->spec().bits >= 4) EXPECT_GE(test::dot(decoded.data(), row.data(), dim()), 0.9 * energy) << hot;
+  }
+}
+
+TEST_P(EveryCodec, denormal_rows_vanish_or_stay) {
+  const auto c = codec();
+  std::vector<float> row = test::gaussian(dim(), 19);
+  for (float& x : row) x *= 1e-39F;
+  for (const float x : round_trip(*c, row)) EXPECT_LE(std::abs(x), 1e-37F);
+}
+
+TEST_P(EveryCodec, huge_rows_stay_finite) {
+  const auto c = codec();
+  if (c->spec().family == CodecFamily::kF16) GTEST_SKIP() << "f16 turns them into infinities, as the type does";
+  std::vector<float> row(dim(), 1e38F);
+  row[0] = -3e38F;
+  for (const float x : round_trip(*c, row)) EXPECT_TRUE(std::isfinite(x));
+}
+
+TEST_P(EveryCodec, rows_with_nan_or_infinity_decode_to_something_finite) {
+  const auto c = codec();
+  const bool keeps_them = c->spec().family <= CodecFamily::kBF16;
+  for (const float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(), -std::numeric_limits<float>::infinity()}) {
+    std::vector<float> row = test::gaussian(dim(), 20);
+    row[dim() / 2] = bad;
+    const std::vector<float> decoded = round_trip(*c, row);
+    for (std::size_t i = 0; i < dim(); ++i) {
+      if (!keeps_them) EXPECT_TRUE(std::isfinite(decoded[i]));
+      if (keeps_them && i == dim() / 2) EXPECT_FALSE(std::isfinite(decoded[i]));
+    }
+  }
+}
+
+TEST_P(EveryCodec, any_bytes_decode_without_harm) {
+  const auto c = codec();
+  std::uint64_t state = 21;
+  std::vector<std::byte> row(c->row_bytes());
+  std::vector<float> decoded(dim());
+  for (int i = 0; i < 50; ++i) {
+    for (std::byte& b : row) b = static_cast<std::byte>(next_random(state));
+    c->decode(row.data(), 1, decoded.data());  // the sanitizers watch
+  }
+}
+
+// Files and saved caches travel between CPUs, so the bytes of version 1 are frozen. These figures are hashes of what version 1 wrote when
+// it was fixed, the same under TQ_SIMD=scalar, avx2 and avx512. A change that alters one needs a new CodecSpec::version.
+TEST(FrozenBytes, version_1_of_each_codec_writes_the_same_bytes_on_every_cpu) {
+  struct Frozen {
+    const char* name;
+    std::uint64_t hash;
+  };
+  constexpr Frozen kFrozen[] = {FROZEN_HASHES};
+  for (const Frozen& frozen : kFrozen) {
+    std::uint64_t hash = 0;
+    for (const std::size_t dim : {64UL, 96UL, 576UL}) {
+      const auto codec = make_codec(CodecSpec::parse(frozen.name).value(), dim).value();
+      const std::vector<float> rows = test::gaussian(16 * dim, 22);
+      std::vector<std::byte> coded(16 * codec->row_bytes());
+      Workspace scratch;
+      for (std::size_t r = 0; r < 16; ++r) codec->encode(rows.data() + r * dim, coded.data() + r * codec->row_bytes(), scratch);
+      hash = XXH64(coded.data(), coded.size(), hash);
+    }
+    EXPECT_EQ(hash, frozen.hash) << frozen.name << std::hex << " 0x" << hash;
+  }
+}
+
+}  // namespace
+}  // namespace tq
