@@ -24,6 +24,8 @@ function(tq_test name)
   foreach(used ${arg_USES})
     target_link_libraries(${name}_test PRIVATE tq_${used})
   endforeach()
+  # EXPECT_… in an if without braces is fine.
+  target_compile_options(${name}_test PRIVATE -Wno-dangling-else)
   target_include_directories(${name}_test PRIVATE ${PROJECT_SOURCE_DIR}/tests)
   target_compile_definitions(${name}_test PRIVATE
     TQ_SHARED_DATA="${PROJECT_SOURCE_DIR}/../shared/data" TQ_SHARED_REFERENCE="${PROJECT_SOURCE_DIR}/../shared/reference"

@@ -31,7 +31,7 @@ class Density {
     if (gaussian_) return 0.5 * (std::erfc(a / std::numbers::sqrt2) - std::erfc(b / std::numbers::sqrt2));
     // With u = sin θ the integrand is K cos^(d−2) θ, smooth at the ends of the sphere for every d.
     const double from = std::asin(std::min(1.0, a / std::sqrt(dim_)));
-    const double to = std::asin(std::min(1.0, b / std::sqrt(dim_)));
+    const double to = std::asin(std::min(1.0, std::min(b, kTail) / std::sqrt(dim_)));
     constexpr int kPieces = 8;  // the outermost cell is long: 8 x 8 nodes leave less than 1e-13
     double sum = 0;
     for (int piece = 0; piece < kPieces; ++piece) {
@@ -61,6 +61,8 @@ class Density {
     const double rest = std::max(0.0, 1 - x * x / dim_);
     return -std::sqrt(dim_) * constant_ / (dim_ - 1) * std::pow(rest, (dim_ - 1) / 2);
   }
+
+  static constexpr double kTail = 12;  // less than 1e-32 of the mass lies beyond, at any length
 
   double dim_;
   bool gaussian_;

@@ -1,0 +1,172 @@
+// AVX2 with FMA and F16C. A vector of 16 lanes is two registers: lanes 0 to 7 and 8 to 15. Includes intrinsics alone.
+#include <immintrin.h>
+
+#include "simd/targets.h"
+
+namespace tq {
+namespace {
+
+struct F {
+  __m256 low, high;
+};
+struct I {
+  __m256i low, high;
+};
+
+constexpr int kTileRows = 2, kTileVectors = 2;  // 8 of 16 registers hold sums
+
+inline F load(const float* x) { return {_mm256_loadu_ps(x), _mm256_loadu_ps(x + 8)}; }
+inline void store(F a, float* x) {
+  _mm256_storeu_ps(x, a.low);
+  _mm256_storeu_ps(x + 8, a.high);
+}
+inline F broadcast(float x) { return {_mm256_set1_ps(x), _mm256_set1_ps(x)}; }
+inline I broadcast(int x) { return {_mm256_set1_epi32(x), _mm256_set1_epi32(x)}; }
+inline F add(F a, F b) { return {_mm256_add_ps(a.low, b.low), _mm256_add_ps(a.high, b.high)}; }
+inline F sub(F a, F b) { return {_mm256_sub_ps(a.low, b.low), _mm256_sub_ps(a.high, b.high)}; }
+inline F mul(F a, F b) { return {_mm256_mul_ps(a.low, b.low), _mm256_mul_ps(a.high, b.high)}; }
+inline F divide(F a, F b) { return {_mm256_div_ps(a.low, b.low), _mm256_div_ps(a.high, b.high)}; }
+inline F max(F a, F b) { return {_mm256_max_ps(a.low, b.low), _mm256_max_ps(a.high, b.high)}; }
+inline F fma(F a, F b, F c) { return {_mm256_fmadd_ps(a.low, b.low, c.low), _mm256_fmadd_ps(a.high, b.high, c.high)}; }
+
+template <int h>
+inline F swap(F a) {
+  if constexpr (h == 1) return {_mm256_permute_ps(a.low, 0xB1), _mm256_permute_ps(a.high, 0xB1)};  // 1 0 3 2
+  if constexpr (h == 2) return {_mm256_permute_ps(a.low, 0x4E), _mm256_permute_ps(a.high, 0x4E)};  // 2 3 0 1
+  if constexpr (h == 4) return {_mm256_permute2f128_ps(a.low, a.low, 1), _mm256_permute2f128_ps(a.high, a.high, 1)};
+  if constexpr (h == 8) return {a.high, a.low};
+}
+template <int h>
+inline F sign() {
+  const __m256 plus = _mm256_set1_ps(1.0F), minus = _mm256_set1_ps(-1.0F);
+  if constexpr (h == 8) return {plus, minus};
+  constexpr int kLanesWithBit = h == 1 ? 0xAA : h == 2 ? 0xCC : 0xF0;
+  const __m256 signs = _mm256_blend_ps(plus, minus, kLanesWithBit & 0xFF);
+  return {signs, signs};
+}
+
+inline float reduce_add(F a) {
+  const __m256 eight = _mm256_add_ps(a.low, a.high);
+  const __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+  const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+  return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
+}
+inline float reduce_max(F a) {
+  const __m256 eight = _mm256_max_ps(a.low, a.high);
+  const __m128 four = _mm_max_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+  const __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
+  return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
+}
+
+inline __m128i eight_bytes(const void* bytes, int offset) {
+  return _mm_loadl_epi64(reinterpret_cast<const __m128i*>(static_cast<const unsigned char*>(bytes) + offset));
+}
+inline __m128i sixteen_bytes(const void* bytes, int offset) {
+  return _mm_loadu_si128(reinterpret_cast<const __m128i*>(static_cast<const unsigned char*>(bytes) + offset));
+}
+inline I load_u8(const void* bytes) {
+  return {_mm256_cvtepu8_epi32(eight_bytes(bytes, 0)), _mm256_cvtepu8_epi32(eight_bytes(bytes, 8))};
+}
+inline I load_i8(const void* bytes) {
+  return {_mm256_cvtepi8_epi32(eight_bytes(bytes, 0)), _mm256_cvtepi8_epi32(eight_bytes(bytes, 8))};
+}
+inline I load_u16(const void* bytes) {
+  return {_mm256_cvtepu16_epi32(sixteen_bytes(bytes, 0)), _mm256_cvtepu16_epi32(sixteen_bytes(bytes, 16))};
+}
+/// packus works within halves of a register: quarters come out as 0 2 1 3.
+inline void store_u16(I a, void* bytes) {
+  const __m256i mask = _mm256_set1_epi32(0xFFFF);
+  const __m256i mixed = _mm256_packus_epi32(_mm256_and_si256(a.low, mask), _mm256_and_si256(a.high, mask));
+  _mm256_storeu_si256(static_cast<__m256i*>(bytes), _mm256_permute4x64_epi64(mixed, 0xD8));
+}
+inline F load_f16(const void* bytes) {
+  return {_mm256_cvtph_ps(sixteen_bytes(bytes, 0)), _mm256_cvtph_ps(sixteen_bytes(bytes, 16))};
+}
+inline void store_f16(F a, void* bytes) {
+  constexpr int kNearest = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
+  _mm256_storeu_si256(static_cast<__m256i*>(bytes),
+                      _mm256_set_m128i(_mm256_cvtps_ph(a.high, kNearest), _mm256_cvtps_ph(a.low, kNearest)));
+}
+
+inline I add(I a, I b) { return {_mm256_add_epi32(a.low, b.low), _mm256_add_epi32(a.high, b.high)}; }
+template <int n>
+inline I shift_left(I a) {
+  return {_mm256_slli_epi32(a.low, n), _mm256_slli_epi32(a.high, n)};
+}
+template <int n>
+inline I shift_right(I a) {
+  return {_mm256_srli_epi32(a.low, n), _mm256_srli_epi32(a.high, n)};
+}
+inline I bit_and(I a, I b) { return {_mm256_and_si256(a.low, b.low), _mm256_and_si256(a.high, b.high)}; }
+inline I bit_or(I a, I b) { return {_mm256_or_si256(a.low, b.low), _mm256_or_si256(a.high, b.high)}; }
+inline F to_float(I a) { return {_mm256_cvtepi32_ps(a.low), _mm256_cvtepi32_ps(a.high)}; }
+inline I round_to_int(F a) { return {_mm256_cvtps_epi32(a.low), _mm256_cvtps_epi32(a.high)}; }
+inline I as_int(F a) { return {_mm256_castps_si256(a.low), _mm256_castps_si256(a.high)}; }
+inline F as_float(I a) { return {_mm256_castsi256_ps(a.low), _mm256_castsi256_ps(a.high)}; }
+
+/// All bits where x > b: subtracting −1 adds 1, and the step is a power of two times that.
+inline __m256i step_where_greater(__m256 x, __m256 b, int step) {
+  return _mm256_and_si256(_mm256_castps_si256(_mm256_cmp_ps(x, b, _CMP_GT_OQ)), _mm256_set1_epi32(step));
+}
+inline I add_if_greater(I k, F x, F b, int step) {
+  return add(k, I{step_where_greater(x.low, b.low, step), step_where_greater(x.high, b.high, step)});
+}
+inline __m256i blend_nan(__m256 x, __m256i a, __m256i b) {
+  const __m256 is_nan = _mm256_cmp_ps(x, x, _CMP_UNORD_Q);
+  return _mm256_castps_si256(_mm256_blendv_ps(_mm256_castsi256_ps(b), _mm256_castsi256_ps(a), is_nan));
+}
+inline I if_nan(F x, I a, I b) { return {blend_nan(x.low, a.low, b.low), blend_nan(x.high, a.high, b.high)}; }
+
+/// Up to 16 entries live in two registers; more are gathered.
+struct Table {
+  Table(const float* values, std::size_t n) : entries(values), in_registers(n <= 16) {
+    if (!in_registers) return;
+    float padded[16] = {};
+    __builtin_memcpy(padded, entries, n * sizeof(float));
+    low = _mm256_loadu_ps(padded);
+    high = _mm256_loadu_ps(padded + 8);
+  }
+  const float* entries;
+  bool in_registers;
+  __m256 low = _mm256_setzero_ps(), high = _mm256_setzero_ps();
+};
+inline __m256 look_up_eight(const Table& table, __m256i index) {
+  if (!table.in_registers) return _mm256_i32gather_ps(table.entries, index, sizeof(float));
+  // Bit 3 of the index, moved to the sign, chooses between the registers.
+  const __m256 which = _mm256_castsi256_ps(_mm256_slli_epi32(index, 28));
+  return _mm256_blendv_ps(_mm256_permutevar8x32_ps(table.low, index), _mm256_permutevar8x32_ps(table.high, index), which);
+}
+inline F look_up(const Table& table, I index) { return {look_up_eight(table, index.low), look_up_eight(table, index.high)}; }
+
+/// Eight codes fill `bits` bytes. pshufb brings the four bytes from each code's first bit on into its lane, a shift brings the
+/// code down.
+struct Unpacker {
+  explicit Unpacker(unsigned width) : bits(width) {
+    alignas(32) std::uint8_t bytes[32];
+    alignas(32) std::uint32_t down[8];
+    for (unsigned i = 0; i < 8; ++i) {
+      for (unsigned j = 0; j < 4; ++j) bytes[4 * i + j] = static_cast<std::uint8_t>(i * bits / 8 + j);
+      down[i] = i * bits % 8;
+    }
+    windows = _mm256_load_si256(reinterpret_cast<const __m256i*>(bytes));
+    shifts = _mm256_load_si256(reinterpret_cast<const __m256i*>(down));
+    mask = _mm256_set1_epi32(static_cast<int>((1U << bits) - 1));
+  }
+  unsigned bits;
+  __m256i windows, shifts, mask;
+};
+inline __m256i unpack_eight(const Unpacker& unpacker, const std::uint8_t* bytes) {
+  const __m256i stream = _mm256_broadcastsi128_si256(sixteen_bytes(bytes, 0));
+  return _mm256_and_si256(_mm256_srlv_epi32(_mm256_shuffle_epi8(stream, unpacker.windows), unpacker.shifts), unpacker.mask);
+}
+inline I unpack(const Unpacker& unpacker, const std::uint8_t* bytes) {
+  return {unpack_eight(unpacker, bytes), unpack_eight(unpacker, bytes + unpacker.bits)};
+}
+
+#include "simd/kernels.inl"
+
+}  // namespace
+
+const Kernels kAvx2Kernels = make_table("avx2");
+
+}  // namespace tq

@@ -1,0 +1,120 @@
+// AVX-512 with F, BW, DQ, VL, VBMI and VNNI. Includes intrinsics alone.
+#include <immintrin.h>
+
+#include "simd/targets.h"
+
+namespace tq {
+namespace {
+
+using F = __m512;
+using I = __m512i;
+
+constexpr int kTileRows = 4, kTileVectors = 4;  // 16 of 32 registers hold sums
+
+inline F load(const float* x) { return _mm512_loadu_ps(x); }
+inline void store(F a, float* x) { _mm512_storeu_ps(x, a); }
+inline F broadcast(float x) { return _mm512_set1_ps(x); }
+inline I broadcast(int x) { return _mm512_set1_epi32(x); }
+inline F add(F a, F b) { return _mm512_add_ps(a, b); }
+inline F sub(F a, F b) { return _mm512_sub_ps(a, b); }
+inline F mul(F a, F b) { return _mm512_mul_ps(a, b); }
+inline F divide(F a, F b) { return _mm512_div_ps(a, b); }
+inline F max(F a, F b) { return _mm512_max_ps(a, b); }
+inline F fma(F a, F b, F c) { return _mm512_fmadd_ps(a, b, c); }
+
+template <int h>
+inline F swap(F a) {
+  if constexpr (h == 1) return _mm512_permute_ps(a, 0xB1);  // 1 0 3 2
+  if constexpr (h == 2) return _mm512_permute_ps(a, 0x4E);  // 2 3 0 1
+  if constexpr (h == 4) return _mm512_shuffle_f32x4(a, a, 0xB1);
+  if constexpr (h == 8) return _mm512_shuffle_f32x4(a, a, 0x4E);
+}
+template <int h>
+inline F sign() {
+  constexpr unsigned kLanesWithBit = h == 1 ? 0xAAAA : h == 2 ? 0xCCCC : h == 4 ? 0xF0F0 : 0xFF00;
+  return _mm512_mask_blend_ps(static_cast<__mmask16>(kLanesWithBit), _mm512_set1_ps(1.0F), _mm512_set1_ps(-1.0F));
+}
+
+inline __m128 half_add(__m256 a) { return _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1)); }
+inline float reduce_add(F a) {
+  const __m128 four = half_add(_mm256_add_ps(_mm512_castps512_ps256(a), _mm512_extractf32x8_ps(a, 1)));
+  const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+  return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
+}
+inline float reduce_max(F a) { return _mm512_reduce_max_ps(a); }
+
+inline I load_u8(const void* bytes) { return _mm512_cvtepu8_epi32(_mm_loadu_si128(static_cast<const __m128i*>(bytes))); }
+inline I load_i8(const void* bytes) { return _mm512_cvtepi8_epi32(_mm_loadu_si128(static_cast<const __m128i*>(bytes))); }
+inline I load_u16(const void* bytes) { return _mm512_cvtepu16_epi32(_mm256_loadu_si256(static_cast<const __m256i*>(bytes))); }
+inline void store_u16(I a, void* bytes) { _mm256_storeu_si256(static_cast<__m256i*>(bytes), _mm512_cvtepi32_epi16(a)); }
+inline F load_f16(const void* bytes) { return _mm512_cvtph_ps(_mm256_loadu_si256(static_cast<const __m256i*>(bytes))); }
+inline void store_f16(F a, void* bytes) {
+  _mm256_storeu_si256(static_cast<__m256i*>(bytes), _mm512_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+}
+
+inline I add(I a, I b) { return _mm512_add_epi32(a, b); }
+template <int n>
+inline I shift_left(I a) {
+  return _mm512_slli_epi32(a, n);
+}
+template <int n>
+inline I shift_right(I a) {
+  return _mm512_srli_epi32(a, n);
+}
+inline I bit_and(I a, I b) { return _mm512_and_si512(a, b); }
+inline I bit_or(I a, I b) { return _mm512_or_si512(a, b); }
+inline F to_float(I a) { return _mm512_cvtepi32_ps(a); }
+inline I round_to_int(F a) { return _mm512_cvtps_epi32(a); }
+inline I as_int(F a) { return _mm512_castps_si512(a); }
+inline F as_float(I a) { return _mm512_castsi512_ps(a); }
+inline I add_if_greater(I k, F x, F b, int step) {
+  return _mm512_mask_add_epi32(k, _mm512_cmp_ps_mask(x, b, _CMP_GT_OQ), k, _mm512_set1_epi32(step));
+}
+inline I if_nan(F x, I a, I b) { return _mm512_mask_blend_epi32(_mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q), b, a); }
+
+/// Up to 32 entries live in two registers.
+struct Table {
+  Table(const float* values, std::size_t n) : entries(values), in_registers(n <= 32) {
+    const auto lanes = [n](std::size_t first) {
+      return static_cast<__mmask16>(n >= first + 16 ? 0xFFFFU : n <= first ? 0U : (1U << (n - first)) - 1U);
+    };
+    if (!in_registers) return;
+    low = _mm512_maskz_loadu_ps(lanes(0), entries);
+    high = _mm512_maskz_loadu_ps(lanes(16), entries + (n > 16 ? 16 : 0));
+  }
+  const float* entries;
+  bool in_registers;
+  F low = _mm512_setzero_ps(), high = _mm512_setzero_ps();
+};
+inline F look_up(const Table& table, I index) {
+  if (table.in_registers) return _mm512_permutex2var_ps(table.low, index, table.high);
+  return _mm512_i32gather_ps(index, table.entries, sizeof(float));
+}
+
+/// vpermb brings the four bytes from each code's first bit on into its lane, a shift brings the code down.
+struct Unpacker {
+  explicit Unpacker(unsigned bits) {
+    alignas(64) std::uint8_t bytes[64];
+    alignas(64) std::uint32_t down[16];
+    for (unsigned i = 0; i < 16; ++i) {
+      for (unsigned j = 0; j < 4; ++j) bytes[4 * i + j] = static_cast<std::uint8_t>(i * bits / 8 + j);
+      down[i] = i * bits % 8;
+    }
+    windows = _mm512_load_si512(bytes);
+    shifts = _mm512_load_si512(down);
+    mask = _mm512_set1_epi32(static_cast<int>((1U << bits) - 1));
+  }
+  I windows, shifts, mask;
+};
+inline I unpack(const Unpacker& unpacker, const std::uint8_t* bytes) {
+  const I stream = _mm512_castsi256_si512(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(bytes)));
+  return _mm512_and_si512(_mm512_srlv_epi32(_mm512_permutexvar_epi8(unpacker.windows, stream), unpacker.shifts), unpacker.mask);
+}
+
+#include "simd/kernels.inl"
+
+}  // namespace
+
+const Kernels kAvx512Kernels = make_table("avx512");
+
+}  // namespace tq

@@ -1,0 +1,167 @@
+// The reference: plain C++ that any compiler for any CPU turns into what it has.
+#include "simd/targets.h"
+
+namespace tq {
+namespace {
+
+struct F {
+  float lane[16];
+};
+struct I {
+  std::int32_t lane[16];
+};
+
+constexpr int kTileRows = 4, kTileVectors = 1;
+
+template <class Step>
+inline F each(Step step) {
+  F result;
+  for (int i = 0; i < 16; ++i) result.lane[i] = step(i);
+  return result;
+}
+
+template <class Step>
+inline I each_int(Step step) {
+  I result;
+  for (int i = 0; i < 16; ++i) result.lane[i] = step(i);
+  return result;
+}
+
+inline std::uint32_t bits_of(float x) { return __builtin_bit_cast(std::uint32_t, x); }
+inline float float_of(std::uint32_t bits) { return __builtin_bit_cast(float, bits); }
+
+inline F load(const float* x) {
+  F a;
+  __builtin_memcpy(a.lane, x, sizeof a.lane);
+  return a;
+}
+inline void store(const F& a, float* x) { __builtin_memcpy(x, a.lane, sizeof a.lane); }
+inline F broadcast(float x) { return each([=](int) { return x; }); }
+inline I broadcast(int x) { return each_int([=](int) { return x; }); }
+inline F add(const F& a, const F& b) { return each([&](int i) { return a.lane[i] + b.lane[i]; }); }
+inline F sub(const F& a, const F& b) { return each([&](int i) { return a.lane[i] - b.lane[i]; }); }
+inline F mul(const F& a, const F& b) { return each([&](int i) { return a.lane[i] * b.lane[i]; }); }
+inline F divide(const F& a, const F& b) { return each([&](int i) { return a.lane[i] / b.lane[i]; }); }
+inline F max(const F& a, const F& b) { return each([&](int i) { return a.lane[i] > b.lane[i] ? a.lane[i] : b.lane[i]; }); }
+inline F fma(const F& a, const F& b, const F& c) { return each([&](int i) { return a.lane[i] * b.lane[i] + c.lane[i]; }); }
+
+template <int h>
+inline F swap(const F& a) {
+  return each([&](int i) { return a.lane[i ^ h]; });
+}
+template <int h>
+inline F sign() {
+  return each([](int i) { return (i & h) == 0 ? 1.0F : -1.0F; });
+}
+
+inline float reduce_add(const F& a) {
+  F sum = a;
+  for (int h = 8; h > 0; h /= 2) {
+    for (int i = 0; i < h; ++i) sum.lane[i] += sum.lane[i + h];
+  }
+  return sum.lane[0];
+}
+inline float reduce_max(const F& a) {
+  F top = a;
+  for (int h = 8; h > 0; h /= 2) {
+    for (int i = 0; i < h; ++i) top.lane[i] = top.lane[i] > top.lane[i + h] ? top.lane[i] : top.lane[i + h];
+  }
+  return top.lane[0];
+}
+
+template <class T>
+inline I load_small(const void* bytes) {
+  T small[16];
+  __builtin_memcpy(small, bytes, sizeof small);
+  return each_int([&](int i) { return static_cast<std::int32_t>(small[i]); });
+}
+inline I load_u8(const void* bytes) { return load_small<std::uint8_t>(bytes); }
+inline I load_i8(const void* bytes) { return load_small<std::int8_t>(bytes); }
+inline I load_u16(const void* bytes) { return load_small<std::uint16_t>(bytes); }
+inline void store_u16(const I& a, void* bytes) {
+  std::uint16_t small[16];
+  for (int i = 0; i < 16; ++i) small[i] = static_cast<std::uint16_t>(a.lane[i]);
+  __builtin_memcpy(bytes, small, sizeof small);
+}
+
+inline std::int32_t signed_of(std::uint32_t bits) { return static_cast<std::int32_t>(bits); }
+inline std::uint32_t unsigned_of(std::int32_t x) { return static_cast<std::uint32_t>(x); }
+inline I add(const I& a, const I& b) {
+  return each_int([&](int i) { return signed_of(unsigned_of(a.lane[i]) + unsigned_of(b.lane[i])); });
+}
+template <int n>
+inline I shift_left(const I& a) {
+  return each_int([&](int i) { return signed_of(unsigned_of(a.lane[i]) << n); });
+}
+template <int n>
+inline I shift_right(const I& a) {
+  return each_int([&](int i) { return signed_of(unsigned_of(a.lane[i]) >> n); });
+}
+inline I bit_and(const I& a, const I& b) { return each_int([&](int i) { return a.lane[i] & b.lane[i]; }); }
+inline I bit_or(const I& a, const I& b) { return each_int([&](int i) { return a.lane[i] | b.lane[i]; }); }
+inline F to_float(const I& a) { return each([&](int i) { return static_cast<float>(a.lane[i]); }); }
+/// Adding 1.5·2^23 leaves the rounded integer in the low bits: to nearest even, for |x| < 2^22.
+inline I round_to_int(const F& a) {
+  constexpr float kMagic = 12582912.0F;
+  return each_int([&](int i) { return signed_of(bits_of(a.lane[i] + kMagic) - bits_of(kMagic)); });
+}
+inline I as_int(const F& a) { return each_int([&](int i) { return signed_of(bits_of(a.lane[i])); }); }
+inline F as_float(const I& a) { return each([&](int i) { return float_of(unsigned_of(a.lane[i])); }); }
+inline I add_if_greater(const I& k, const F& x, const F& b, int step) {
+  return each_int([&](int i) { return k.lane[i] + (x.lane[i] > b.lane[i] ? step : 0); });
+}
+inline I if_nan(const F& x, const I& a, const I& b) {
+  return each_int([&](int i) { return x.lane[i] != x.lane[i] ? a.lane[i] : b.lane[i]; });
+}
+
+/// As VCVTPH2PS does it: a signalling NaN becomes quiet and keeps its payload.
+inline float half_value(std::uint32_t half) {
+  const std::uint32_t sign = (half & 0x8000U) << 16, rest = (half & 0x7FFFU) << 13;
+  if (rest > 0x0F800000U) return float_of(sign | 0x7FC00000U | rest);
+  if (rest == 0x0F800000U) return float_of(sign | 0x7F800000U);
+  return float_of(sign | bits_of(float_of(rest) * 0x1p112F));  // moves the exponent's bias from 15 to 127
+}
+/// As VCVTPS2PH does it, to nearest even.
+inline std::uint16_t half_of(float x) {
+  const std::uint32_t bits = bits_of(x), sign = bits >> 16 & 0x8000U;
+  std::uint32_t magnitude = bits & 0x7FFFFFFFU;
+  if (magnitude > 0x7F800000U) return static_cast<std::uint16_t>(sign | 0x7E00U | (magnitude >> 13 & 0x1FFU));
+  if (magnitude >= 0x477FF000U) return static_cast<std::uint16_t>(sign | 0x7C00U);  // 65520 and above
+  // Below 2^-14, adding 0.5 leaves the subnormal half in the low bits, rounded by the addition itself.
+  if (magnitude < 0x38800000U) return static_cast<std::uint16_t>(sign | (bits_of(float_of(magnitude) + 0.5F) - 0x3F000000U));
+  magnitude += 0x0FFFU + (magnitude >> 13 & 1U);
+  return static_cast<std::uint16_t>(sign | (magnitude - 0x38000000U) >> 13);
+}
+inline F load_f16(const void* bytes) {
+  const I halves = load_u16(bytes);
+  return each([&](int i) { return half_value(unsigned_of(halves.lane[i])); });
+}
+inline void store_f16(const F& a, void* bytes) {
+  store_u16(each_int([&](int i) { return std::int32_t{half_of(a.lane[i])}; }), bytes);
+}
+
+struct Table {
+  Table(const float* values, std::size_t) : entries(values) {}
+  const float* entries;
+};
+inline F look_up(const Table& table, const I& index) { return each([&](int i) { return table.entries[index.lane[i]]; }); }
+
+struct Unpacker {
+  explicit Unpacker(unsigned width) : bits(width) {}
+  unsigned bits;
+};
+inline I unpack(const Unpacker& unpacker, const std::uint8_t* bytes) {
+  return each_int([&](int i) {
+    const unsigned at = static_cast<unsigned>(i) * unpacker.bits;
+    const unsigned window = bytes[at / 8] | static_cast<unsigned>(bytes[at / 8 + 1]) << 8;
+    return static_cast<std::int32_t>(window >> at % 8 & ((1U << unpacker.bits) - 1));
+  });
+}
+
+#include "simd/kernels.inl"
+
+}  // namespace
+
+const Kernels kScalarKernels = make_table("scalar");
+
+}  // namespace tq

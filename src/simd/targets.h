@@ -1,0 +1,14 @@
+// The tables that the target objects export, and nothing else: no wide instruction can run before the CPU was asked.
+#pragma once
+
+#include "simd/kernels.h"
+
+namespace tq {
+
+extern const Kernels kScalarKernels;
+#if defined(__x86_64__)
+extern const Kernels kAvx2Kernels;    ///< AVX2, FMA, F16C: Haswell, Zen
+extern const Kernels kAvx512Kernels;  ///< AVX-512 F, BW, DQ, VL, VBMI, VNNI: Ice Lake, Zen 4
+#endif
+
+}  // namespace tq

@@ -1,0 +1,334 @@
+// Every target of this machine against scalar, and scalar against plain sums in double.
+#include "simd/kernels.h"
+
+#include <gtest/gtest.h>
+
+#include <bit>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <numeric>
+#include <string>
+#include <vector>
+
+#include "base/float16.h"
+#include "support/random_rows.h"
+
+namespace tq {
+namespace {
+
+std::vector<const Kernels*> all_targets() {
+  const Kernels* const* tables = nullptr;
+  const std::size_t count = available_kernels(&tables);
+  return {tables, tables + count};
+}
+
+const Kernels& scalar() { return *all_targets().back(); }
+
+class EveryTarget : public testing::TestWithParam<const Kernels*> {
+ protected:
+  const Kernels& simd() const { return *GetParam(); }
+};
+
+INSTANTIATE_TEST_SUITE_P(Targets, EveryTarget, testing::ValuesIn(all_targets()),
+                         [](const testing::TestParamInfo<const Kernels*>& target) { return std::string(target.param->name); });
+
+/// A buffer that ends where the allocation ends, so that the sanitizer sees a read or write beyond.
+template <class T>
+std::vector<T> exactly(const std::vector<T>& values, std::size_t n) {
+  return {values.begin(), values.begin() + static_cast<std::ptrdiff_t>(n)};
+}
+
+// Body, epilogue and ragged tail of every unrolling: 0 to 70, and two long ones.
+std::vector<std::size_t> lengths() {
+  std::vector<std::size_t> n(71);
+  std::iota(n.begin(), n.end(), 0U);
+  n.insert(n.end(), {256, 1000});
+  return n;
+}
+
+/// Σ |a·b| · n · 2⁻²⁴: what n roundings can do to a sum of products.
+double rounding_bound(const std::vector<float>& a, const std::vector<float>& b, std::size_t n) {
+  double magnitude = 0;
+  for (std::size_t i = 0; i < n; ++i) magnitude += std::abs(static_cast<double>(a[i]) * static_cast<double>(b[i]));
+  return magnitude * static_cast<double>(n + 2) * 0x1p-24;
+}
+
+TEST_P(EveryTarget, ordered_dot_has_the_bits_of_scalar_and_is_the_sum) {
+  const auto a = test::gaussian(1000, 1), b = test::gaussian(1000, 2);
+  for (const std::size_t n : lengths()) {
+    const auto x = exactly(a, n), y = exactly(b, n);
+    const float sum = simd().ordered_dot(x.data(), y.data(), n);
+    EXPECT_EQ(sum, scalar().ordered_dot(x.data(), y.data(), n)) << n;
+    EXPECT_NEAR(sum, test::dot(x.data(), y.data(), n), rounding_bound(a, b, n)) << n;
+  }
+}
+
+TEST_P(EveryTarget, dot_tile_is_every_pair_and_no_pair_depends_on_its_place) {
+  constexpr std::size_t kStride = 75;
+  for (const std::size_t n : {1UL, 15UL, 16UL, 17UL, 64UL, 70UL}) {
+    for (const std::size_t n_rows : {1UL, 3UL, 4UL, 5UL, 9UL}) {
+      for (const std::size_t n_vectors : {1UL, 2UL, 4UL, 7UL, 9UL}) {
+        const auto rows = exactly(test::gaussian(n_rows * kStride, 3), (n_rows - 1) * kStride + n);
+        const auto vectors = exactly(test::gaussian(n_vectors * kStride, 4), (n_vectors - 1) * kStride + n);
+        std::vector<float> out(n_vectors * (n_rows + 2), 99.0F);
+        simd().dot_tile(rows.data(), kStride, n_rows, vectors.data(), kStride, n_vectors, n, out.data(), n_rows + 2);
+        for (std::size_t v = 0; v < n_vectors; ++v) {
+          for (std::size_t r = 0; r < n_rows; ++r) {
+            const std::vector<float> a(&rows[r * kStride], &rows[r * kStride] + n), b(&vectors[v * kStride], &vectors[v * kStride] + n);
+            const float value = out[v * (n_rows + 2) + r];
+            EXPECT_NEAR(value, test::dot(a.data(), b.data(), n), rounding_bound(a, b, n));
+            float alone = 0;
+            simd().dot_tile(a.data(), n, 1, b.data(), n, 1, n, &alone, 1);
+            EXPECT_EQ(alone, value);
+          }
+          EXPECT_EQ(out[v * (n_rows + 2) + n_rows], 99.0F) << "wrote beside the tile";
+        }
+      }
+    }
+  }
+}
+
+TEST_P(EveryTarget, weighted_sum_adds_to_what_is_there) {
+  for (const std::size_t n : lengths()) {
+    constexpr std::size_t kRows = 5;
+    const auto rows = test::gaussian(kRows * n, 5), weights = test::gaussian(kRows, 6), start = test::gaussian(n, 7);
+    std::vector<float> acc = start;
+    simd().weighted_sum(weights.data(), rows.data(), n, kRows, n, acc.data());
+    for (std::size_t j = 0; j < n; ++j) {
+      double expected = static_cast<double>(start[j]), magnitude = std::abs(expected);
+      for (std::size_t r = 0; r < kRows; ++r) {
+        const double term = static_cast<double>(weights[r]) * static_cast<double>(rows[r * n + j]);
+        expected += term;
+        magnitude += std::abs(term);
+      }
+      EXPECT_NEAR(acc[j], expected, magnitude * (kRows + 2) * 0x1p-24);
+    }
+  }
+}
+
+TEST_P(EveryTarget, hadamard_has_the_bits_of_scalar_and_undoes_itself) {
+  for (std::size_t n = 1; n <= 1024; n *= 2) {
+    const auto x = test::gaussian(n, 8);
+    std::vector<float> once = x, reference = x;
+    simd().hadamard(once.data(), n);
+    scalar().hadamard(reference.data(), n);
+    EXPECT_EQ(once, reference) << n;
+    for (std::size_t k = 0; k < n; ++k) {  // the definition: entry (k, i) is (−1)^popcount(k & i)
+      double expected = 0, magnitude = 0;
+      for (std::size_t i = 0; i < n; ++i) {
+        expected += (std::popcount(k & i) % 2 == 0 ? 1.0 : -1.0) * static_cast<double>(x[i]);
+        magnitude += std::abs(static_cast<double>(x[i]));
+      }
+      EXPECT_NEAR(once[k], expected, magnitude * 12 * 0x1p-24) << n << " " << k;  // log₂ 1024 + 2 roundings
+    }
+  }
+}
+
+TEST_P(EveryTarget, products_and_mixes_have_the_bits_of_scalar) {
+  for (const std::size_t n : lengths()) {
+    const auto x = test::gaussian(n, 9), factors = test::gaussian(n, 10);
+    std::vector<float> a = x, b = x;
+    simd().multiply(a.data(), factors.data(), n);
+    scalar().multiply(b.data(), factors.data(), n);
+    simd().scale(a.data(), 0.3F, n);
+    scalar().scale(b.data(), 0.3F, n);
+    EXPECT_EQ(a, b);
+    for (std::size_t i = 0; i < n; ++i) EXPECT_EQ(a[i], x[i] * factors[i] * 0.3F);
+
+    const auto matrix = test::gaussian(9, 11), runs = test::gaussian(3 * n, 12);
+    std::vector<float> y(3 * n), z(3 * n);
+    simd().mix_runs(matrix.data(), 3, runs.data(), n, y.data());
+    scalar().mix_runs(matrix.data(), 3, runs.data(), n, z.data());
+    EXPECT_EQ(y, z);
+    for (std::size_t i = 0; i < n; ++i) {
+      const double expected = static_cast<double>(matrix[3]) * static_cast<double>(runs[i]) +
+                              static_cast<double>(matrix[4]) * static_cast<double>(runs[n + i]) +
+                              static_cast<double>(matrix[5]) * static_cast<double>(runs[2 * n + i]);
+      EXPECT_NEAR(y[n + i], expected, 1e-5);  // three terms of size below 20
+    }
+  }
+}
+
+TEST_P(EveryTarget, quantize_counts_the_boundaries_strictly_below) {
+  for (unsigned bits = 1; bits <= 9; ++bits) {
+    const std::size_t n_boundaries = (std::size_t{1} << bits) - 1;
+    std::vector<float> boundaries(n_boundaries);
+    for (std::size_t i = 0; i < n_boundaries; ++i) boundaries[i] = static_cast<float>(i) - static_cast<float>(n_boundaries) / 2;
+    std::vector<float> x = test::gaussian(64, 13 + bits);
+    for (float& v : x) v *= static_cast<float>(n_boundaries) / 4;
+    for (std::size_t i = 0; i < n_boundaries; ++i) x.push_back(boundaries[i]);  // ties
+    constexpr float kInfinity = std::numeric_limits<float>::infinity();
+    x.insert(x.end(), {kInfinity, -kInfinity, std::numeric_limits<float>::quiet_NaN(), 0.0F, -0.0F});
+    for (const std::size_t n : {x.size(), x.size() - 5, std::size_t{0}, std::size_t{3}}) {
+      const std::vector<float> in(x.end() - static_cast<std::ptrdiff_t>(n), x.end());
+      std::vector<std::uint16_t> codes(n);
+      simd().quantize(in.data(), n, boundaries.data(), n_boundaries, codes.data());
+      for (std::size_t i = 0; i < n; ++i) {
+        unsigned expected = 0;
+        for (const float boundary : boundaries) expected += boundary < in[i] ? 1U : 0U;
+        EXPECT_EQ(codes[i], expected) << bits << " bits, " << in[i];
+      }
+    }
+  }
+}
+
+TEST_P(EveryTarget, decode_codes_reads_the_bit_stream_and_nothing_behind_it) {
+  for (unsigned bits = 1; bits <= 9; ++bits) {
+    const auto table = test::gaussian(std::size_t{1} << bits, 30 + bits);
+    for (const std::size_t n : lengths()) {
+      std::vector<std::uint8_t> packed((n * bits + 7) / 8);
+      std::uint64_t state = n + bits;
+      for (auto& byte : packed) byte = static_cast<std::uint8_t>(next_random(state));
+      std::vector<float> out(n + 1, 99.0F);
+      simd().decode_codes(packed.data(), bits, table.data(), 0.7F, n, out.data());
+      for (std::size_t i = 0; i < n; ++i) {
+        unsigned code = 0;
+        for (unsigned bit = 0; bit < bits; ++bit) {
+          const std::size_t at = i * bits + bit;
+          code |= (packed[at / 8] >> at % 8 & 1U) << bit;
+        }
+        ASSERT_EQ(out[i], 0.7F * table[code]) << bits << " bits, " << i << " of " << n;
+      }
+      EXPECT_EQ(out[n], 99.0F);
+    }
+  }
+}
+
+std::uint32_t bits_of(float x) { return std::bit_cast<std::uint32_t>(x); }
+
+TEST_P(EveryTarget, every_half_becomes_its_float_and_every_float_near_a_half_rounds_to_even) {
+  std::vector<std::uint16_t> halves(65536);
+  std::iota(halves.begin(), halves.end(), std::uint16_t{0});
+  std::vector<float> floats(halves.size()), reference(halves.size());
+  simd().f16_to_f32(halves.data(), halves.size(), floats.data());
+  scalar().f16_to_f32(halves.data(), halves.size(), reference.data());
+  EXPECT_EQ(std::memcmp(floats.data(), reference.data(), floats.size() * sizeof(float)), 0);
+  std::vector<float> between;
+  for (std::size_t i = 0; i < halves.size(); ++i) {
+    const float exact = half_to_float(halves[i]);
+    if (std::isnan(exact)) {
+      EXPECT_TRUE(std::isnan(floats[i]));
+      continue;
+    }
+    EXPECT_EQ(bits_of(floats[i]), bits_of(exact)) << i;
+    between.insert(between.end(), {exact, std::nextafter(exact, 1e9F), std::nextafter(exact, -1e9F)});
+    const float next = half_to_float(static_cast<std::uint16_t>(i + 1));
+    if (std::isfinite(next)) between.push_back((exact + next) / 2);  // exactly half way: ties to even
+  }
+  between.insert(between.end(), {65519.99F, 65520.0F, 1e30F, -1e30F, 1e-30F, std::numeric_limits<float>::quiet_NaN(),
+                                 std::numeric_limits<float>::signaling_NaN()});
+  std::vector<std::uint16_t> rounded(between.size()), rounded_reference(between.size());
+  simd().f32_to_f16(between.data(), between.size(), rounded.data());
+  scalar().f32_to_f16(between.data(), between.size(), rounded_reference.data());
+  EXPECT_EQ(rounded, rounded_reference);
+  for (std::size_t i = 0; i < between.size(); ++i) {
+    if (std::isnan(between[i])) {
+      EXPECT_TRUE(std::isnan(half_to_float(rounded[i])));
+    } else {
+      EXPECT_EQ(rounded[i], float_to_half(between[i])) << between[i];
+    }
+  }
+}
+
+TEST_P(EveryTarget, bfloat16_is_the_upper_half_rounded_to_even) {
+  std::vector<float> x = {0.0F, -0.0F, 1.0F, 3.0e38F, 3.4e38F, -3.4e38F, 1e-40F, std::numeric_limits<float>::infinity(),
+                          std::numeric_limits<float>::quiet_NaN(), std::bit_cast<float>(0x7F800001U), std::bit_cast<float>(0x3F808000U),
+                          std::bit_cast<float>(0x3F818000U), std::bit_cast<float>(0x3F808001U)};
+  for (const float value : test::gaussian(100, 40)) x.push_back(value);
+  std::vector<std::uint16_t> rounded(x.size());
+  std::vector<float> back(x.size());
+  simd().f32_to_bf16(x.data(), x.size(), rounded.data());
+  simd().bf16_to_f32(rounded.data(), x.size(), back.data());
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    EXPECT_EQ(bits_of(back[i]), std::uint32_t{rounded[i]} << 16);
+    if (std::isnan(x[i])) {
+      EXPECT_TRUE(std::isnan(back[i])) << std::hex << bits_of(x[i]);
+      continue;
+    }
+    // The nearest of the two neighbours, the even one when both are as near.
+    const std::uint32_t down = bits_of(x[i]) & 0xFFFF0000U, rest = bits_of(x[i]) & 0xFFFFU;
+    const bool up = rest > 0x8000U || (rest == 0x8000U && (down & 0x10000U) != 0);
+    EXPECT_EQ(bits_of(back[i]), down + (up ? 0x10000U : 0U)) << x[i];
+  }
+  EXPECT_EQ(rounded[10], 0x3F80) << "a tie goes to the even neighbour below";
+  EXPECT_EQ(rounded[11], 0x3F82) << "a tie goes to the even neighbour above";
+}
+
+TEST_P(EveryTarget, blocks_of_ggml_decode_value_by_value) {
+  std::uint64_t state = 50;
+  std::vector<std::uint8_t> q8(3 * 34), q4(3 * 18);
+  for (auto* blocks : {&q8, &q4}) {
+    for (auto& byte : *blocks) byte = static_cast<std::uint8_t>(next_random(state));
+    const std::size_t size = blocks->size() / 3;
+    for (std::size_t b = 0; b < 3; ++b) (*blocks)[b * size + 1] &= 0x3FU;  // finite, positive scales
+  }
+  std::vector<float> out8(96), out4(96);
+  simd().decode_q8_0(q8.data(), 96, out8.data());
+  simd().decode_q4_0(q4.data(), 96, out4.data());
+  for (std::size_t i = 0; i < 96; ++i) {
+    const std::uint8_t* block8 = q8.data() + i / 32 * 34;
+    const std::uint8_t* block4 = q4.data() + i / 32 * 18;
+    EXPECT_EQ(out8[i], half_to_float(load_u16(block8)) * static_cast<float>(static_cast<std::int8_t>(block8[2 + i % 32])));
+    const unsigned byte = block4[2 + i % 16];
+    const int nibble = static_cast<int>(i % 32 < 16 ? byte & 15U : byte >> 4) - 8;
+    EXPECT_EQ(out4[i], half_to_float(load_u16(block4)) * static_cast<float>(nibble));
+  }
+}
+
+TEST_P(EveryTarget, rms_norm_divides_by_the_root_mean_square) {
+  for (const std::size_t n : lengths()) {
+    if (n == 0) continue;
+    const auto x = test::gaussian(n, 60), weight = test::gaussian(n, 61);
+    std::vector<float> y(n);
+    simd().rms_norm(x.data(), weight.data(), n, 1e-5F, y.data());
+    const double root = std::sqrt(test::dot(x.data(), x.data(), n) / static_cast<double>(n) + 1e-5);
+    for (std::size_t i = 0; i < n; ++i) {
+      const double expected = static_cast<double>(x[i]) / root * static_cast<double>(weight[i]);
+      EXPECT_NEAR(y[i], expected, std::abs(expected) * 1e-5 + 1e-12);  // the sum's roundings, halved by the root, and four more
+    }
+  }
+}
+
+TEST_P(EveryTarget, softmax_is_within_1e_6_of_the_exponentials) {
+  for (const std::size_t n : lengths()) {
+    if (n == 0) continue;
+    auto x = test::gaussian(n, 70);
+    for (float& v : x) v *= 10;
+    std::vector<float> y = x;
+    simd().softmax(y.data(), n);
+    double top = -1e30, sum = 0;
+    for (const float v : x) top = std::max(top, static_cast<double>(v));
+    for (const float v : x) sum += std::exp(static_cast<double>(v) - top);
+    for (std::size_t i = 0; i < n; ++i) {
+      const double expected = std::exp(static_cast<double>(x[i]) - top) / sum;
+      // The argument x − top is rounded at a size of up to 90: half an ulp there, 3.8e-6, is a relative error of the exponential.
+      const double argument = std::abs(static_cast<double>(x[i]) - top) * 0x1p-24;
+      EXPECT_NEAR(y[i], expected, expected * (1e-6 + argument)) << n << " " << x[i];
+    }
+  }
+}
+
+TEST_P(EveryTarget, softmax_hides_no_nan_and_survives_far_apart_values) {
+  std::vector<float> x = {0, 1, std::numeric_limits<float>::quiet_NaN()};
+  simd().softmax(x.data(), x.size());
+  EXPECT_TRUE(std::isnan(x[0]) && std::isnan(x[2]));
+  x = {-3e38F, 0, -std::numeric_limits<float>::infinity(), -1000};
+  simd().softmax(x.data(), x.size());
+  EXPECT_EQ(x[1], 1.0F);
+  for (const std::size_t i : {0UL, 2UL, 3UL}) EXPECT_LT(x[i], 1e-37F);
+}
+
+TEST_P(EveryTarget, silu_multiply_is_the_definition) {
+  auto gate = test::gaussian(70, 80), up = test::gaussian(70, 81);
+  for (float& v : gate) v *= 20;
+  const auto x = gate;
+  simd().silu_multiply(gate.data(), up.data(), 70);
+  for (std::size_t i = 0; i < 70; ++i) {
+    const double expected = static_cast<double>(x[i]) / (1 + std::exp(-static_cast<double>(x[i]))) * static_cast<double>(up[i]);
+    EXPECT_NEAR(gate[i], expected, std::abs(expected) * 5e-6);  // the exponential's argument, up to 60, is rounded to 2^-18 at most
+  }
+}
+
+}  // namespace
+}  // namespace tq
