@@ -47,10 +47,10 @@ std::string simd_target();
 std::string simd_error();
 
 struct SessionOptions {
-  CacheSpec cache;           ///< default: f32
+  CacheSpec cache = {};      ///< default: f32
   std::size_t context = 0;   ///< tokens that the cache can hold; 0: the model's own context length
   std::size_t batch = 512;   ///< tokens per forward pass in prefill
-  std::shared_ptr<ThreadPool> threads;  ///< null: one thread
+  std::shared_ptr<ThreadPool> threads = nullptr;  ///< null: one thread
 };
 
 /// Not thread-safe: one thread drives a session at a time. The numbers that it computes do not depend on the number of threads, nor,

@@ -12,13 +12,13 @@ namespace {
 
 namespace fs = std::filesystem;
 
-bool exists(const fs::path& path) {
+bool is_present(const fs::path& path) {
   std::error_code ignored;
   return fs::exists(path, ignored);
 }
 
 Result<void> read_config(const fs::path& path, TensorFileBuilder& builder) {
-  if (!exists(path)) return {};
+  if (!is_present(path)) return {};
   const Result<std::string> json = read_file(path, kMaxConfigBytes);
   if (!json) return std::unexpected(json.error());
   return parse_hf_config(*json, path.string(), builder.metadata());
@@ -89,13 +89,13 @@ Result<void> read_safetensors_file(const fs::path& path, std::span<const std::by
 
 Result<void> read_hugging_face_folder(const fs::path& folder, TensorFileBuilder& builder) {
   const fs::path single = folder / "model.safetensors", index = folder / "model.safetensors.index.json";
-  if (!exists(single) && !exists(index)) {
+  if (!is_present(single) && !is_present(index)) {
     return bad_file(
         folder.string(),
         "the folder has neither model.safetensors nor model.safetensors.index.json; name a GGUF file in it, or "
         "convert its checkpoint to safetensors");
   }
-  Result<void> read = exists(single) ? read_tensors(single, builder) : read_shards(folder, index, builder);
+  Result<void> read = is_present(single) ? read_tensors(single, builder) : read_shards(folder, index, builder);
   if (!read) return read;
   return read_config(folder / "config.json", builder);
 }

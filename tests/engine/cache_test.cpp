@@ -1,0 +1,109 @@
+// Cache specs, and a cache that costs what it says.
+#include <cmath>
+
+#include "support/models.h"
+
+namespace tq {
+namespace {
+
+TEST(CacheSpec, the_text_form_reads_back) {
+  for (const char* text : {"f32", "f16", "tq4", "tq4:tq3", "q8_0:tq2", "q4_0+rotate=on", "q8_0:q4_0+rotate=on", "tq4:q4_0+rotate=on"}) {
+    const Result<CacheSpec> spec = CacheSpec::parse(text);
+    ASSERT_TRUE(spec.has_value()) << text;
+    EXPECT_EQ(spec->name(), text);
+    EXPECT_EQ(spec->note, "");
+  }
+  EXPECT_EQ(CacheSpec::parse("tq4:tq4")->name(), "tq4");
+  EXPECT_EQ(CacheSpec::parse("tq4+center=off")->name(), "tq4");
+}
+
+TEST(CacheSpec, keys_are_unbiased_and_values_least_squares) {
+  const CacheSpec spec = CacheSpec::parse("tq4").value();
+  EXPECT_EQ(spec.k.scale, ScaleRule::kUnbiased);
+  EXPECT_EQ(spec.v.scale, ScaleRule::kLeastSquares);
+}
+
+TEST(CacheSpec, names_of_other_engines_are_understood_and_explained) {
+  for (const auto& [name, meaning] : {std::pair{"turbo3", "tq3"}, {"tbq4_0", "tq4"}, {"turboquant_k3v4_nc", "tq3:tq4"}}) {
+    const Result<CacheSpec> spec = CacheSpec::parse(name);
+    ASSERT_TRUE(spec.has_value()) << name;
+    EXPECT_EQ(spec->name(), meaning);
+    EXPECT_NE(spec->note.find(meaning), std::string::npos);
+  }
+}
+
+TEST(CacheSpec, nonsense_is_a_usage_error) {
+  for (const std::string& text : {std::string(), std::string(":"), std::string("tq4:"), std::string(":tq4"), std::string("tq4:tq4:tq4"), std::string("tq4+"),
+                                  std::string("tq4+rotate=on"), std::string("q4_0+rotate=maybe"), std::string("+rotate=on"), std::string("tq10"),
+                                  std::string("f16+rotate=on"), std::string(1U << 20, 'x'), std::string("tq4\0", 4)}) {
+    const Result<CacheSpec> spec = CacheSpec::parse(text);
+    ASSERT_FALSE(spec.has_value()) << text.substr(0, 20);
+    EXPECT_EQ(spec.error().code, ErrorCode::kUsage);
+    EXPECT_LT(spec.error().message.size(), 500U);
+  }
+}
+
+// Bits per value of heads of 64, by hand: codes, and one f16 scale for each row (tq) or for each 32 values (block types).
+TEST(Cache, bits_are_true_and_the_bytes_are_those_bits) {
+  const auto model = test::load(test::pycoder_gguf());
+  const ModelConfig& config = model->config();
+  struct Row {
+    const char* spec;
+    double k, v;
+  };
+  for (const Row& row : {Row{"f32", 32, 32}, Row{"f16", 16, 16}, Row{"bf16", 16, 16}, Row{"q8_0", 8.5, 8.5}, Row{"q4_0+rotate=on", 4.5, 4.5},
+                         Row{"tq8", 8.25, 8.25}, Row{"tq4:tq2", 4.25, 2.25}, Row{"tq3", 3.25, 3.25}, Row{"tq9:f16", 9.25, 16}}) {
+    const auto session = test::open_session(model, {.cache = row.spec, .context = 333});
+    const CacheFootprint cache = session->cache();
+    EXPECT_DOUBLE_EQ(cache.bits_k, row.k) << row.spec;
+    EXPECT_DOUBLE_EQ(cache.bits_v, row.v) << row.spec;
+    const double values = static_cast<double>(config.n_layers * config.n_kv_heads * config.head_dim) * 333;
+    EXPECT_DOUBLE_EQ(static_cast<double>(cache.bytes), values * (row.k + row.v) / 8) << row.spec;
+    const CacheFootprint promised = test::must(cache_footprint(config, test::must(CacheSpec::parse(row.spec)), 333));
+    EXPECT_EQ(promised.bytes, cache.bytes);
+  }
+}
+
+TEST(Cache, one_that_cannot_fit_is_refused_before_it_is_touched) {
+  const auto model = test::load(test::pycoder_gguf());
+  SessionOptions options{.cache = CacheSpec::parse("f32").value(), .context = std::size_t{1} << 30};
+  const auto session = Session::create(model, options);
+  ASSERT_FALSE(session.has_value());
+  EXPECT_EQ(session.error().code, ErrorCode::kOutOfMemory);
+  options.context = static_cast<std::size_t>(-1);
+  EXPECT_EQ(Session::create(model, options).error().code, ErrorCode::kUsage);
+}
+
+TEST(Cache, a_head_that_a_block_type_cannot_code_is_a_usage_error) {
+  TQ_NEEDS_SHARED_DATA("models/stories260K");
+  const auto model = test::load(test::shared_data("models/stories260K/stories260K.f32.gguf"));  // heads of 8
+  const auto session = Session::create(model, {.cache = CacheSpec::parse("q4_0").value(), .context = 16});
+  ASSERT_FALSE(session.has_value());
+  EXPECT_EQ(session.error().code, ErrorCode::kUsage);
+}
+
+// Every codec of the table, as K and as V: attention on codes must be near attention on floats, and nearer with more bits.
+TEST(Cache, more_bits_are_nearer_to_the_exact_cache) {
+  const auto model = test::load(test::pycoder_gguf());
+  const std::vector<TokenId> tokens = test::some_tokens(100, model->config().vocab_size);
+  const auto exact = test::open_session(model, {.threads = 2});
+  const std::vector<float> expected = test::logits_of(*exact, tokens);
+  const auto root_mean_square_difference = [&](const std::string& spec) {
+    const auto session = test::open_session(model, {.cache = spec, .threads = 2});
+    const std::vector<float> logits = test::logits_of(*session, tokens);
+    double sum = 0;
+    for (std::size_t i = 0; i < logits.size(); ++i) sum += std::pow(static_cast<double>(logits[i]) - static_cast<double>(expected[i]), 2);
+    return std::sqrt(sum / static_cast<double>(logits.size()));
+  };
+  double previous = 1e30;
+  for (unsigned bits = 2; bits <= 9; ++bits) {
+    const double difference = root_mean_square_difference("tq" + std::to_string(bits));
+    EXPECT_LT(difference, previous * 0.8) << bits << " bits; theory halves it with each bit";
+    previous = difference;
+  }
+  EXPECT_LT(root_mean_square_difference("f16"), previous);
+  EXPECT_LT(root_mean_square_difference("q8_0"), root_mean_square_difference("q4_0"));
+}
+
+}  // namespace
+}  // namespace tq
