@@ -67,8 +67,11 @@ struct Workspace {
   std::vector<std::uint16_t> codes;  ///< its codes
 };
 
-/// Rows of dim() floats ↔ rows of row_bytes() bytes. Immutable after construction; every method may be called from any
-/// number of threads at once, each with a Workspace of its own.
+/// Rows of dim() floats ↔ coded rows in a storage of storage_bytes(n) bytes. Rows are kept in groups of group_rows(), one after the
+/// other; a codec that interleaves rows has groups of 16, all others groups of one.
+///
+/// Immutable after construction; every method may be called from any number of threads at once, each with a Workspace of its own.
+/// Rows of one group may be encoded by one thread at a time only; a row may be encoded again over another.
 ///
 /// Special rows. A zero row decodes to zeros. A row with a NaN or an infinity keeps it in f32, f16 and bf16, and decodes to something
 /// finite and unspecified in all others. A scale held as f16 is clipped to 65504 (a larger row decodes smaller) and becomes 0 below
@@ -80,40 +83,47 @@ class Codec {
 
   const CodecSpec& spec() const { return spec_; }
   std::size_t dim() const { return dim_; }
-  std::size_t row_bytes() const { return row_bytes_; }
+  std::size_t group_rows() const { return group_rows_; }
+  std::size_t group_bytes() const { return group_bytes_; }
+  /// Bytes of n_rows rows: whole groups.
+  std::size_t storage_bytes(std::size_t n_rows) const { return (n_rows + group_rows_ - 1) / group_rows_ * group_bytes_; }
   /// The true cost of a value, scales and all.
-  double bits_per_value() const { return 8.0 * static_cast<double>(row_bytes_) / static_cast<double>(dim_); }
+  double bits_per_value() const {
+    return 8.0 * static_cast<double>(group_bytes_) / static_cast<double>(group_rows_ * dim_);
+  }
 
-  /// x (dim floats) → row (row_bytes bytes).
-  virtual void encode(const float* x, std::byte* row, Workspace& scratch) const = 0;
+  /// x (dim floats) → row number `row` of the storage. Other rows keep their bytes.
+  virtual void encode(const float* x, std::byte* storage, std::size_t row, Workspace& scratch) const = 0;
 
-  /// n_rows rows → n_rows x dim floats in the codec's own basis (rotated, for a codec that rotates).
-  virtual void decode_coded(const std::byte* rows, std::size_t n_rows, float* out) const = 0;
+  /// Rows first … first + n_rows − 1 → n_rows x dim floats in the codec's own basis (rotated, for a codec that rotates).
+  virtual void decode_coded(const std::byte* storage, std::size_t first, std::size_t n_rows, float* out) const = 0;
   /// x ← R x, into the codec's own basis; from_coded() is the way back. Both do nothing for a codec that does not rotate.
   virtual void to_coded(float*) const {}
   virtual void from_coded(float*) const {}
 
-  /// n_rows rows → n_rows x dim floats: x̂.
-  void decode(const std::byte* rows, std::size_t n_rows, float* out) const;
+  /// Rows first … first + n_rows − 1 → n_rows x dim floats: x̂.
+  void decode(const std::byte* storage, std::size_t first, std::size_t n_rows, float* out) const;
 
   /// Carries `count` query rows (count x dim, the rows `stride` floats apart) into the codec's basis, once.
   void prepare(const float* queries, std::size_t count, std::size_t stride, Query& query) const;
 
-  /// out[i * out_stride + r] = ⟨query i, x̂ of row r⟩. Never rotates a row back. The value of a pair does not depend on which
+  /// out[i * out_stride + r] = ⟨query i, x̂ of row first + r⟩. Never rotates a row back. The value of a pair does not depend on which
   /// other pairs are asked for in the same call.
-  virtual void scores(const Query& query, const std::byte* rows, std::size_t n_rows, float* out, std::size_t out_stride,
-                      Workspace& scratch) const;
+  virtual void scores(const Query& query, const std::byte* storage, std::size_t first, std::size_t n_rows, float* out,
+                      std::size_t out_stride, Workspace& scratch) const;
 
-  /// acc[i * dim + j] += Σ_r weights[i * stride + r] · (x̂ of row r)[j] in the codec's basis, r ascending. Finish with from_coded().
-  virtual void accumulate(const float* weights, std::size_t count, std::size_t stride, const std::byte* rows,
-                          std::size_t n_rows, float* acc, Workspace& scratch) const;
+  /// acc[i * dim + j] += Σ_r weights[i * stride + r] · (x̂ of row first + r)[j] in the codec's basis, r ascending. Finish with
+  /// from_coded().
+  virtual void accumulate(const float* weights, std::size_t count, std::size_t stride, const std::byte* storage,
+                          std::size_t first, std::size_t n_rows, float* acc, Workspace& scratch) const;
 
  protected:
-  Codec(CodecSpec spec, std::size_t dim, std::size_t row_bytes) : spec_(spec), dim_(dim), row_bytes_(row_bytes) {}
+  Codec(CodecSpec spec, std::size_t dim, std::size_t group_rows, std::size_t group_bytes)
+      : spec_(spec), dim_(dim), group_rows_(group_rows), group_bytes_(group_bytes) {}
 
  private:
   CodecSpec spec_;
-  std::size_t dim_, row_bytes_;
+  std::size_t dim_, group_rows_, group_bytes_;
 };
 
 /// The codec of `spec` for rows of `dim` values. kUsage when the spec cannot code such rows (q4_0 and q8_0 need a multiple of 32).

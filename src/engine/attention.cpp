@@ -32,7 +32,8 @@ void attend_tile(const ModelConfig& config, KvCache& cache, const AttentionJob& 
   cache.k_codec().prepare(scratch.queries.data(), count, dim, scratch.query);
   scratch.scores.resize(std::max(scratch.scores.size(), count * n_positions));
   float* scores = scratch.scores.data();
-  cache.k_codec().scores(scratch.query, cache.keys(job.layer, tile.kv_head), n_positions, scores, n_positions, scratch.workspace);
+  cache.k_codec().scores(scratch.query, cache.keys(job.layer, tile.kv_head), 0, n_positions, scores, n_positions,
+                         scratch.workspace);
 
   for (std::size_t i = 0; i < count; ++i) {
     const std::size_t visible = job.position + tile.first + i / group + 1;
@@ -40,8 +41,8 @@ void attend_tile(const ModelConfig& config, KvCache& cache, const AttentionJob& 
     std::fill(scores + i * n_positions + visible, scores + (i + 1) * n_positions, 0.0F);
   }
   scratch.sums.assign(count * dim, 0.0F);
-  cache.v_codec().accumulate(scores, count, n_positions, cache.values(job.layer, tile.kv_head), n_positions, scratch.sums.data(),
-                             scratch.workspace);
+  cache.v_codec().accumulate(scores, count, n_positions, cache.values(job.layer, tile.kv_head), 0, n_positions,
+                             scratch.sums.data(), scratch.workspace);
   for (std::size_t i = 0; i < count; ++i) cache.v_codec().from_coded(scratch.sums.data() + i * dim);
   for (std::size_t t = 0; t < tile.n_tokens; ++t) {
     std::memcpy(job.out + (tile.first + t) * row + head, scratch.sums.data() + t * group * dim, group * dim * sizeof(float));

@@ -32,7 +32,8 @@ void Decoder::embed(std::span<const TokenId> tokens) {
   const Matrix& embedding = model_.embedding();
   residual_.resize(n_tokens_ * config_.hidden_size);
   for (std::size_t t = 0; t < n_tokens_; ++t) {
-    embedding.codec->decode(embedding.row(static_cast<std::size_t>(tokens[t])), 1, residual_.data() + t * config_.hidden_size);
+    embedding.codec->decode(embedding.bytes.data(), static_cast<std::size_t>(tokens[t]), 1,
+                            residual_.data() + t * config_.hidden_size);
   }
 }
 
@@ -111,13 +112,18 @@ void Decoder::rotate_positions(std::vector<float>& rows, std::size_t n_heads) co
 
 void Decoder::store(std::size_t layer, std::size_t position, KvCache& cache) {
   const std::size_t dim = config_.head_dim, n_kv_heads = config_.n_kv_heads;
-  const Codec& k = cache.k_codec();
-  const Codec& v = cache.v_codec();
-  pool_->for_ranges(n_tokens_ * n_kv_heads, 1, [&](std::size_t begin, std::size_t end, unsigned thread) {
-    for (std::size_t i = begin; i < end; ++i) {
-      const std::size_t row = position + i / n_kv_heads, head = i % n_kv_heads;
-      k.encode(key_.data() + i * dim, cache.keys(layer, head) + row * k.row_bytes(), workspaces_[thread]);
-      v.encode(value_.data() + i * dim, cache.values(layer, head) + row * v.row_bytes(), workspaces_[thread]);
+  // A multiple of every codec's group, whose rows one thread must write.
+  constexpr std::size_t kChunk = 64;
+  const std::size_t first_chunk = position / kChunk, n_chunks = (position + n_tokens_ - 1) / kChunk - first_chunk + 1;
+  pool_->for_ranges(n_chunks * n_kv_heads, 1, [&](std::size_t begin, std::size_t end, unsigned thread) {
+    for (std::size_t task = begin; task < end; ++task) {
+      const std::size_t chunk = (first_chunk + task / n_kv_heads) * kChunk, head = task % n_kv_heads;
+      const std::size_t last = std::min(chunk + kChunk, position + n_tokens_);
+      for (std::size_t row = std::max(chunk, position); row < last; ++row) {
+        const std::size_t offset = ((row - position) * n_kv_heads + head) * dim;
+        cache.k_codec().encode(key_.data() + offset, cache.keys(layer, head), row, workspaces_[thread]);
+        cache.v_codec().encode(value_.data() + offset, cache.values(layer, head), row, workspaces_[thread]);
+      }
     }
   });
 }

@@ -5,6 +5,7 @@
 #include <limits>
 #include <new>
 
+#include "base/checked.h"
 #include "base/memory.h"
 
 namespace tq {
@@ -12,10 +13,11 @@ namespace {
 
 /// The largest number when it would not fit in 64 bits.
 std::uint64_t cache_bytes(const ModelConfig& config, const Codec& k, const Codec& v, std::size_t context) {
-  // check_config() bounds the factors of the first product, make_codec() the rows.
-  const std::uint64_t token_bytes = std::uint64_t{config.n_layers} * config.n_kv_heads * (k.row_bytes() + v.row_bytes());
-  std::uint64_t bytes = 0;
-  return __builtin_mul_overflow(token_bytes, std::uint64_t{context}, &bytes) ? std::numeric_limits<std::uint64_t>::max() : bytes;
+  const auto heads = std::uint64_t{config.n_layers} * config.n_kv_heads;
+  const auto head_bytes = checked_multiply<std::uint64_t>(context + 64, k.group_bytes() + v.group_bytes());
+  const auto roof = head_bytes ? checked_multiply<std::uint64_t>(heads, *head_bytes) : std::nullopt;
+  if (context > std::numeric_limits<std::size_t>::max() / 2 || !roof) return std::numeric_limits<std::uint64_t>::max();
+  return heads * (k.storage_bytes(context) + v.storage_bytes(context));
 }
 
 }  // namespace
@@ -38,7 +40,8 @@ Result<KvCache> KvCache::create(const ModelConfig& config, const CacheSpec& spec
   cache.k_codec_ = std::move(*k);
   cache.v_codec_ = std::move(*v);
   cache.n_kv_heads_ = config.n_kv_heads;
-  cache.context_ = context;
+  cache.key_bytes_ = cache.k_codec_->storage_bytes(context);
+  cache.head_bytes_ = cache.key_bytes_ + cache.v_codec_->storage_bytes(context);
   const std::uint64_t bytes = cache_bytes(config, *cache.k_codec_, *cache.v_codec_, context);
   cache.footprint_ = {bytes, cache.k_codec_->bits_per_value(), cache.v_codec_->bits_per_value()};
   const std::uint64_t available = available_memory();

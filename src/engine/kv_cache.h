@@ -8,8 +8,9 @@
 
 namespace tq {
 
-/// For each layer and key/value head, `context` rows of keys and as many of values, one after the other: one allocation of exactly the
-/// bytes that cache_footprint() promises. Rows are written before they are read; memory that is never written is never touched.
+/// For each layer and key/value head, the storage of `context` rows of keys and of as many values, one after the other: one allocation
+/// of exactly the bytes that cache_footprint() promises. Rows are written before they are read; memory that is never written is never
+/// touched.
 class KvCache {
  public:
   static Result<KvCache> create(const ModelConfig& config, const CacheSpec& spec, std::size_t context);
@@ -17,19 +18,15 @@ class KvCache {
   const Codec& k_codec() const { return *k_codec_; }
   const Codec& v_codec() const { return *v_codec_; }
 
-  /// The row of position 0; the rows of later positions follow, row_bytes() apart.
-  std::byte* keys(std::size_t layer, std::size_t kv_head) { return storage_.get() + head_offset(layer, kv_head); }
-  std::byte* values(std::size_t layer, std::size_t kv_head) { return keys(layer, kv_head) + context_ * k_codec_->row_bytes(); }
+  /// The storage of one head; row number i is that of position i.
+  std::byte* keys(std::size_t layer, std::size_t kv_head) { return storage_.get() + (layer * n_kv_heads_ + kv_head) * head_bytes_; }
+  std::byte* values(std::size_t layer, std::size_t kv_head) { return keys(layer, kv_head) + key_bytes_; }
 
   const CacheFootprint& footprint() const { return footprint_; }
 
  private:
-  std::size_t head_offset(std::size_t layer, std::size_t kv_head) const {
-    return (layer * n_kv_heads_ + kv_head) * context_ * (k_codec_->row_bytes() + v_codec_->row_bytes());
-  }
-
   std::shared_ptr<const Codec> k_codec_, v_codec_;
-  std::size_t n_kv_heads_ = 0, context_ = 0;
+  std::size_t n_kv_heads_ = 0, key_bytes_ = 0, head_bytes_ = 0;
   CacheFootprint footprint_;
   std::unique_ptr<std::byte[]> storage_;
 };

@@ -4,12 +4,13 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cassert>
 #include <cstring>
 
 namespace tq {
 namespace {
 
-/// Rows that one thread takes at a time: a multiple of the kernel's tile.
+/// Rows that one thread takes at a time: a group of the codecs that interleave rows.
 constexpr std::size_t kRowGrain = 16;
 
 Result<const TensorView*> find_tensor(const TensorFile& file, const std::string& name, const std::vector<std::uint64_t>& shape) {
@@ -49,9 +50,9 @@ Result<Matrix> load_matrix(const TensorFile& file, const std::string& name, std:
   if (!tensor) return std::unexpected(tensor.error());
   Result<std::shared_ptr<const Codec>> codec = codec_of(file, **tensor, cols, codecs);
   if (!codec) return fail(std::move(codec));
-  if ((*tensor)->bytes.size() != rows * (*codec)->row_bytes()) {
+  if ((*tensor)->bytes.size() != (*codec)->storage_bytes(rows)) {
     return fail(ErrorCode::kBadFile, fmt::format("{}: the tensor {} has {} bytes, and its shape asks for {}", file.path(), name,
-                                                 (*tensor)->bytes.size(), rows * (*codec)->row_bytes()));
+                                                 (*tensor)->bytes.size(), (*codec)->storage_bytes(rows)));
   }
   return Matrix{rows, cols, *codec, (*tensor)->bytes, {}};
 }
@@ -62,23 +63,24 @@ Result<std::vector<float>> load_vector(const TensorFile& file, const std::string
   CodecCache codecs;
   const Result<std::shared_ptr<const Codec>> codec = codec_of(file, **tensor, length, codecs);
   if (!codec) return std::unexpected(codec.error());
-  if ((*tensor)->bytes.size() != (*codec)->row_bytes()) {
+  if ((*tensor)->bytes.size() != (*codec)->storage_bytes(1)) {
     return fail(ErrorCode::kBadFile, fmt::format("{}: the tensor {} has {} bytes, and its shape asks for {}", file.path(), name,
-                                                 (*tensor)->bytes.size(), (*codec)->row_bytes()));
+                                                 (*tensor)->bytes.size(), (*codec)->storage_bytes(1)));
   }
   std::vector<float> values(length);
-  (*codec)->decode((*tensor)->bytes.data(), 1, values.data());
+  (*codec)->decode((*tensor)->bytes.data(), 0, 1, values.data());
   return values;
 }
 
 void interleave_rotary_rows(Matrix& matrix, std::size_t head_dim, std::size_t rope_dim) {
-  const std::size_t row_bytes = matrix.codec->row_bytes();
+  assert(matrix.codec->group_rows() == 1);  // as all types of model files
+  const std::size_t row_bytes = matrix.codec->group_bytes();
   auto moved = std::make_unique_for_overwrite<std::byte[]>(matrix.bytes.size());
   for (std::size_t r = 0; r < matrix.rows; ++r) {
     const std::size_t in_head = r % head_dim;
     // Row 2i comes from i, row 2i + 1 from i + rope_dim/2.
     const std::size_t source = in_head < rope_dim ? in_head / 2 + in_head % 2 * (rope_dim / 2) : in_head;
-    std::memcpy(moved.get() + r * row_bytes, matrix.row(r - in_head + source), row_bytes);
+    std::memcpy(moved.get() + r * row_bytes, matrix.bytes.data() + (r - in_head + source) * row_bytes, row_bytes);
   }
   matrix.own(std::move(moved), matrix.bytes.size());
 }
@@ -86,18 +88,18 @@ void interleave_rotary_rows(Matrix& matrix, std::size_t head_dim, std::size_t ro
 Result<void> recode(Matrix& matrix, const CodecSpec& spec, CodecCache& codecs, ThreadPool& pool) {
   const Result<std::shared_ptr<const Codec>> codec = codecs.get(spec, matrix.cols);
   if (!codec) return std::unexpected(codec.error());
-  const std::size_t row_bytes = (*codec)->row_bytes();
-  auto coded = std::make_unique_for_overwrite<std::byte[]>(matrix.rows * row_bytes);
+  const std::size_t size = (*codec)->storage_bytes(matrix.rows);
+  auto coded = std::make_unique<std::byte[]>(size);
   pool.for_ranges(matrix.rows, kRowGrain, [&](std::size_t begin, std::size_t end, unsigned) {
     Workspace scratch;
     std::vector<float> row(matrix.cols);
     for (std::size_t r = begin; r < end; ++r) {
-      matrix.codec->decode(matrix.row(r), 1, row.data());
-      (*codec)->encode(row.data(), coded.get() + r * row_bytes, scratch);
+      matrix.codec->decode(matrix.bytes.data(), r, 1, row.data());
+      (*codec)->encode(row.data(), coded.get(), r, scratch);
     }
   });
   matrix.codec = *codec;
-  matrix.own(std::move(coded), matrix.rows * row_bytes);
+  matrix.own(std::move(coded), size);
   return {};
 }
 
@@ -120,7 +122,7 @@ void Activations::multiply(const Matrix& matrix, float* out, ThreadPool& pool, s
     prepared_for_ = &codec;
   }
   pool.for_ranges(matrix.rows, kRowGrain, [&](std::size_t begin, std::size_t end, unsigned thread) {
-    codec.scores(query_, matrix.row(begin), end - begin, out + begin, matrix.rows, scratch[thread]);
+    codec.scores(query_, matrix.bytes.data(), begin, end - begin, out + begin, matrix.rows, scratch[thread]);
   });
 }
 

@@ -27,7 +27,6 @@ struct Matrix {
     owned = std::move(changed);
     bytes = {owned.get(), size};
   }
-  const std::byte* row(std::size_t r) const { return bytes.data() + r * codec->row_bytes(); }
 };
 
 /// Codecs that have been made, so that matrices of the same type and width share one (and with it a rotated activation).

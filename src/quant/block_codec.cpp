@@ -6,6 +6,7 @@
 
 #include "base/float16.h"
 #include "quant/codecs.h"
+#include "quant/row_codec.h"
 #include "simd/kernels.h"
 
 namespace tq {
@@ -32,12 +33,12 @@ float extreme(const float* x) {
   return largest;
 }
 
-class Q8_0Codec final : public Codec {
+class Q8_0Codec final : public RowCodec {
  public:
   static constexpr std::size_t kBlockBytes = 34;
-  Q8_0Codec(const CodecSpec& spec, std::size_t dim) : Codec(spec, dim, dim / kBlock * kBlockBytes) {}
+  Q8_0Codec(const CodecSpec& spec, std::size_t dim) : RowCodec(spec, dim, dim / kBlock * kBlockBytes) {}
 
-  void encode(const float* x, std::byte* row, Workspace&) const override {
+  void encode_row(const float* x, std::byte* row, Workspace&) const override {
     for (std::size_t i = 0; i < dim(); i += kBlock, row += kBlockBytes) {
       const float scale = std::abs(extreme(x + i)) / 127.0F;
       const float inverse = reciprocal(scale);
@@ -48,17 +49,17 @@ class Q8_0Codec final : public Codec {
     }
   }
 
-  void decode_coded(const std::byte* rows, std::size_t n_rows, float* out) const override {
+  void decode_rows(const std::byte* rows, std::size_t n_rows, float* out) const override {
     kernels().decode_q8_0(rows, n_rows * dim(), out);
   }
 };
 
-class Q4_0Codec final : public Codec {
+class Q4_0Codec final : public RowCodec {
  public:
   static constexpr std::size_t kBlockBytes = 18;
-  Q4_0Codec(const CodecSpec& spec, std::size_t dim) : Codec(spec, dim, dim / kBlock * kBlockBytes) {}
+  Q4_0Codec(const CodecSpec& spec, std::size_t dim) : RowCodec(spec, dim, dim / kBlock * kBlockBytes) {}
 
-  void encode(const float* x, std::byte* row, Workspace&) const override {
+  void encode_row(const float* x, std::byte* row, Workspace&) const override {
     for (std::size_t i = 0; i < dim(); i += kBlock, row += kBlockBytes) {
       const float scale = extreme(x + i) / -8.0F;  // the extreme value gets code 0, which is −8
       const float inverse = reciprocal(scale);
@@ -70,7 +71,7 @@ class Q4_0Codec final : public Codec {
     }
   }
 
-  void decode_coded(const std::byte* rows, std::size_t n_rows, float* out) const override {
+  void decode_rows(const std::byte* rows, std::size_t n_rows, float* out) const override {
     kernels().decode_q4_0(rows, n_rows * dim(), out);
   }
 };

@@ -13,8 +13,8 @@ std::size_t tile_rows(std::size_t dim) { return std::clamp<std::size_t>(4096 / d
 
 }  // namespace
 
-void Codec::decode(const std::byte* rows, std::size_t n_rows, float* out) const {
-  decode_coded(rows, n_rows, out);
+void Codec::decode(const std::byte* storage, std::size_t first, std::size_t n_rows, float* out) const {
+  decode_coded(storage, first, n_rows, out);
   for (std::size_t r = 0; r < n_rows; ++r) from_coded(out + r * dim_);
 }
 
@@ -28,24 +28,24 @@ void Codec::prepare(const float* queries, std::size_t count, std::size_t stride,
   }
 }
 
-void Codec::scores(const Query& query, const std::byte* rows, std::size_t n_rows, float* out, std::size_t out_stride,
-                   Workspace& scratch) const {
+void Codec::scores(const Query& query, const std::byte* storage, std::size_t first, std::size_t n_rows, float* out,
+                   std::size_t out_stride, Workspace& scratch) const {
   const std::size_t tile = tile_rows(dim_);
   scratch.rows.resize(std::max(scratch.rows.size(), tile * dim_));
   for (std::size_t r = 0; r < n_rows; r += tile) {
     const std::size_t n = std::min(tile, n_rows - r);
-    decode_coded(rows + r * row_bytes_, n, scratch.rows.data());
+    decode_coded(storage, first + r, n, scratch.rows.data());
     kernels().dot_tile(scratch.rows.data(), dim_, n, query.coded.data(), dim_, query.count, dim_, out + r, out_stride);
   }
 }
 
-void Codec::accumulate(const float* weights, std::size_t count, std::size_t stride, const std::byte* rows, std::size_t n_rows,
-                       float* acc, Workspace& scratch) const {
+void Codec::accumulate(const float* weights, std::size_t count, std::size_t stride, const std::byte* storage, std::size_t first,
+                       std::size_t n_rows, float* acc, Workspace& scratch) const {
   const std::size_t tile = tile_rows(dim_);
   scratch.rows.resize(std::max(scratch.rows.size(), tile * dim_));
   for (std::size_t r = 0; r < n_rows; r += tile) {
     const std::size_t n = std::min(tile, n_rows - r);
-    decode_coded(rows + r * row_bytes_, n, scratch.rows.data());
+    decode_coded(storage, first + r, n, scratch.rows.data());
     for (std::size_t i = 0; i < count; ++i) {
       kernels().weighted_sum(weights + i * stride + r, scratch.rows.data(), dim_, n, dim_, acc + i * dim_);
     }

@@ -4,30 +4,33 @@
 #include <cstring>
 
 #include "quant/codecs.h"
+#include "quant/row_codec.h"
 #include "simd/kernels.h"
 
 namespace tq {
 namespace {
 
-class Float32Codec final : public Codec {
+class Float32Codec final : public RowCodec {
  public:
-  Float32Codec(const CodecSpec& spec, std::size_t dim) : Codec(spec, dim, dim * sizeof(float)) {}
+  Float32Codec(const CodecSpec& spec, std::size_t dim) : RowCodec(spec, dim, dim * sizeof(float)) {}
 
-  void encode(const float* x, std::byte* row, Workspace&) const override { std::memcpy(row, x, row_bytes()); }
-  void decode_coded(const std::byte* rows, std::size_t n_rows, float* out) const override {
+  void encode_row(const float* x, std::byte* row, Workspace&) const override { std::memcpy(row, x, row_bytes()); }
+  void decode_rows(const std::byte* rows, std::size_t n_rows, float* out) const override {
     std::memcpy(out, rows, n_rows * row_bytes());
   }
 
-  void scores(const Query& query, const std::byte* rows, std::size_t n_rows, float* out, std::size_t out_stride,
-              Workspace& scratch) const override {
-    if (!aligned(rows)) return Codec::scores(query, rows, n_rows, out, out_stride, scratch);
+  void scores(const Query& query, const std::byte* storage, std::size_t first, std::size_t n_rows, float* out,
+              std::size_t out_stride, Workspace& scratch) const override {
+    if (!aligned(storage)) return Codec::scores(query, storage, first, n_rows, out, out_stride, scratch);
+    const std::byte* rows = storage + first * row_bytes();
     kernels().dot_tile(reinterpret_cast<const float*>(rows), dim(), n_rows, query.coded.data(), dim(), query.count, dim(), out,
                        out_stride);
   }
 
-  void accumulate(const float* weights, std::size_t count, std::size_t stride, const std::byte* rows, std::size_t n_rows,
-                  float* acc, Workspace& scratch) const override {
-    if (!aligned(rows)) return Codec::accumulate(weights, count, stride, rows, n_rows, acc, scratch);
+  void accumulate(const float* weights, std::size_t count, std::size_t stride, const std::byte* storage, std::size_t first,
+                  std::size_t n_rows, float* acc, Workspace& scratch) const override {
+    if (!aligned(storage)) return Codec::accumulate(weights, count, stride, storage, first, n_rows, acc, scratch);
+    const std::byte* rows = storage + first * row_bytes();
     for (std::size_t i = 0; i < count; ++i) {
       kernels().weighted_sum(weights + i * stride, reinterpret_cast<const float*>(rows), dim(), n_rows, dim(), acc + i * dim());
     }
@@ -35,25 +38,25 @@ class Float32Codec final : public Codec {
 
  private:
   /// Rows in a mapped file may start anywhere; those are copied first.
-  static bool aligned(const std::byte* rows) { return reinterpret_cast<std::uintptr_t>(rows) % alignof(float) == 0; }
+  static bool aligned(const std::byte* storage) { return reinterpret_cast<std::uintptr_t>(storage) % alignof(float) == 0; }
 };
 
-class Float16Codec final : public Codec {
+class Float16Codec final : public RowCodec {
  public:
-  Float16Codec(const CodecSpec& spec, std::size_t dim) : Codec(spec, dim, dim * 2) {}
+  Float16Codec(const CodecSpec& spec, std::size_t dim) : RowCodec(spec, dim, dim * 2) {}
 
-  void encode(const float* x, std::byte* row, Workspace&) const override { kernels().f32_to_f16(x, dim(), row); }
-  void decode_coded(const std::byte* rows, std::size_t n_rows, float* out) const override {
+  void encode_row(const float* x, std::byte* row, Workspace&) const override { kernels().f32_to_f16(x, dim(), row); }
+  void decode_rows(const std::byte* rows, std::size_t n_rows, float* out) const override {
     kernels().f16_to_f32(rows, n_rows * dim(), out);
   }
 };
 
-class BFloat16Codec final : public Codec {
+class BFloat16Codec final : public RowCodec {
  public:
-  BFloat16Codec(const CodecSpec& spec, std::size_t dim) : Codec(spec, dim, dim * 2) {}
+  BFloat16Codec(const CodecSpec& spec, std::size_t dim) : RowCodec(spec, dim, dim * 2) {}
 
-  void encode(const float* x, std::byte* row, Workspace&) const override { kernels().f32_to_bf16(x, dim(), row); }
-  void decode_coded(const std::byte* rows, std::size_t n_rows, float* out) const override {
+  void encode_row(const float* x, std::byte* row, Workspace&) const override { kernels().f32_to_bf16(x, dim(), row); }
+  void decode_rows(const std::byte* rows, std::size_t n_rows, float* out) const override {
     kernels().bf16_to_f32(rows, n_rows * dim(), out);
   }
 };

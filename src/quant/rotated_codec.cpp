@@ -10,28 +10,28 @@ namespace {
 class RotatedCodec final : public Codec {
  public:
   RotatedCodec(const CodecSpec& spec, std::shared_ptr<const Codec> inner)
-      : Codec(spec, inner->dim(), inner->row_bytes()), inner_(std::move(inner)),
+      : Codec(spec, inner->dim(), inner->group_rows(), inner->group_bytes()), inner_(std::move(inner)),
         rotation_(spec.rotation, inner_->dim(), spec.rounds, spec.seed, spec.max_block) {}
 
-  void encode(const float* x, std::byte* row, Workspace& scratch) const override {
+  void encode(const float* x, std::byte* storage, std::size_t row, Workspace& scratch) const override {
     scratch.rotated.assign(x, x + dim());
     rotation_.apply(scratch.rotated.data());
-    inner_->encode(scratch.rotated.data(), row, scratch);
+    inner_->encode(scratch.rotated.data(), storage, row, scratch);
   }
 
   void to_coded(float* x) const override { rotation_.apply(x); }
   void from_coded(float* x) const override { rotation_.apply_inverse(x); }
 
-  void decode_coded(const std::byte* rows, std::size_t n_rows, float* out) const override {
-    inner_->decode_coded(rows, n_rows, out);
+  void decode_coded(const std::byte* storage, std::size_t first, std::size_t n_rows, float* out) const override {
+    inner_->decode_coded(storage, first, n_rows, out);
   }
-  void scores(const Query& query, const std::byte* rows, std::size_t n_rows, float* out, std::size_t out_stride,
-              Workspace& scratch) const override {
-    inner_->scores(query, rows, n_rows, out, out_stride, scratch);
+  void scores(const Query& query, const std::byte* storage, std::size_t first, std::size_t n_rows, float* out,
+              std::size_t out_stride, Workspace& scratch) const override {
+    inner_->scores(query, storage, first, n_rows, out, out_stride, scratch);
   }
-  void accumulate(const float* weights, std::size_t count, std::size_t stride, const std::byte* rows, std::size_t n_rows,
-                  float* acc, Workspace& scratch) const override {
-    inner_->accumulate(weights, count, stride, rows, n_rows, acc, scratch);
+  void accumulate(const float* weights, std::size_t count, std::size_t stride, const std::byte* storage, std::size_t first,
+                  std::size_t n_rows, float* acc, Workspace& scratch) const override {
+    inner_->accumulate(weights, count, stride, storage, first, n_rows, acc, scratch);
   }
 
  private:

@@ -11,6 +11,7 @@
 #include "base/float16.h"
 #include "quant/bits.h"
 #include "quant/codecs.h"
+#include "quant/row_codec.h"
 #include "simd/kernels.h"
 #include "turboquant/codebook.h"
 
@@ -19,12 +20,12 @@ namespace {
 
 std::size_t scale_bytes(const CodecSpec& spec) { return spec.wide_scale ? sizeof(float) : sizeof(std::uint16_t); }
 
-class TurboCodec final : public Codec {
+class TurboCodec final : public RowCodec {
  public:
   TurboCodec(const CodecSpec& spec, std::size_t dim, Codebook codebook)
-      : Codec(spec, dim, scale_bytes(spec) + packed_bytes(dim, spec.bits)), codebook_(std::move(codebook)) {}
+      : RowCodec(spec, dim, scale_bytes(spec) + packed_bytes(dim, spec.bits)), codebook_(std::move(codebook)) {}
 
-  void encode(const float* y, std::byte* row, Workspace& scratch) const override {
+  void encode_row(const float* y, std::byte* row, Workspace& scratch) const override {
     std::memset(row, 0, row_bytes());
     std::vector<float>& unit = scratch.unit;
     unit.assign(y, y + dim());
@@ -42,7 +43,7 @@ class TurboCodec final : public Codec {
     store_scale(std::ldexp(rms * correction(unit.data(), scratch.rows.data()), exponent), row);
   }
 
-  void decode_coded(const std::byte* rows, std::size_t n_rows, float* out) const override {
+  void decode_rows(const std::byte* rows, std::size_t n_rows, float* out) const override {
     for (std::size_t r = 0; r < n_rows; ++r, rows += row_bytes(), out += dim()) decode_row(rows, load_scale(rows), out);
   }
 

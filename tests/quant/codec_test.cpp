@@ -44,10 +44,10 @@ class EveryCodec : public testing::TestWithParam<Case> {
 
   /// Rows → coded rows.
   std::vector<std::byte> encode(const Codec& codec, const std::vector<float>& rows) const {
-    std::vector<std::byte> coded(rows.size() / dim() * codec.row_bytes());
+    std::vector<std::byte> coded(codec.storage_bytes(rows.size() / dim()));
     Workspace scratch;
     for (std::size_t r = 0; r < rows.size() / dim(); ++r) {
-      codec.encode(rows.data() + r * dim(), coded.data() + r * codec.row_bytes(), scratch);
+      codec.encode(rows.data() + r * dim(), coded.data(), r, scratch);
     }
     return coded;
   }
@@ -55,7 +55,7 @@ class EveryCodec : public testing::TestWithParam<Case> {
   std::vector<float> round_trip(const Codec& codec, const std::vector<float>& rows) const {
     const std::vector<std::byte> coded = encode(codec, rows);
     std::vector<float> decoded(rows.size());
-    codec.decode(coded.data(), rows.size() / dim(), decoded.data());
+    codec.decode(coded.data(), 0, rows.size() / dim(), decoded.data());
     return decoded;
   }
 };
@@ -67,21 +67,37 @@ INSTANTIATE_TEST_SUITE_P(Table, EveryCodec, testing::ValuesIn(all_cases()), [](c
 TEST_P(EveryCodec, true_bits_are_the_bytes_of_a_row) {
   const auto c = codec();
   EXPECT_EQ(c->dim(), dim());
-  EXPECT_DOUBLE_EQ(c->bits_per_value() * static_cast<double>(dim()), 8.0 * static_cast<double>(c->row_bytes()));
+  EXPECT_DOUBLE_EQ(c->bits_per_value() * static_cast<double>(dim() * c->group_rows()), 8.0 * static_cast<double>(c->group_bytes()));
+  EXPECT_EQ(c->storage_bytes(3 * c->group_rows()), 3 * c->group_bytes());
+  EXPECT_EQ(c->storage_bytes(2 * c->group_rows() + 1), 3 * c->group_bytes());
   EXPECT_GE(c->bits_per_value(), c->spec().bits) << "codes alone take this much";
 }
 
-TEST_P(EveryCodec, encoding_fills_its_row_and_nothing_else) {
+TEST_P(EveryCodec, encoding_fills_its_group_and_nothing_else) {
   const auto c = codec();
-  const std::vector<float> row = test::gaussian(dim(), 11);
+  const std::vector<float> rows = test::gaussian(c->group_rows() * dim(), 11);
   for (const auto fill : {std::byte{0x00}, std::byte{0xFF}}) {
-    std::vector<std::byte> bytes(c->row_bytes() + 2, fill);
+    std::vector<std::byte> bytes(c->group_bytes() + 2, fill);
     Workspace scratch;
-    c->encode(row.data(), bytes.data() + 1, scratch);
+    for (std::size_t r = 0; r < c->group_rows(); ++r) c->encode(rows.data() + r * dim(), bytes.data() + 1, r, scratch);
     EXPECT_EQ(bytes.front(), fill);
     EXPECT_EQ(bytes.back(), fill);
-    EXPECT_EQ(std::vector(bytes.begin() + 1, bytes.end() - 1), encode(*c, row)) << "bytes must not depend on what was there";
+    EXPECT_EQ(std::vector(bytes.begin() + 1, bytes.end() - 1), encode(*c, rows)) << "bytes must not depend on what was there";
   }
+}
+
+TEST_P(EveryCodec, a_row_is_written_over_without_harm_to_its_neighbours) {
+  const auto c = codec();
+  const std::size_t n = 2 * c->group_rows() + 3;
+  std::vector<float> rows = test::gaussian(n * dim(), 23);
+  const std::vector<float> other = test::gaussian(dim(), 24);
+  std::vector<std::byte> coded = encode(*c, rows);
+  Workspace scratch;
+  for (const std::size_t r : {std::size_t{0}, n / 2, n - 1}) {
+    c->encode(other.data(), coded.data(), r, scratch);
+    std::copy(other.begin(), other.end(), rows.begin() + static_cast<std::ptrdiff_t>(r * dim()));
+  }
+  EXPECT_EQ(coded, encode(*c, rows));
 }
 
 TEST_P(EveryCodec, the_error_of_gaussian_rows_is_what_the_width_allows) {
@@ -111,7 +127,7 @@ TEST_P(EveryCodec, scores_are_inner_products_with_the_decoded_rows) {
   Workspace scratch;
   c->prepare(queries.data(), kQueries, dim(), query);
   std::vector<float> scores(kQueries * kRows);
-  c->scores(query, coded.data(), kRows, scores.data(), kRows, scratch);
+  c->scores(query, coded.data(), 0, kRows, scores.data(), kRows, scratch);
   for (std::size_t i = 0; i < kQueries; ++i) {
     for (std::size_t r = 0; r < kRows; ++r) {
       const float* q = queries.data() + i * dim();
@@ -132,12 +148,12 @@ TEST_P(EveryCodec, a_score_does_not_depend_on_its_neighbours) {
   Workspace scratch;
   c->prepare(queries.data(), kQueries, dim(), all);
   std::vector<float> scores(kQueries * kRows);
-  c->scores(all, coded.data(), kRows, scores.data(), kRows, scratch);
+  c->scores(all, coded.data(), 0, kRows, scores.data(), kRows, scratch);
   for (std::size_t i = 0; i < kQueries; ++i) {
     c->prepare(queries.data() + i * dim(), 1, dim(), one);
     for (std::size_t r = 0; r < kRows; ++r) {
       float alone = 0;
-      c->scores(one, coded.data() + r * c->row_bytes(), 1, &alone, 1, scratch);
+      c->scores(one, coded.data(), r, 1, &alone, 1, scratch);
       ASSERT_EQ(alone, scores[i * kRows + r]) << "query " << i << ", row " << r;
     }
   }
@@ -151,7 +167,7 @@ TEST_P(EveryCodec, accumulate_is_the_weighted_sum_of_the_decoded_rows) {
   const std::vector<float> decoded = round_trip(*c, rows);
   std::vector<float> sums(kSums * dim(), 0.0F);
   Workspace scratch;
-  c->accumulate(weights.data(), kSums, kRows, coded.data(), kRows, sums.data(), scratch);
+  c->accumulate(weights.data(), kSums, kRows, coded.data(), 0, kRows, sums.data(), scratch);
   for (std::size_t i = 0; i < kSums; ++i) {
     c->from_coded(sums.data() + i * dim());
     for (std::size_t j = 0; j < dim(); ++j) {
@@ -217,11 +233,11 @@ TEST_P(EveryCodec, rows_with_nan_or_infinity_decode_to_something_finite) {
 TEST_P(EveryCodec, any_bytes_decode_without_harm) {
   const auto c = codec();
   std::uint64_t state = 21;
-  std::vector<std::byte> row(c->row_bytes());
+  std::vector<std::byte> row(c->group_bytes());
   std::vector<float> decoded(dim());
   for (int i = 0; i < 50; ++i) {
     for (std::byte& b : row) b = static_cast<std::byte>(next_random(state));
-    c->decode(row.data(), 1, decoded.data());  // the sanitizers watch
+    c->decode(row.data(), 0, 1, decoded.data());  // the sanitizers watch
   }
 }
 
@@ -252,9 +268,9 @@ TEST(FrozenBytes, version_1_of_each_codec_writes_the_same_bytes_on_every_cpu) {
     for (const std::size_t dim : {64UL, 96UL, 576UL}) {
       const auto codec = make_codec(CodecSpec::parse(frozen.name).value(), dim).value();
       const std::vector<float> rows = test::gaussian(16 * dim, 22);
-      std::vector<std::byte> coded(16 * codec->row_bytes());
+      std::vector<std::byte> coded(codec->storage_bytes(16));
       Workspace scratch;
-      for (std::size_t r = 0; r < 16; ++r) codec->encode(rows.data() + r * dim, coded.data() + r * codec->row_bytes(), scratch);
+      for (std::size_t r = 0; r < 16; ++r) codec->encode(rows.data() + r * dim, coded.data(), r, scratch);
       hash = XXH64(coded.data(), coded.size(), hash);
     }
     EXPECT_EQ(hash, frozen.hash) << frozen.name << std::hex << " 0x" << hash;

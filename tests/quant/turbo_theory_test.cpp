@@ -24,11 +24,11 @@ std::shared_ptr<const Codec> turbo(unsigned bits, std::size_t dim, ScaleRule rul
 
 std::vector<float> round_trip(const Codec& codec, const std::vector<float>& rows) {
   const std::size_t n = rows.size() / codec.dim();
-  std::vector<std::byte> coded(n * codec.row_bytes());
+  std::vector<std::byte> coded(codec.storage_bytes(n));
   Workspace scratch;
-  for (std::size_t r = 0; r < n; ++r) codec.encode(rows.data() + r * codec.dim(), coded.data() + r * codec.row_bytes(), scratch);
+  for (std::size_t r = 0; r < n; ++r) codec.encode(rows.data() + r * codec.dim(), coded.data(), r, scratch);
   std::vector<float> decoded(rows.size());
-  codec.decode(coded.data(), n, decoded.data());
+  codec.decode(coded.data(), 0, n, decoded.data());
   return decoded;
 }
 
