@@ -25,6 +25,12 @@ enum class ScaleRule : std::uint8_t {
   kNorm           ///< ‖y‖, as Algorithm 1 of the paper prints it. For comparison only.
 };
 
+/// Which bytes of a storage belong to which row.
+enum class Layout : std::uint8_t {
+  kRows,        ///< one row after the other
+  kInterleaved  ///< groups of 32 rows whose codes alternate by 4 bytes, so that a vector register holds 16 rows (docs/layout.md)
+};
+
 /// A codec by its parameters. Two specs that compare equal produce the same bytes.
 struct CodecSpec {
   CodecFamily family = CodecFamily::kF32;
@@ -34,6 +40,7 @@ struct CodecSpec {
   std::uint32_t max_block = 0;  ///< longest run of kPlainHadamard; 0: no limit
   ScaleRule scale = ScaleRule::kLeastSquares;
   bool wide_scale = false;  ///< the scale of kTurbo is stored as f32 instead of f16
+  Layout layout = Layout::kRows;  ///< kTurbo has both
   std::uint64_t seed = 1;
   std::uint32_t version = 1;  ///< of the byte layout and codebook; old versions keep decoding
 
@@ -44,6 +51,8 @@ struct CodecSpec {
 
   /// The same spec with another scale rule (no effect on the families that have none).
   CodecSpec with_scale(ScaleRule rule) const;
+  /// The same spec in another layout (no effect on the families that have one only).
+  CodecSpec with_layout(Layout layout) const;
   /// The same spec behind llama.cpp's Hadamard rotation of runs of at most `max_block` values: the text form `q4_0+rotate=on`.
   CodecSpec with_plain_hadamard(std::uint32_t max_block) const;
 
@@ -53,10 +62,14 @@ struct CodecSpec {
 /// Every name that CodecSpec::parse() knows, in the order of the codec table.
 std::vector<std::string> codec_names();
 
-/// One or more query rows carried into the basis of one codec. Filled by Codec::prepare(); then only read, by any thread.
+/// One or more query rows carried into the basis of one codec. Filled by Codec::prepare(); then only read, by any thread. What a codec
+/// does not need stays empty.
 struct Query {
   std::size_t count = 0;
-  std::vector<float> coded;  ///< count x dim
+  std::vector<float> coded;        ///< count x dim
+  std::vector<std::int8_t> bytes;  ///< count x padded length: `coded` in units of `units`, for integer products
+  std::vector<float> units;        ///< count
+  std::vector<std::int32_t> sums;  ///< count: the sum of the row's `bytes`
 };
 
 /// Scratch memory of one thread. Grows to what is needed and is reused.
@@ -105,7 +118,15 @@ class Codec {
   void decode(const std::byte* storage, std::size_t first, std::size_t n_rows, float* out) const;
 
   /// Carries `count` query rows (count x dim, the rows `stride` floats apart) into the codec's basis, once.
-  void prepare(const float* queries, std::size_t count, std::size_t stride, Query& query) const;
+  void prepare(const float* queries, std::size_t count, std::size_t stride, Query& query) const {
+    make_room(count, query);
+    fill(queries, stride, 0, count, query);
+  }
+  /// The two halves of prepare(): room for `count` rows, and rows begin … end − 1 of them. Threads may fill disjoint ranges.
+  virtual void make_room(std::size_t count, Query& query) const;
+  void fill(const float* queries, std::size_t stride, std::size_t begin, std::size_t end, Query& query) const;
+  /// What the codec derives from rows begin … end − 1 of query.coded; fill() ends with it.
+  virtual void complete(Query&, std::size_t /*begin*/, std::size_t /*end*/) const {}
 
   /// out[i * out_stride + r] = ⟨query i, x̂ of row first + r⟩. Never rotates a row back. The value of a pair does not depend on which
   /// other pairs are asked for in the same call.

@@ -112,13 +112,8 @@ void Activations::set(const float* x, std::size_t count) {
 void Activations::multiply(const Matrix& matrix, float* out, ThreadPool& pool, std::vector<Workspace>& scratch) {
   const Codec& codec = *matrix.codec;
   if (prepared_for_ != &codec) {
-    query_.count = count_;
-    query_.coded.assign(x_, x_ + count_ * codec.dim());
-    if (codec.spec().rotation != RotationKind::kNone) {
-      pool.for_ranges(count_, 1, [&](std::size_t begin, std::size_t end, unsigned) {
-        for (std::size_t i = begin; i < end; ++i) codec.to_coded(query_.coded.data() + i * codec.dim());
-      });
-    }
+    codec.make_room(count_, query_);
+    pool.for_ranges(count_, 1, [&](std::size_t begin, std::size_t end, unsigned) { codec.fill(x_, codec.dim(), begin, end, query_); });
     prepared_for_ = &codec;
   }
   pool.for_ranges(matrix.rows, kRowGrain, [&](std::size_t begin, std::size_t end, unsigned thread) {

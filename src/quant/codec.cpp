@@ -18,14 +18,18 @@ void Codec::decode(const std::byte* storage, std::size_t first, std::size_t n_ro
   for (std::size_t r = 0; r < n_rows; ++r) from_coded(out + r * dim_);
 }
 
-void Codec::prepare(const float* queries, std::size_t count, std::size_t stride, Query& query) const {
+void Codec::make_room(std::size_t count, Query& query) const {
   query.count = count;
   query.coded.resize(count * dim_);
-  for (std::size_t i = 0; i < count; ++i) {
+}
+
+void Codec::fill(const float* queries, std::size_t stride, std::size_t begin, std::size_t end, Query& query) const {
+  for (std::size_t i = begin; i < end; ++i) {
     float* row = query.coded.data() + i * dim_;
     std::memcpy(row, queries + i * stride, dim_ * sizeof(float));
     to_coded(row);
   }
+  complete(query, begin, end);
 }
 
 void Codec::scores(const Query& query, const std::byte* storage, std::size_t first, std::size_t n_rows, float* out,

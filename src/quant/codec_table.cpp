@@ -79,6 +79,12 @@ CodecSpec CodecSpec::with_scale(ScaleRule rule) const {
   return changed;
 }
 
+CodecSpec CodecSpec::with_layout(Layout wanted) const {
+  CodecSpec changed = *this;
+  if (family == CodecFamily::kTurbo) changed.layout = wanted;
+  return changed;
+}
+
 CodecSpec CodecSpec::with_plain_hadamard(std::uint32_t longest) const {
   CodecSpec changed = *this;
   changed.rotation = RotationKind::kPlainHadamard;

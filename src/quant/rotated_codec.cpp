@@ -19,6 +19,9 @@ class RotatedCodec final : public Codec {
     inner_->encode(scratch.rotated.data(), storage, row, scratch);
   }
 
+  void make_room(std::size_t count, Query& query) const override { inner_->make_room(count, query); }
+  void complete(Query& query, std::size_t begin, std::size_t end) const override { inner_->complete(query, begin, end); }
+
   void to_coded(float* x) const override { rotation_.apply(x); }
   void from_coded(float* x) const override { rotation_.apply_inverse(x); }
 
