@@ -1,0 +1,28 @@
+// The one scalar beside the codes of a row: how a row is brought to unit size before coding, and what is stored afterwards.
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+#include "turboquant/codec.h"
+
+namespace tq {
+
+/// A row divided by its root mean square. `rms` is 0 for a row of zeros, which codecs store as scale 0.
+struct UnitRow {
+  float rms = 0;     ///< times 2^exponent
+  int exponent = 0;  ///< a power of two taken out first, so that no square overflows or vanishes
+};
+
+/// y (n values) → unit (n values of mean square 1). Values that are not finite count as 0. The same bits on every CPU.
+UnitRow normalize(const float* y, std::size_t n, std::vector<float>& unit);
+
+/// The scale to store when `unit` was coded as `centroids` (n each; both with a positive inner product).
+float corrected_scale(const UnitRow& row, ScaleRule rule, const float* unit, const float* centroids, std::size_t n);
+
+/// The stored form of a scale: f16, or f32 where the spec asks for it.
+std::size_t scale_bytes(const CodecSpec& spec);
+void store_scale(const CodecSpec& spec, float scale, std::byte* bytes);
+float load_scale(const CodecSpec& spec, const std::byte* bytes);
+
+}  // namespace tq
