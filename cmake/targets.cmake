@@ -16,9 +16,10 @@ function(tq_folder name)
 endfunction()
 
 # tq_test(quant SOURCES codec_test.cpp USES quant)
-# One test program per folder; each of its cases is a ctest case with the label of the folder.
+# One test program per folder; each of its cases is a ctest case with the label of the folder. WHOLE makes one ctest case of a program
+# with thousands of short ones, whose processes would cost more than the tests.
 function(tq_test name)
-  cmake_parse_arguments(arg "" "" "SOURCES;USES;LINKS" ${ARGN})
+  cmake_parse_arguments(arg "WHOLE" "" "SOURCES;USES;LINKS" ${ARGN})
   add_executable(${name}_test ${arg_SOURCES})
   target_link_libraries(${name}_test PRIVATE tq_flags ${arg_LINKS} GTest::gtest_main)
   foreach(used ${arg_USES})
@@ -30,5 +31,10 @@ function(tq_test name)
   target_compile_definitions(${name}_test PRIVATE
     TQ_SHARED_DATA="${PROJECT_SOURCE_DIR}/../shared/data" TQ_SHARED_REFERENCE="${PROJECT_SOURCE_DIR}/../shared/reference"
     TQ_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
-  gtest_discover_tests(${name}_test TEST_PREFIX "${name}." DISCOVERY_MODE PRE_TEST PROPERTIES LABELS ${name})
+  if(arg_WHOLE)
+    add_test(NAME ${name} COMMAND ${name}_test)
+    set_tests_properties(${name} PROPERTIES LABELS ${name})
+  else()
+    gtest_discover_tests(${name}_test TEST_PREFIX "${name}." DISCOVERY_MODE PRE_TEST PROPERTIES LABELS ${name})
+  endif()
 endfunction()

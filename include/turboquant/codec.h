@@ -16,7 +16,7 @@
 
 namespace tq {
 
-enum class CodecFamily : std::uint8_t { kF32, kF16, kBF16, kQ8_0, kQ4_0, kTurbo };
+enum class CodecFamily : std::uint8_t { kF32, kF16, kBF16, kQ8_0, kQ4_0, kTurbo, kTrellis };
 
 /// Which scalar is stored beside the codes. With y the rotated row and c its centroids (docs/algorithm.md has the derivations):
 enum class ScaleRule : std::uint8_t {
@@ -39,12 +39,12 @@ struct CodecSpec {
   unsigned rounds = 0;          ///< rounds of kRandomHadamard
   std::uint32_t max_block = 0;  ///< longest run of kPlainHadamard; 0: no limit
   ScaleRule scale = ScaleRule::kLeastSquares;
-  bool wide_scale = false;  ///< the scale of kTurbo is stored as f32 instead of f16
+  bool wide_scale = false;  ///< the scale of kTurbo and kTrellis is stored as f32 instead of f16
   Layout layout = Layout::kRows;  ///< kTurbo has both
   std::uint64_t seed = 1;
   std::uint32_t version = 1;  ///< of the byte layout and codebook; old versions keep decoding
 
-  /// Reads `f32 f16 bf16 q8_0 q4_0 tq1 … tq9`. kUsage, with the nearest known name, for anything else.
+  /// Reads a name of the codec table: `f32 f16 bf16 q8_0 q4_0 tq1 … tq9 tt2 … tt5`. kUsage, with the nearest known name, for anything else.
   static Result<CodecSpec> parse(std::string_view name);
   /// The text form that parse() reads. The rotation of block types is not part of it; a CacheSpec prints it.
   std::string name() const;
@@ -78,6 +78,8 @@ struct Workspace {
   std::vector<float> rotated;        ///< the row being encoded, in the codec's basis
   std::vector<float> unit;           ///< the same, divided by its scale
   std::vector<std::uint16_t> codes;  ///< its codes
+  std::vector<std::uint8_t> choices;  ///< of a trellis search
+  std::vector<float> costs;           ///< of a trellis search
 };
 
 /// Rows of dim() floats ↔ coded rows in a storage of storage_bytes(n) bytes. Rows are kept in groups of group_rows(), one after the

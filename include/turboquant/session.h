@@ -29,7 +29,7 @@ struct CacheSpec {
 
 /// True cost of a cache, computed from the row sizes that will be allocated.
 struct CacheFootprint {
-  std::uint64_t bytes = 0;  ///< all layers, `context` tokens
+  std::uint64_t bytes = 0;  ///< all layers, `context` tokens, whole groups of rows
   double bits_k = 0;        ///< per value, scales and all
   double bits_v = 0;
 };

@@ -31,6 +31,7 @@ constexpr std::array kRows = {
     Row{"q8_0", CodecFamily::kQ8_0, 8, 8, 32, RotationKind::kNone, 0, make_block_codec},
     Row{"q4_0", CodecFamily::kQ4_0, 4, 4, 32, RotationKind::kNone, 0, make_block_codec},
     Row{"tq", CodecFamily::kTurbo, 1, Codebook::kMaxBits, 1, RotationKind::kRandomHadamard, 3, make_turbo_codec},
+    Row{"tt", CodecFamily::kTrellis, 2, 5, 1, RotationKind::kRandomHadamard, 3, make_trellis_codec},
 };
 
 std::string row_name(const Row& row, unsigned bits) {
@@ -63,11 +64,11 @@ Result<CodecSpec> CodecSpec::parse(std::string_view name) {
       spec.bits = bits;
       spec.rotation = row.rotation;
       spec.rounds = row.rounds;
-      return spec;
+      return spec.with_layout(Layout::kInterleaved);
     }
   }
   const std::vector<std::string> names = codec_names();
-  return fail(ErrorCode::kUsage, fmt::format("there is no codec '{}'; did you mean '{}'? Known are f32, f16, bf16, q8_0, q4_0 and tq1 to tq9",
+  return fail(ErrorCode::kUsage, fmt::format("there is no codec '{}'; did you mean '{}'? Known are f32, f16, bf16, q8_0, q4_0, tq1 to tq9 and tt2 to tt5",
                                              name.substr(0, 64), nearest(name, names)));
 }
 

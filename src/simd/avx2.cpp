@@ -139,9 +139,10 @@ inline __m256 look_up_eight(const Table& table, __m256i index) {
 inline F look_up(const Table& table, I index) { return {look_up_eight(table, index.low), look_up_eight(table, index.high)}; }
 
 /// Eight codes fill `bits` bytes. pshufb brings the four bytes from each code's first bit on into its lane, a shift brings the
-/// code down.
+/// code down. `width` bits of it are kept: more than `bits` for the window of a trellis.
 struct Unpacker {
-  explicit Unpacker(unsigned width) : bits(width) {
+  explicit Unpacker(unsigned stride) : Unpacker(stride, stride) {}
+  Unpacker(unsigned stride, unsigned width) : bits(stride) {
     alignas(32) std::uint8_t bytes[32];
     alignas(32) std::uint32_t down[8];
     for (unsigned i = 0; i < 8; ++i) {
@@ -150,7 +151,7 @@ struct Unpacker {
     }
     windows = _mm256_load_si256(reinterpret_cast<const __m256i*>(bytes));
     shifts = _mm256_load_si256(reinterpret_cast<const __m256i*>(down));
-    mask = _mm256_set1_epi32(static_cast<int>((1U << bits) - 1));
+    mask = _mm256_set1_epi32(static_cast<int>((1U << width) - 1));
   }
   unsigned bits;
   __m256i windows, shifts, mask;
@@ -161,6 +162,87 @@ inline __m256i unpack_eight(const Unpacker& unpacker, const std::uint8_t* bytes)
 }
 inline I unpack(const Unpacker& unpacker, const std::uint8_t* bytes) {
   return {unpack_eight(unpacker, bytes), unpack_eight(unpacker, bytes + unpacker.bits)};
+}
+
+inline I min(I a, I b) { return {_mm256_min_epi32(a.low, b.low), _mm256_min_epi32(a.high, b.high)}; }
+inline __m256i merge_half(__m256i mask, __m256i a, __m256i b) {
+  return _mm256_or_si256(_mm256_and_si256(mask, a), _mm256_andnot_si256(mask, b));
+}
+inline I merge(I mask, I a, I b) { return {merge_half(mask.low, a.low, b.low), merge_half(mask.high, a.high, b.high)}; }
+inline F spread(const float* x, I index) {
+  const __m256 eight = _mm256_loadu_ps(x);
+  return {_mm256_permutevar8x32_ps(eight, index.low), _mm256_permutevar8x32_ps(eight, index.high)};
+}
+
+/// A gather reads four bytes, of which the first is the value.
+struct WindowTable {
+  WindowTable(const std::int8_t* values, unsigned bits, unsigned window) : entries(values), windows(bits, window) {}
+  const std::int8_t* entries;
+  Unpacker windows;
+};
+inline __m256 look_up_windows(const WindowTable& table, const std::uint8_t* bytes) {
+  const __m256i four = _mm256_i32gather_epi32(reinterpret_cast<const int*>(table.entries), unpack_eight(table.windows, bytes), 1);
+  return _mm256_cvtepi32_ps(_mm256_srai_epi32(_mm256_slli_epi32(four, 24), 24));
+}
+inline void look_up(const WindowTable& table, const std::uint8_t* bytes, F* out) {
+  const unsigned bits = table.windows.bits;
+  for (unsigned i = 0; i < 4; ++i, bytes += 2 * bits) out[i] = {look_up_windows(table, bytes), look_up_windows(table, bytes + bits)};
+}
+
+inline void store_i8(I a, void* bytes) {
+  std::uint16_t words[16];
+  store_u16(a, words);
+  std::int8_t out[16];
+  for (int i = 0; i < 16; ++i) out[i] = static_cast<std::int8_t>(words[i]);
+  __builtin_memcpy(bytes, out, sizeof out);
+}
+
+struct B {
+  __m256i low, high;
+};
+constexpr std::size_t kQueryTile = 4;
+constexpr int kDotBias = 0;
+
+inline B load_bytes(const std::uint8_t* bytes) {
+  return {_mm256_loadu_si256(reinterpret_cast<const __m256i*>(bytes)), _mm256_loadu_si256(reinterpret_cast<const __m256i*>(bytes + 32))};
+}
+template <unsigned n>
+inline B down(B a) {
+  return {_mm256_srli_epi32(a.low, n), _mm256_srli_epi32(a.high, n)};
+}
+template <unsigned mask>
+inline B pick(B a, B b) {
+  const __m256i bits = _mm256_set1_epi8(static_cast<char>(mask));
+  return {_mm256_or_si256(_mm256_and_si256(a.low, bits), _mm256_andnot_si256(bits, b.low)),
+          _mm256_or_si256(_mm256_and_si256(a.high, bits), _mm256_andnot_si256(bits, b.high))};
+}
+
+/// pshufb takes 4 bits of each index, and its sign bit must be clear.
+template <unsigned bits>
+struct ByteTable {
+  explicit ByteTable(const std::int8_t* values) {
+    std::int8_t repeated[16];
+    for (unsigned i = 0; i < 16; ++i) repeated[i] = values[i % (1U << bits)];
+    entries = _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(repeated)));
+  }
+  __m256i entries;
+};
+template <unsigned bits>
+inline B look_up(const ByteTable<bits>& table, B index) {
+  const __m256i mask = _mm256_set1_epi8(15);
+  return {_mm256_shuffle_epi8(table.entries, _mm256_and_si256(index.low, mask)),
+          _mm256_shuffle_epi8(table.entries, _mm256_and_si256(index.high, mask))};
+}
+/// |v| · (q with the sign of v) in 16 bits: two products of at most 127 · 127 do not saturate.
+inline __m256i dot4_half(__m256i sum, __m256i values, __m256i query) {
+  const __m256i pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(values), _mm256_sign_epi8(query, values));
+  return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+}
+inline I dot4(I sum, B values, const std::int8_t* query) {
+  int four = 0;
+  __builtin_memcpy(&four, query, sizeof four);
+  const __m256i repeated = _mm256_set1_epi32(four);
+  return {dot4_half(sum.low, values.low, repeated), dot4_half(sum.high, values.high, repeated)};
 }
 
 #include "simd/kernels.inl"

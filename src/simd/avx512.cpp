@@ -111,6 +111,87 @@ inline I unpack(const Unpacker& unpacker, const std::uint8_t* bytes) {
   return _mm512_and_si512(_mm512_srlv_epi32(_mm512_permutexvar_epi8(unpacker.windows, stream), unpacker.shifts), unpacker.mask);
 }
 
+inline I min(I a, I b) { return _mm512_min_epi32(a, b); }
+inline I merge(I mask, I a, I b) { return _mm512_ternarylogic_epi32(mask, a, b, 0xCA); }
+inline F spread(const float* x, I index) { return _mm512_permutexvar_ps(index, _mm512_castps256_ps512(_mm256_loadu_ps(x))); }
+
+/// Eight windows lie within 8 bytes of the stream. vpermb brings these to each quarter of 16 bits and more, vpmultishiftqb takes 8 bits from
+/// any place in them, and the table is four registers. A ninth bit of a window chooses between two such tables.
+struct WindowTable {
+  WindowTable(const std::int8_t* values, unsigned bits, unsigned window) : wide(window > 8) {
+    alignas(64) std::uint8_t bytes[64], starts[64];
+    for (unsigned i = 0; i < 64; ++i) {
+      bytes[i] = static_cast<std::uint8_t>(i / 8 * bits + i % 8);
+      starts[i] = static_cast<std::uint8_t>(i % 8 * bits);
+    }
+    source = _mm512_load_si512(bytes);
+    first_bit = _mm512_load_si512(starts);
+    mask = _mm512_set1_epi8(static_cast<char>(window < 8 ? (1U << window) - 1 : 0xFFU));
+    const unsigned registers = window > 6 ? 1U << (window - 6) : 1U;
+    for (unsigned r = 0; r < 8; ++r) {
+      entries[r] = r >= registers ? _mm512_setzero_si512()
+                   : window < 6   ? _mm512_maskz_loadu_epi8((std::uint64_t{1} << (1U << window)) - 1, values)
+                                  : _mm512_loadu_si512(values + 64 * r);
+    }
+  }
+  I source, first_bit, mask;
+  I entries[8];
+  bool wide;
+};
+inline I look_up_256(const I* entries, I index) {
+  const I low = _mm512_permutex2var_epi8(entries[0], index, entries[1]), high = _mm512_permutex2var_epi8(entries[2], index, entries[3]);
+  return _mm512_mask_blend_epi8(_mm512_movepi8_mask(index), low, high);
+}
+inline void look_up(const WindowTable& table, const std::uint8_t* bytes, F* out) {
+  const I runs = _mm512_permutexvar_epi8(table.source, _mm512_loadu_si512(bytes));
+  const I index = _mm512_and_si512(_mm512_multishift_epi64_epi8(table.first_bit, runs), table.mask);
+  I values = look_up_256(table.entries, index);
+  if (table.wide) {
+    const I shifted = _mm512_multishift_epi64_epi8(_mm512_add_epi8(table.first_bit, _mm512_set1_epi8(1)), runs);
+    values = _mm512_mask_blend_epi8(_mm512_movepi8_mask(shifted), values, look_up_256(table.entries + 4, index));
+  }
+  out[0] = _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm512_castsi512_si128(values)));
+  out[1] = _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm512_extracti32x4_epi32(values, 1)));
+  out[2] = _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm512_extracti32x4_epi32(values, 2)));
+  out[3] = _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm512_extracti32x4_epi32(values, 3)));
+}
+
+inline void store_i8(I a, void* bytes) { _mm_storeu_si128(static_cast<__m128i*>(bytes), _mm512_cvtepi32_epi8(a)); }
+
+using B = __m512i;
+constexpr std::size_t kQueryTile = 8;
+constexpr int kDotBias = 128;  // vpdpbusd multiplies unsigned by signed bytes
+
+inline B load_bytes(const std::uint8_t* bytes) { return _mm512_loadu_si512(bytes); }
+template <unsigned n>
+inline B down(B a) {
+  return _mm512_srli_epi32(a, n);
+}
+template <unsigned mask>
+inline B pick(B a, B b) {
+  return _mm512_ternarylogic_epi32(_mm512_set1_epi8(static_cast<char>(mask)), a, b, 0xCA);
+}
+
+/// vpermb takes 6 bits of each index: the table is repeated until it has 64 entries, so that higher bits do not matter.
+template <unsigned bits>
+struct ByteTable {
+  explicit ByteTable(const std::int8_t* values) {
+    std::uint8_t repeated[64];
+    for (unsigned i = 0; i < 64; ++i) repeated[i] = static_cast<std::uint8_t>(values[i % (1U << bits)] + kDotBias);
+    entries = _mm512_loadu_si512(repeated);
+  }
+  B entries;
+};
+template <unsigned bits>
+inline B look_up(const ByteTable<bits>& table, B index) {
+  return _mm512_permutexvar_epi8(index, table.entries);
+}
+inline I dot4(I sum, B values, const std::int8_t* query) {
+  int four = 0;
+  __builtin_memcpy(&four, query, sizeof four);
+  return _mm512_dpbusd_epi32(sum, values, _mm512_set1_epi32(four));
+}
+
 #include "simd/kernels.inl"
 
 }  // namespace

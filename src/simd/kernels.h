@@ -13,6 +13,36 @@
 
 namespace tq {
 
+/// The arguments of Kernels::dot_interleaved: 16 rows of interleaved codes (docs/layout.md) against int8 queries.
+struct InterleavedDot {
+  const std::uint8_t* words;  ///< n_words x 64 bytes
+  std::size_t n_words;
+  unsigned bits;              ///< of a code, 1 to 4
+  const std::int8_t* table;   ///< 2^bits values from −127 to 127
+  const float* row_scales;    ///< 16
+  const std::int8_t* queries;       ///< n_queries rows from −127 to 127, filled up with zeros to a multiple of 32, at most 131072 long
+  std::size_t query_stride;
+  const std::int32_t* query_sums;   ///< n_queries: the sum of each row
+  const float* query_units;         ///< n_queries
+  std::size_t n_queries;
+  float* out;                 ///< out[q * out_stride + row], always 16 rows
+  std::size_t out_stride;
+};
+
+/// The arguments of Kernels::search_windows. A state is the window − bits low bits of a window: all that the codes in front of it see.
+/// For each x, from the last to the first, and each window w of 2^window:
+///     cost of w = costs[w >> bits] + (x − values[w])², its low `bits` bits of mantissa replaced by w >> (window − bits)
+///     costs[state] = the smallest of the 2^bits windows with that state, choices[i · states + state] = its w >> (window − bits)
+/// so that equal costs go to the smaller window. Every 64 steps the smallest cost is subtracted from all. Same bits.
+struct WindowSearch {
+  const float* x;
+  std::size_t n;
+  unsigned bits, window;  ///< 2^(window − bits) = 16, 32, 64 or 128 states, bits at least 1
+  const float* values;    ///< 2^window
+  float* costs;           ///< of the states behind x[n − 1], not negative; on return of those in front of x[0]
+  std::uint8_t* choices;  ///< n x states
+};
+
 struct Kernels {
   const char* name;  ///< "scalar", "avx2", "avx512"
 
@@ -47,6 +77,22 @@ struct Kernels {
   /// out[i] = scale · table[code i], where code i is bits [i·bits, (i+1)·bits) of the little-endian bit stream `packed`. Reads only
   /// the ⌈n·bits/8⌉ bytes of the stream. bits in 1…9, table of 2^bits. Same bits.
   void (*decode_codes)(const std::uint8_t* packed, unsigned bits, const float* table, float scale, std::size_t n, float* out);
+
+  /// out[i] = scale · table[codes[i]], every code below table_size ≤ 512. Same bits.
+  void (*look_up_codes)(const std::uint16_t* codes, std::size_t n, const float* table, std::size_t table_size, float scale, float* out);
+
+  /// out[i] = factor · table[w], where w is bits [i·bits, i·bits + window) of the little-endian bit stream `packed` of n·bits bits: code i
+  /// and what follows it. Behind its end the stream begins again where n·bits ≥ window − bits, else zeros follow. Reads only the
+  /// ⌈n·bits/8⌉ bytes of the stream. bits in 1…5, window from bits to 9, `table` of 2^window values with 3 more readable bytes. Same bits.
+  void (*decode_windows)(const std::uint8_t* packed, unsigned bits, unsigned window, const std::int8_t* table, float factor,
+                         std::size_t n, float* out);
+  /// Viterbi's search over x[n − 1], …, x[0] for codes whose windows decode near x.
+  void (*search_windows)(const WindowSearch& search);
+
+  /// out[i] = x[i] · factor rounded to nearest even, which must lie in −127 … 127. Same bits.
+  void (*to_bytes)(const float* x, std::size_t n, float factor, std::int8_t* out);
+  /// out = (Σ table[code] · query) · row_scale · query_unit, the sum exact in 32 bits. Same bits.
+  void (*dot_interleaved)(const InterleavedDot& job);
 
   /// IEEE half and bfloat16, round to nearest even, NaN stays NaN, overflow becomes infinity. Same bits. Any alignment of the bytes.
   void (*f16_to_f32)(const void* in, std::size_t n, float* out);

@@ -15,6 +15,16 @@
 //   if_nan(x, a, b)           a where x is NaN, else b
 //   Table(entries, n), look_up(table, I)      entries[i], n ≤ 512
 //   Unpacker(bits), unpack(unpacker, bytes)   16 codes from 2·bits bytes; 32 bytes are readable
+//   store_i8(I, bytes)        16 integers from −128 to 127
+//   B                         64 bytes: 4 of each of 16 rows;  load_bytes
+//   down<n>(B)                every 32-bit word shifted right: bits of a byte's neighbour come in from above
+//   pick<mask>(a, b)          in every byte the bits of mask from a, the others from b
+//   ByteTable<bits>(entries), look_up(table, B)   entries[lowest bits of each byte], other bits ignored
+//   min(I, I);  merge(mask, a, b) of I: the bits of a where mask is set, else of b
+//   spread(x, I)              x[i] for each index i below 8; 8 floats are readable
+//   WindowTable(entries, bits, window), look_up(table, bytes, F[4])   64 values from 8·bits + 2 bytes; 64 bytes are readable
+//   dot4(sum, values, q)      sum + Σ of 4 products with the 4 bytes at q, in each row. Where the target's product wants unsigned
+//                             values, kDotBias is what look_up() has added to them, else 0
 
 constexpr std::size_t kLanes = 16;
 
@@ -212,6 +222,207 @@ void decode_codes(const std::uint8_t* packed, unsigned bits, const float* table,
   });
 }
 
+void look_up_codes(const std::uint16_t* codes, std::size_t n, const float* table, std::size_t table_size, float factor, float* out) {
+  const Table entries(table, table_size);
+  for_vectors(n, [&](std::size_t i, std::size_t m) {
+    std::uint16_t padded[kLanes] = {};
+    __builtin_memcpy(padded, codes + i, m * sizeof(std::uint16_t));
+    store_some(mul(broadcast(factor), look_up(entries, load_u16(padded))), m, out + i);
+  });
+}
+
+// ---- trellis codes
+
+/// The last `left` bytes of a stream of `total_bits` bits, and one or two behind it: the first codes again, or zeros.
+inline void copy_end(const std::uint8_t* packed, std::size_t total_bits, std::size_t left, bool closed, std::uint8_t* padded) {
+  const std::size_t bytes = (total_bits + 7) / 8;
+  __builtin_memcpy(padded, packed + (bytes - left), left);
+  if (!closed) return;
+  const unsigned used = static_cast<unsigned>(total_bits % 8);  // bits of the last byte
+  const unsigned first = (packed[0] | (bytes > 1 ? packed[1] : 0U) << 8) << used;
+  const std::size_t end = used == 0 ? left : left - 1;
+  padded[end] = static_cast<std::uint8_t>(padded[end] | first);
+  padded[end + 1] = static_cast<std::uint8_t>(first >> 8);
+}
+
+void decode_windows(const std::uint8_t* packed, unsigned bits, unsigned window, const std::int8_t* table, float factor, std::size_t n,
+                    float* out) {
+  constexpr std::size_t kBlock = 4 * kLanes;
+  const WindowTable entries(table, bits, window);
+  const std::size_t bytes = (n * bits + 7) / 8;
+  F values[4];
+  std::size_t i = 0, at = 0;
+  for (; at + kBlock <= bytes; i += kBlock, at += 8 * bits) {
+    look_up(entries, packed + at, values);
+#pragma GCC unroll 4
+    for (std::size_t part = 0; part < 4; ++part) store(mul(broadcast(factor), values[part]), out + i + part * kLanes);
+  }
+  if (i >= n) return;
+  std::uint8_t padded[2 * kBlock] = {};  // the last block begins before byte 63
+  copy_end(packed, n * bits, bytes - at, n * bits >= window - bits, padded);
+  for (const std::uint8_t* end = padded; i < n; i += kBlock, end += 8 * bits) {
+    look_up(entries, end, values);
+    for (std::size_t part = 0; part < 4 && i + part * kLanes < n; ++part) {
+      const std::size_t from = i + part * kLanes;
+      store_some(mul(broadcast(factor), values[part]), n - from < kLanes ? n - from : kLanes, out + from);
+    }
+  }
+}
+
+/// costs −= the smallest of them: the float keeps its low bits for what differs between paths.
+inline void subtract_smallest(float* costs, std::size_t states) {
+  I smallest = as_int(load(costs));
+  for (std::size_t s = kLanes; s < states; s += kLanes) smallest = min(smallest, as_int(load(costs + s)));
+  const F shift = broadcast(-reduce_max(sub(broadcast(0.0F), as_float(smallest))));
+  for (std::size_t s = 0; s < states; s += kLanes) store(sub(load(costs + s), shift), costs + s);
+}
+
+/// The costs are positive floats and so compare like their bits taken as integers.
+template <std::size_t kVectors>
+inline void search_states(const WindowSearch& job) {
+  constexpr std::size_t kStates = kVectors * kLanes;
+  const std::size_t per_state = std::size_t{1} << job.bits;
+  std::uint8_t lanes[kLanes];
+  for (std::size_t i = 0; i < kLanes; ++i) lanes[i] = static_cast<std::uint8_t>(i >> job.bits);
+  const I lane_state = load_u8(lanes), low_bits = broadcast(static_cast<int>(per_state - 1));
+  float costs[kStates + kLanes] = {};  // spread() may read behind the last state
+  for (std::size_t v = 0; v < kVectors; ++v) store(load(job.costs + v * kLanes), costs + v * kLanes);
+
+  for (std::size_t i = job.n, step = 0; i-- > 0; ++step) {
+    if (step % 64 == 0) subtract_smallest(costs, kStates);
+    const F x = broadcast(job.x[i]);
+    I best[kVectors];
+#pragma GCC unroll 8
+    for (std::size_t v = 0; v < kVectors; ++v) best[v] = broadcast(0x7FFFFFFF);
+    for (std::size_t top = 0, w = 0; top < per_state; ++top) {
+#pragma GCC unroll 8
+      for (std::size_t v = 0; v < kVectors; ++v, w += kLanes) {
+        const F distance = sub(x, load(job.values + w));
+        const F cost = add(spread(costs + (w >> job.bits), lane_state), mul(distance, distance));
+        best[v] = min(best[v], merge(low_bits, broadcast(static_cast<int>(top)), as_int(cost)));
+      }
+    }
+#pragma GCC unroll 8
+    for (std::size_t v = 0; v < kVectors; ++v) {
+      store(as_float(best[v]), costs + v * kLanes);
+      store_i8(bit_and(best[v], low_bits), job.choices + i * kStates + v * kLanes);
+    }
+  }
+  for (std::size_t v = 0; v < kVectors; ++v) store(load(costs + v * kLanes), job.costs + v * kLanes);
+}
+
+void search_windows(const WindowSearch& job) {
+  switch (job.window - job.bits) {
+    case 4: return search_states<1>(job);
+    case 5: return search_states<2>(job);
+    case 6: return search_states<4>(job);
+    case 7: return search_states<8>(job);
+    default: __builtin_unreachable();
+  }
+}
+
+// ---- interleaved codes
+
+void to_bytes(const float* x, std::size_t n, float factor, std::int8_t* out) {
+  for_vectors(n, [&](std::size_t i, std::size_t m) {
+    std::int8_t rounded[kLanes];
+    store_i8(round_to_int(mul(load_some(x + i, m), broadcast(factor))), rounded);
+    __builtin_memcpy(out + i, rounded, m);
+  });
+}
+
+/// Field `f` of a chunk for one or more queries: its codes are looked up once.
+template <int kQueries, int kChains>
+struct DotSums {
+  I sum[kQueries][kChains];
+  const std::int8_t* queries;
+  std::size_t stride;
+
+  template <class Values>
+  __attribute__((always_inline)) void add_field(int field, Values values) {
+#pragma GCC unroll 8
+    for (int q = 0; q < kQueries; ++q) {
+      I& target = sum[q][field % kChains];
+      target = dot4(target, values, queries + static_cast<std::size_t>(q) * stride + 4 * field);
+    }
+  }
+};
+
+/// One chunk: 32 codes of each row in `here` ≤ bits words. Byte j of word w carries the codes 4·(w·per_byte + f) + j in fields of
+/// `bits`; for 3 bits, where two bits of each byte are left over, these hold the last two fields.
+template <unsigned bits, class Sums>
+__attribute__((always_inline)) inline void dot_chunk(const std::uint8_t* words, std::size_t here, const ByteTable<bits>& table, Sums& sums) {
+  constexpr unsigned kPerByte = 8 / bits;
+  B word[bits];
+#pragma GCC unroll 4
+  for (unsigned w = 0; w < bits; ++w) {
+    if (w >= here) return;
+    word[w] = load_bytes(words + 64 * w);
+    const int field = static_cast<int>(w * kPerByte);
+    sums.add_field(field, look_up(table, word[w]));
+    if constexpr (kPerByte > 1) sums.add_field(field + 1, look_up(table, down<bits>(word[w])));
+    if constexpr (kPerByte > 2) {
+      sums.add_field(field + 2, look_up(table, down<2 * bits>(word[w])));
+      sums.add_field(field + 3, look_up(table, down<3 * bits>(word[w])));
+    }
+    if constexpr (kPerByte > 4) {
+      sums.add_field(field + 4, look_up(table, down<4>(word[w])));
+      sums.add_field(field + 5, look_up(table, down<5>(word[w])));
+      sums.add_field(field + 6, look_up(table, down<6>(word[w])));
+      sums.add_field(field + 7, look_up(table, down<7>(word[w])));
+    }
+  }
+  if constexpr (bits == 3) {
+    sums.add_field(6, look_up(table, pick<3>(down<6>(word[0]), down<4>(word[1]))));  // bits 6 7 of word 0, bit 6 of word 1
+    sums.add_field(7, look_up(table, pick<1>(down<7>(word[1]), down<5>(word[2]))));  // bit 7 of word 1, bits 6 7 of word 2
+  }
+}
+
+template <unsigned bits, int kQueries>
+inline void dot_queries(const InterleavedDot& job, const ByteTable<bits>& table, std::size_t first) {
+  constexpr int kChains = kQueries >= 4 ? 1 : 4 / kQueries;  // one product waits about four cycles for the one before it
+  DotSums<kQueries, kChains> sums;
+#pragma GCC unroll 8
+  for (int q = 0; q < kQueries; ++q) {
+#pragma GCC unroll 4
+    for (int chain = 0; chain < kChains; ++chain) sums.sum[q][chain] = broadcast(0);
+  }
+  sums.queries = job.queries + first * job.query_stride;
+  sums.stride = job.query_stride;
+  std::size_t w = 0;
+  for (; w + bits <= job.n_words; w += bits, sums.queries += 32) dot_chunk<bits>(job.words + 64 * w, bits, table, sums);
+  if (w < job.n_words) dot_chunk<bits>(job.words + 64 * w, job.n_words - w, table, sums);
+
+  const F scales = load(job.row_scales);
+#pragma GCC unroll 8
+  for (int q = 0; q < kQueries; ++q) {
+    const std::size_t query = first + static_cast<std::size_t>(q);
+    I total = broadcast(-kDotBias * job.query_sums[query]);
+#pragma GCC unroll 4
+    for (int chain = 0; chain < kChains; ++chain) total = add(total, sums.sum[q][chain]);
+    store(mul(mul(to_float(total), scales), broadcast(job.query_units[query])), job.out + query * job.out_stride);
+  }
+}
+
+template <unsigned bits>
+void dot_all_queries(const InterleavedDot& job) {
+  const ByteTable<bits> table(job.table);
+  std::size_t q = 0;
+  for (; q + kQueryTile <= job.n_queries; q += kQueryTile) dot_queries<bits, kQueryTile>(job, table, q);
+  if constexpr (kQueryTile > 4) {
+    for (; q + 4 <= job.n_queries; q += 4) dot_queries<bits, 4>(job, table, q);
+  }
+  for (; q + 2 <= job.n_queries; q += 2) dot_queries<bits, 2>(job, table, q);
+  for (; q < job.n_queries; ++q) dot_queries<bits, 1>(job, table, q);
+}
+
+void dot_interleaved(const InterleavedDot& job) {
+  if (job.bits == 1) return dot_all_queries<1>(job);
+  if (job.bits == 2) return dot_all_queries<2>(job);
+  if (job.bits == 3) return dot_all_queries<3>(job);
+  dot_all_queries<4>(job);
+}
+
 // ---- float formats and blocks
 
 /// The same through a padded copy for what is left over at the end: `step` reads and writes 16 values.
@@ -347,5 +558,6 @@ void silu_multiply(float* gate, const float* up, std::size_t n) {
 
 constexpr Kernels make_table(const char* name) {
   return {name,        ordered_dot, dot_tile,    weighted_sum, hadamard,   multiply,    scale,       mix_runs, quantize, decode_codes,
+          look_up_codes, decode_windows, search_windows, to_bytes, dot_interleaved,
           f16_to_f32,  f32_to_f16,  bf16_to_f32, f32_to_bf16,  decode_q8_0, decode_q4_0, rms_norm,    softmax,  silu_multiply};
 }

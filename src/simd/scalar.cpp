@@ -158,6 +158,82 @@ inline I unpack(const Unpacker& unpacker, const std::uint8_t* bytes) {
   });
 }
 
+inline I min(const I& a, const I& b) { return each_int([&](int i) { return a.lane[i] < b.lane[i] ? a.lane[i] : b.lane[i]; }); }
+inline I merge(const I& mask, const I& a, const I& b) {
+  return each_int([&](int i) { return (mask.lane[i] & a.lane[i]) | (~mask.lane[i] & b.lane[i]); });
+}
+inline F spread(const float* x, const I& index) { return each([&](int i) { return x[index.lane[i]]; }); }
+
+struct WindowTable {
+  WindowTable(const std::int8_t* values, unsigned stride, unsigned width) : entries(values), bits(stride), mask((1U << width) - 1) {}
+  const std::int8_t* entries;
+  unsigned bits, mask;
+};
+inline void look_up(const WindowTable& table, const std::uint8_t* bytes, F* out) {
+  for (unsigned i = 0; i < 64; ++i) {
+    const unsigned at = i * table.bits;
+    const unsigned two = bytes[at / 8] | static_cast<unsigned>(bytes[at / 8 + 1]) << 8;
+    out[i / 16].lane[i % 16] = static_cast<float>(table.entries[two >> at % 8 & table.mask]);
+  }
+}
+
+inline void store_i8(const I& a, void* bytes) {
+  std::int8_t small[16];
+  for (int i = 0; i < 16; ++i) small[i] = static_cast<std::int8_t>(a.lane[i]);
+  __builtin_memcpy(bytes, small, sizeof small);
+}
+
+struct B {
+  std::uint32_t word[16];
+};
+constexpr std::size_t kQueryTile = 2;
+constexpr int kDotBias = 0;
+
+template <class Step>
+inline B each_word(Step step) {
+  B result;
+  for (int i = 0; i < 16; ++i) result.word[i] = step(i);
+  return result;
+}
+inline B load_bytes(const std::uint8_t* bytes) {
+  B a;
+  __builtin_memcpy(a.word, bytes, sizeof a.word);
+  return a;
+}
+template <unsigned n>
+inline B down(const B& a) {
+  return each_word([&](int i) { return a.word[i] >> n; });
+}
+template <unsigned mask>
+inline B pick(const B& a, const B& b) {
+  constexpr std::uint32_t kMask = mask * 0x01010101U;
+  return each_word([&](int i) { return (a.word[i] & kMask) | (b.word[i] & ~kMask); });
+}
+
+template <unsigned bits>
+struct ByteTable {
+  explicit ByteTable(const std::int8_t* values) : entries(values) {}
+  const std::int8_t* entries;
+};
+template <unsigned bits>
+inline B look_up(const ByteTable<bits>& table, const B& index) {
+  constexpr std::uint32_t kMask = (1U << bits) - 1;
+  return each_word([&](int i) {
+    std::uint32_t values = 0;
+    for (unsigned byte = 0; byte < 32; byte += 8) {
+      values |= std::uint32_t{static_cast<std::uint8_t>(table.entries[index.word[i] >> byte & kMask])} << byte;
+    }
+    return values;
+  });
+}
+inline I dot4(const I& sum, const B& values, const std::int8_t* query) {
+  return each_int([&](int i) {
+    std::int32_t total = sum.lane[i];
+    for (unsigned byte = 0; byte < 4; ++byte) total += static_cast<std::int8_t>(values.word[i] >> 8 * byte) * query[byte];
+    return total;
+  });
+}
+
 #include "simd/kernels.inl"
 
 }  // namespace

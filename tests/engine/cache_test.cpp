@@ -53,15 +53,23 @@ TEST(Cache, bits_are_true_and_the_bytes_are_those_bits) {
   };
   for (const Row& row : {Row{"f32", 32, 32}, Row{"f16", 16, 16}, Row{"bf16", 16, 16}, Row{"q8_0", 8.5, 8.5}, Row{"q4_0+rotate=on", 4.5, 4.5},
                          Row{"tq8", 8.25, 8.25}, Row{"tq4:tq2", 4.25, 2.25}, Row{"tq3", 3.25, 3.25}, Row{"tq9:f16", 9.25, 16}}) {
-    const auto session = test::open_session(model, {.cache = row.spec, .context = 333});
+    const auto session = test::open_session(model, {.cache = row.spec, .context = 352});
     const CacheFootprint cache = session->cache();
     EXPECT_DOUBLE_EQ(cache.bits_k, row.k) << row.spec;
     EXPECT_DOUBLE_EQ(cache.bits_v, row.v) << row.spec;
-    const double values = static_cast<double>(config.n_layers * config.n_kv_heads * config.head_dim) * 333;
+    const double values = static_cast<double>(config.n_layers * config.n_kv_heads * config.head_dim) * 352;  // whole groups of 32
     EXPECT_DOUBLE_EQ(static_cast<double>(cache.bytes), values * (row.k + row.v) / 8) << row.spec;
-    const CacheFootprint promised = test::must(cache_footprint(config, test::must(CacheSpec::parse(row.spec)), 333));
+    const CacheFootprint promised = test::must(cache_footprint(config, test::must(CacheSpec::parse(row.spec)), 352));
     EXPECT_EQ(promised.bytes, cache.bytes);
   }
+}
+
+TEST(Cache, interleaved_keys_are_kept_in_whole_groups_of_32) {
+  const auto model = test::load(test::pycoder_gguf());
+  const auto session = test::open_session(model, {.cache = "tq4", .context = 333});
+  const ModelConfig& config = model->config();
+  // Keys: 352 rows of 34 bytes. Values: 333.
+  EXPECT_EQ(session->cache().bytes, config.n_layers * config.n_kv_heads * (352 + 333) * 34);
 }
 
 TEST(Cache, one_that_cannot_fit_is_refused_before_it_is_touched) {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/float16.h"
+#include "quant/interleave.h"
 #include "support/random_rows.h"
 
 namespace tq {
@@ -191,6 +192,67 @@ TEST_P(EveryTarget, decode_codes_reads_the_bit_stream_and_nothing_behind_it) {
         ASSERT_EQ(out[i], 0.7F * table[code]) << bits << " bits, " << i << " of " << n;
       }
       EXPECT_EQ(out[n], 99.0F);
+    }
+  }
+}
+
+TEST_P(EveryTarget, look_up_codes_and_to_bytes_have_the_bits_of_their_definitions) {
+  const auto table = test::gaussian(512, 90);
+  const auto x = test::gaussian(70, 91);
+  for (const std::size_t size : {2UL, 16UL, 32UL, 512UL}) {
+    for (const std::size_t n : lengths()) {
+      std::vector<std::uint16_t> codes(n);
+      std::uint64_t state = n;
+      for (auto& code : codes) code = static_cast<std::uint16_t>(next_random(state) % size);
+      std::vector<float> out(n + 1, 99.0F);
+      simd().look_up_codes(codes.data(), n, table.data(), size, 0.7F, out.data());
+      for (std::size_t i = 0; i < n; ++i) ASSERT_EQ(out[i], 0.7F * table[codes[i]]);
+      EXPECT_EQ(out[n], 99.0F);
+    }
+  }
+  for (std::size_t n = 0; n <= x.size(); ++n) {
+    std::vector<std::int8_t> out(n + 1, 99);
+    simd().to_bytes(x.data(), n, 25.0F, out.data());
+    for (std::size_t i = 0; i < n; ++i) EXPECT_EQ(out[i], static_cast<std::int8_t>(std::nearbyint(x[i] * 25.0F)));
+    EXPECT_EQ(out[n], 99);
+  }
+}
+
+TEST_P(EveryTarget, interleaved_products_are_exact_at_every_width_length_and_number_of_queries) {
+  for (unsigned bits = 1; bits <= 4; ++bits) {
+    std::vector<std::int8_t> table(std::size_t{1} << bits);
+    for (std::size_t i = 0; i < table.size(); ++i) table[i] = static_cast<std::int8_t>(i % 2 == 0 ? -127 + 3 * static_cast<int>(i) : 127);
+    for (std::size_t dim = 1; dim <= 130; dim += dim < 70 ? 1 : 13) {
+      const std::size_t padded = (dim + 31) / 32 * 32, n_words = interleaved_words(dim, bits);
+      std::vector<std::byte> words(n_words * 64, std::byte{0xFF});  // codes beyond dim must not count
+      std::vector<std::uint16_t> codes(16 * dim);
+      std::uint64_t state = dim * 10 + bits;
+      for (auto& code : codes) code = static_cast<std::uint16_t>(next_random(state) & ((1U << bits) - 1));
+      for (std::size_t r = 0; r < 16; ++r) interleave_row(codes.data() + r * dim, dim, bits, r, words.data());
+      for (const std::size_t n_queries : {1UL, 2UL, 3UL, 8UL, 13UL}) {
+        std::vector<std::int8_t> queries(n_queries * padded, 0);
+        std::vector<std::int32_t> sums(n_queries, 0);
+        for (std::size_t q = 0; q < n_queries; ++q) {
+          for (std::size_t i = 0; i < dim; ++i) {
+            const auto value = static_cast<std::int8_t>(static_cast<int>(next_random(state) % 255) - 127);
+            queries[q * padded + i] = i % 7 == 0 ? std::int8_t{-127} : value;  // the largest products of all
+            sums[q] += queries[q * padded + i];
+          }
+        }
+        const auto row_scales = test::gaussian(16, 92), units = test::gaussian(n_queries, 93);
+        std::vector<float> out(n_queries * 17, 99.0F);
+        simd().dot_interleaved({.words = reinterpret_cast<const std::uint8_t*>(words.data()), .n_words = n_words, .bits = bits,
+                                .table = table.data(), .row_scales = row_scales.data(), .queries = queries.data(),
+                                .query_stride = padded, .query_sums = sums.data(), .query_units = units.data(),
+                                .n_queries = n_queries, .out = out.data(), .out_stride = 17});
+        for (std::size_t q = 0; q < n_queries; ++q) {
+          for (std::size_t r = 0; r < 16; ++r) {
+            std::int32_t expected = 0;
+            for (std::size_t i = 0; i < dim; ++i) expected += table[codes[r * dim + i]] * queries[q * padded + i];
+            ASSERT_EQ(out[q * 17 + r], static_cast<float>(expected) * row_scales[r] * units[q]) << bits << " bits, " << dim;
+          }
+        }
+      }
     }
   }
 }

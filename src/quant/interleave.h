@@ -1,0 +1,21 @@
+// Codes of 16 rows that alternate by 4 bytes, so that a 64-byte register holds all of them and no sum has to cross lanes.
+// docs/layout.md draws it. Kernels::dot_interleaved reads 1 to 4 bits; the functions here know every width.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace tq {
+
+constexpr std::size_t kInterleavedRows = 16;
+
+/// Words of 64 bytes that 16 rows of `dim` codes take: `bits` for each 32 codes, and as many as needed for the rest, in steps of 4 codes.
+std::size_t interleaved_words(std::size_t dim, unsigned bits);
+
+/// codes[i] < 2^bits → the 4 bytes of `row` < 16 in each word. Other rows keep their bytes.
+void interleave_row(const std::uint16_t* codes, std::size_t dim, unsigned bits, std::size_t row, std::byte* words);
+
+/// The way back.
+void separate_row(const std::byte* words, std::size_t dim, unsigned bits, std::size_t row, std::uint16_t* codes);
+
+}  // namespace tq

@@ -1,0 +1,54 @@
+// The window trellis (docs/trellis.md): code t stands for the value of the window of bits that begins with it, so
+// neighbours share bits, and a search over whole rows finds codes that are better together than each alone.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "turboquant/codec.h"
+
+namespace tq {
+
+/// A trained table. Window w stands for table[w] · unit, in units of the root mean square of a row.
+struct Trellis {
+  unsigned bits;    ///< of a code
+  unsigned window;  ///< bits of a window
+  float unit;
+  const std::int8_t* table;  ///< 2^window values, then 3 more bytes that Kernels::decode_windows may read
+};
+
+/// The table for 2 to 5 bits.
+const Trellis& trellis_of(unsigned bits);
+
+/// Viterbi's search for the codes of a row. `values` outlives it and has 2^window of them; bits at least 1, window −
+/// bits from 4 to 7.
+class TrellisSearch {
+ public:
+  TrellisSearch(unsigned bits, unsigned window, std::span<const float> values)
+      : bits_(bits), window_(window), states_(std::size_t{1} << (window - bits)), values_(values) {}
+
+  /// Codes of x whose windows come near it, with the bits behind the last code as Kernels::decode_windows takes them.
+  /// Not always the nearest: the bits where the end meets the beginning are settled first, by a search over the row
+  /// turned by half.
+  void run(const float* x, std::size_t n, Workspace& scratch, std::uint16_t* codes) const;
+
+  /// The nearest codes with `state` (window − bits bits) behind the last code, and with the same bits at the beginning
+  /// where `closed`.
+  void run_before(std::size_t state, bool closed, const float* x, std::size_t n, Workspace& scratch,
+                  std::uint16_t* codes) const;
+
+ private:
+  void start(Workspace& scratch) const;
+  void start_at(std::size_t state, Workspace& scratch) const;
+  std::size_t cheapest(const Workspace& scratch) const;
+  void search(const float* x, std::size_t n, Workspace& scratch) const;
+  std::size_t trace(const float* x, std::size_t n, std::size_t state, Workspace& scratch, std::uint16_t* codes) const;
+  void search_part(const float* x, std::size_t n, Workspace& scratch) const;
+
+  unsigned bits_, window_;
+  std::size_t states_;
+  std::span<const float> values_;
+};
+
+}  // namespace tq

@@ -1,0 +1,144 @@
+// THE list of tokenizer kinds of GGUF, and where a tokenizer may lie. A new kind is a row of kKinds and a file beside this one.
+#include "turboquant/tokenizer.h"
+
+#include <algorithm>
+#include <array>
+#include <system_error>
+
+#include "base/bytes.h"
+#include "base/file.h"
+#include "formats/message.h"
+#include "text/ggml_vocabulary.h"
+#include "text/llama2c_vocabulary.h"
+#include "text/tokenizer_json.h"
+
+namespace tq {
+namespace {
+
+namespace fs = std::filesystem;
+using Opened = Result<std::shared_ptr<const Tokenizer>>;
+
+/// Ten times the largest that is known.
+constexpr std::uint64_t kMaxFileBytes = std::uint64_t{256} << 20;
+
+struct Kind {
+  std::string_view model;  ///< `tokenizer.ggml.model`
+  Opened (*make)(const Metadata& metadata, std::string_view name);
+};
+
+constexpr std::array kKinds = {
+    Kind{"gpt2",
+         [](const Metadata& metadata, std::string_view name) -> Opened {
+           Result<ByteBpeParts> parts = read_ggml_byte_bpe(metadata, name);
+           if (!parts) return fail(std::move(parts));
+           return make_byte_bpe(std::move(*parts), name);
+         }},
+    Kind{"llama",
+         [](const Metadata& metadata, std::string_view name) -> Opened {
+           Result<ScoreBpeParts> parts = read_ggml_score_bpe(metadata, name);
+           if (!parts) return fail(std::move(parts));
+           return make_score_bpe(std::move(*parts), name);
+         }},
+};
+
+Opened make_from_metadata(const Metadata& metadata, std::string_view name) {
+  const std::optional<std::string_view> model = metadata.string("tokenizer.ggml.model");
+  if (!model) return fail(ErrorCode::kUsage, fmt::format("{}: it has no tokenizer (tokenizer.ggml.model)", name));
+  const auto kind = std::ranges::find(kKinds, *model, &Kind::model);
+  if (kind != kKinds.end()) return kind->make(metadata, name);
+  std::array<std::string_view, kKinds.size()> known;
+  std::ranges::transform(kKinds, known.begin(), &Kind::model);
+  return fail(ErrorCode::kUsage, fmt::format("{}: its tokenizer is of the kind {}; these are built: {}", name, in_quotes(*model),
+                                             fmt::join(known, ", ")));
+}
+
+bool is_present(const fs::path& path) {
+  std::error_code ignored;
+  return fs::exists(path, ignored);
+}
+
+Opened make_from_llama2c(std::span<const std::byte> bytes, std::string_view name) {
+  Result<ScoreBpeParts> parts = read_llama2c_vocabulary(bytes, name);
+  if (!parts) return fail(std::move(parts));
+  return make_score_bpe(std::move(*parts), name);
+}
+
+Opened open_file(const fs::path& path) {
+  // A GGUF may be as large as its weights, so look before reading it all.
+  Result<MappedFile> mapped = MappedFile::open(path);
+  if (!mapped) return fail(std::move(mapped));
+  if (as_text(mapped->bytes()).starts_with("GGUF")) {
+    const Result<std::shared_ptr<const TensorFile>> file = TensorFile::open(path);
+    if (!file) return std::unexpected(file.error());
+    return make_from_metadata((*file)->metadata(), path.string());
+  }
+  const Result<std::string> contents = read_file(path, kMaxFileBytes);
+  if (!contents) return std::unexpected(contents.error());
+  const std::size_t start = contents->find_first_not_of(" \t\r\n");
+  if (start != std::string::npos && (*contents)[start] == '{') {
+    const fs::path config_path = path.parent_path() / "tokenizer_config.json";
+    Result<std::string> config = std::string();
+    if (is_present(config_path)) config = read_file(config_path, kMaxFileBytes);
+    if (!config) return std::unexpected(config.error());
+    return read_tokenizer_json(*contents, *config, path.string());
+  }
+  if (path.extension() == ".model") {
+    return fail(ErrorCode::kUsage,
+                fmt::format("{}: files of SentencePiece are not read; use the tokenizer.json of the model", path.string()));
+  }
+  return make_from_llama2c(as_bytes(*contents), path.string());
+}
+
+/// The tokenizer file of a folder; empty when there is none.
+fs::path tokenizer_in(const fs::path& folder) {
+  for (const char* name : {"tokenizer.json", "tokenizer.bin"}) {
+    if (is_present(folder / name)) return folder / name;
+  }
+  return {};
+}
+
+bool is_folder(const fs::path& path) {
+  std::error_code ignored;
+  return fs::is_directory(path, ignored);
+}
+
+/// A llama2.c checkpoint and its tokenizer name each other nowhere; their sizes are all that can be compared.
+Result<void> check_size(const TensorFile& file, const Tokenizer& tokenizer) {
+  const std::optional<std::int64_t> size = file.metadata().integer("llama.vocab_size");
+  if (file.format() != "llama2c" || !size || static_cast<std::uint64_t>(*size) == tokenizer.vocab_size()) return {};
+  return bad_file(file.path(), "the model has {} tokens, and the tokenizer beside it {}", *size, tokenizer.vocab_size());
+}
+
+}  // namespace
+
+Opened Tokenizer::from_metadata(const Metadata& metadata) { return make_from_metadata(metadata, "the metadata"); }
+
+Opened Tokenizer::from_json(std::string_view json, std::string_view config_json) {
+  return read_tokenizer_json(json, config_json, "tokenizer.json");
+}
+
+Opened Tokenizer::from_llama2c(std::span<const std::byte> bytes) { return make_from_llama2c(bytes, "tokenizer.bin"); }
+
+Opened Tokenizer::open(const fs::path& path) {
+  if (!is_folder(path)) return open_file(path);
+  const fs::path file = tokenizer_in(path);
+  if (!file.empty()) return open_file(file);
+  return fail(ErrorCode::kUsage, fmt::format("{}: the folder has neither tokenizer.json nor tokenizer.bin", path.string()));
+}
+
+Opened Tokenizer::for_model(const TensorFile& file) {
+  if (file.metadata().has("tokenizer.ggml.model")) return make_from_metadata(file.metadata(), file.path());
+  const fs::path path = file.path();
+  const fs::path found = tokenizer_in(is_folder(path) ? path : path.parent_path());
+  if (found.empty()) {
+    return fail(ErrorCode::kUsage,
+                fmt::format("{}: neither the file nor its folder has a tokenizer (tokenizer.json, tokenizer.bin); name one",
+                            file.path()));
+  }
+  Opened tokenizer = open_file(found);
+  if (!tokenizer) return tokenizer;
+  if (Result<void> checked = check_size(file, **tokenizer); !checked) return fail(std::move(checked));
+  return tokenizer;
+}
+
+}  // namespace tq

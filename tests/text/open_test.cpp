@@ -1,0 +1,79 @@
+// Where a tokenizer is looked for.
+#include <unistd.h>
+
+#include "text/vocabularies.h"
+
+namespace tq::test {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// An empty folder that is removed with its contents.
+class Folder {
+ public:
+  Folder() : path_(fs::temp_directory_path() / ("tq-text-test-" + std::to_string(::getpid()))) {
+    fs::remove_all(path_);
+    fs::create_directory(path_);
+  }
+  ~Folder() { fs::remove_all(path_); }
+  const fs::path& path() const { return path_; }
+  fs::path write(const std::string& name, const std::string& contents) const {
+    std::ofstream(path_ / name, std::ios::binary) << contents;
+    return path_ / name;
+  }
+
+ private:
+  fs::path path_;
+};
+
+TEST(Open, tells_files_apart_by_their_first_bytes) {
+  const Folder folder;
+  EXPECT_EQ(must(Tokenizer::open(folder.write("any.name", " \n" + byte_json({}).dump())))->kind(), "gpt2 gpt-2");
+  EXPECT_EQ(must(Tokenizer::open(folder.write("other.name", llama2c_bytes({{" ", -1}}))))->kind(), "llama");
+  const std::string gguf = contents_of(pycoder() / "pycoder.f16.gguf");
+  EXPECT_EQ(must(Tokenizer::open(folder.write("third.name", gguf)))->kind(), "gpt2 llama-bpe");
+}
+
+TEST(Open, a_folder_with_nothing_to_open) {
+  const Folder folder;
+  EXPECT_EQ(Tokenizer::open(folder.path()).error().code, ErrorCode::kUsage);
+  EXPECT_EQ(Tokenizer::open(folder.path() / "nowhere.json").error().code, ErrorCode::kFailed);
+  EXPECT_EQ(Tokenizer::open(folder.write("empty", "")).error().code, ErrorCode::kBadFile);
+  EXPECT_EQ(Tokenizer::open(folder.write("tokenizer.model", "\n\x0e")).error().code, ErrorCode::kUsage);
+}
+
+TEST(Open, the_config_beside_is_read) {
+  const Folder folder;
+  nlohmann::json file = byte_json({});
+  file["added_tokens"] = {{{"id", 256}, {"content", "<|end|>"}, {"special", true}}};
+  folder.write("tokenizer.json", file.dump());
+  EXPECT_EQ(must(Tokenizer::open(folder.path()))->eos(), std::nullopt);
+  folder.write("tokenizer_config.json", R"({"eos_token": "<|end|>"})");
+  EXPECT_EQ(must(Tokenizer::open(folder.path()))->eos(), 256);
+  folder.write("tokenizer_config.json", "{");
+  EXPECT_EQ(Tokenizer::open(folder.path()).error().code, ErrorCode::kBadFile);
+}
+
+TEST(ForModel, metadata_comes_before_files_beside) {
+  const auto gguf = must(TensorFile::open(pycoder() / "pycoder.f16.gguf"));
+  EXPECT_EQ(must(Tokenizer::for_model(*gguf))->vocab_size(), 4096U);
+  const auto folder = must(TensorFile::open(pycoder()));
+  EXPECT_EQ(must(Tokenizer::for_model(*folder))->vocab_size(), 4096U);
+  const auto safetensors = must(TensorFile::open(pycoder() / "model.safetensors"));
+  EXPECT_EQ(must(Tokenizer::for_model(*safetensors))->vocab_size(), 4096U);
+}
+
+TEST(ForModel, a_llama2c_checkpoint_has_its_tokenizer_beside_it) {
+  TQ_NEEDS_SHARED_DATA("models/stories260K");
+  const Folder folder;
+  const fs::path model = folder.write("stories.bin", contents_of(shared_data("models/stories260K/stories260K.bin")));
+  const auto file = must(TensorFile::open(model));
+  EXPECT_EQ(Tokenizer::for_model(*file).error().code, ErrorCode::kUsage) << "there is none";
+  folder.write("tokenizer.bin", contents_of(shared_data("models/stories260K/tok512.bin")));
+  EXPECT_EQ(must(Tokenizer::for_model(*file))->vocab_size(), 512U);
+  folder.write("tokenizer.bin", llama2c_bytes({{" ", -1}}));
+  EXPECT_EQ(Tokenizer::for_model(*file).error().code, ErrorCode::kBadFile) << "it is that of another model";
+}
+
+}  // namespace
+}  // namespace tq::test
