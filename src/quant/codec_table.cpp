@@ -13,6 +13,9 @@ namespace {
 
 constexpr std::size_t kLongestRow = std::size_t{1} << 24;  // far beyond any model; keeps n x n tables of Rotation out of reach
 
+/// Wider codes meet queries as floats, and rows decode faster where they lie in one piece.
+constexpr unsigned kMostInterleavedBits = 4;
+
 /// One row for each name, or for each name with a width in it ("tq" stands for tq1 … tq9).
 struct Row {
   const char* stem;
@@ -64,7 +67,7 @@ Result<CodecSpec> CodecSpec::parse(std::string_view name) {
       spec.bits = bits;
       spec.rotation = row.rotation;
       spec.rounds = row.rounds;
-      return spec.with_layout(Layout::kInterleaved);
+      return spec.with_layout(bits <= kMostInterleavedBits ? Layout::kInterleaved : Layout::kRows);
     }
   }
   const std::vector<std::string> names = codec_names();

@@ -1,0 +1,161 @@
+// Every kernel of the table in use (TQ_SIMD forces another), in bytes per second of what it reads, beside a plain read of as many bytes.
+// items_per_second counts values: coordinates of rows for products, elements elsewhere.
+#include <benchmark/benchmark.h>
+
+#include <cstring>
+#include <vector>
+
+#include "quant/interleave.h"
+#include "simd/kernels.h"
+#include "support/random_rows.h"
+#include "turboquant/codec.h"
+
+namespace tq {
+namespace {
+
+constexpr std::size_t kDim = 128;
+constexpr std::size_t kInCache = 1 << 11, kFromMemory = 1 << 20;  // rows: 128 KiB of 4-bit codes, or 64 MiB
+
+void count(benchmark::State& state, std::size_t bytes, std::size_t values) {
+  state.SetBytesProcessed(static_cast<std::int64_t>(bytes) * state.iterations());
+  state.SetItemsProcessed(static_cast<std::int64_t>(values) * state.iterations());
+}
+
+std::vector<std::byte> random_bytes(std::size_t n) {
+  std::vector<std::byte> bytes(n);
+  std::uint64_t state = 7;
+  for (std::size_t i = 0; i + 8 <= n; i += 8) {
+    const std::uint64_t word = next_random(state);
+    std::memcpy(bytes.data() + i, &word, sizeof word);
+  }
+  return bytes;
+}
+
+/// What memory gives: sums of 64-bit words in four chains, which compilers turn into the widest loads they may use.
+void plain_read(benchmark::State& state) {
+  const std::vector<std::byte> bytes = random_bytes(static_cast<std::size_t>(state.range(0)));
+  const auto* words = reinterpret_cast<const std::uint64_t*>(bytes.data());
+  const std::size_t n = bytes.size() / 8;
+  for (auto _ : state) {
+    std::uint64_t sums[32] = {};
+    for (std::size_t i = 0; i + 32 <= n; i += 32) {
+      for (std::size_t j = 0; j < 32; ++j) sums[j] += words[i + j];
+    }
+    benchmark::DoNotOptimize(sums);
+  }
+  count(state, bytes.size(), 0);
+}
+BENCHMARK(plain_read)->Arg(128 << 10)->Arg(64 << 20);
+
+/// Codec::scores of whole codecs: bits, rows, queries.
+void scores(benchmark::State& state, const char* name, Layout layout) {
+  const auto codec = make_codec(CodecSpec::parse(name).value().with_layout(layout), kDim).value();
+  const auto rows = static_cast<std::size_t>(state.range(0)), queries = static_cast<std::size_t>(state.range(1));
+  std::vector<std::byte> storage = random_bytes(codec->storage_bytes(rows));
+  // Random bytes are as good as any codes; the scales must be finite.
+  Workspace scratch;
+  const std::vector<float> row = test::gaussian(kDim, 1);
+  for (std::size_t r = 0; r < rows; r += 37) codec->encode(row.data(), storage.data(), r, scratch);
+  const std::vector<float> x = test::gaussian(queries * kDim, 2);
+  Query query;
+  codec->prepare(x.data(), queries, kDim, query);
+  std::vector<float> out(queries * rows);
+  for (auto _ : state) {
+    codec->scores(query, storage.data(), 0, rows, out.data(), rows, scratch);
+    benchmark::DoNotOptimize(out.data());
+  }
+  count(state, storage.size(), rows * kDim * queries);
+}
+
+void encode(benchmark::State& state, const char* name) {
+  const auto dim = static_cast<std::size_t>(state.range(0));
+  const auto codec = make_codec(CodecSpec::parse(name).value(), dim).value();
+  constexpr std::size_t kRows = 1024;
+  const std::vector<float> x = test::gaussian(kRows * dim, 3);
+  std::vector<std::byte> storage(codec->storage_bytes(kRows));
+  Workspace scratch;
+  for (auto _ : state) {
+    for (std::size_t r = 0; r < kRows; ++r) codec->encode(x.data() + r * dim, storage.data(), r, scratch);
+    benchmark::DoNotOptimize(storage.data());
+  }
+  count(state, x.size() * sizeof(float), x.size());
+  state.counters["rows_per_second"] = benchmark::Counter(static_cast<double>(kRows) * static_cast<double>(state.iterations()), benchmark::Counter::kIsRate);
+}
+
+void decode(benchmark::State& state, const char* name, Layout layout) {
+  const auto codec = make_codec(CodecSpec::parse(name).value().with_layout(layout), kDim).value();
+  std::vector<std::byte> storage = random_bytes(codec->storage_bytes(kInCache));
+  std::vector<float> out(kInCache * kDim);
+  for (auto _ : state) {
+    codec->decode_coded(storage.data(), 0, kInCache, out.data());
+    benchmark::DoNotOptimize(out.data());
+  }
+  count(state, storage.size(), out.size());
+}
+
+void register_codecs() {
+  for (const std::string& name : codec_names()) {
+    const char* kept = (new std::string(name))->c_str();  // benchmark keeps the pointer until the program ends
+    benchmark::RegisterBenchmark(("encode/" + name).c_str(), encode, kept)->Arg(256);
+    benchmark::RegisterBenchmark(("decode/" + name).c_str(), decode, kept, Layout::kInterleaved);
+    if (name.starts_with("tq") && name.size() == 3) {
+      benchmark::RegisterBenchmark(("decode_rows/" + name).c_str(), decode, kept, Layout::kRows);
+    }
+    for (const std::int64_t queries : {1, 8}) {
+      benchmark::RegisterBenchmark(("scores/" + name).c_str(), scores, kept, Layout::kInterleaved)->Args({kInCache, queries});
+    }
+    benchmark::RegisterBenchmark(("scores_from_memory/" + name).c_str(), scores, kept, Layout::kInterleaved)->Args({kFromMemory, 1});
+  }
+}
+[[maybe_unused]] const bool registered = (register_codecs(), true);
+
+void hadamard(benchmark::State& state) {
+  const auto n = static_cast<std::size_t>(state.range(0));
+  std::vector<float> x = test::gaussian(n, 4);
+  for (auto _ : state) {
+    kernels().hadamard(x.data(), n);
+    kernels().scale(x.data(), 1.0F / 16, n);
+    benchmark::DoNotOptimize(x.data());
+  }
+  count(state, n * sizeof(float), n);
+}
+BENCHMARK(hadamard)->Arg(64)->Arg(128)->Arg(1024)->Arg(4096);
+
+void dot_tile(benchmark::State& state) {
+  const auto n = static_cast<std::size_t>(state.range(0)), queries = static_cast<std::size_t>(state.range(1));
+  constexpr std::size_t kRows = 64;
+  const std::vector<float> rows = test::gaussian(kRows * n, 5), x = test::gaussian(queries * n, 6);
+  std::vector<float> out(kRows * queries);
+  for (auto _ : state) {
+    kernels().dot_tile(rows.data(), n, kRows, x.data(), n, queries, n, out.data(), kRows);
+    benchmark::DoNotOptimize(out.data());
+  }
+  count(state, rows.size() * sizeof(float), kRows * n * queries);
+}
+BENCHMARK(dot_tile)->Args({128, 1})->Args({128, 8})->Args({1024, 8});
+
+void weighted_sum(benchmark::State& state) {
+  constexpr std::size_t kRows = 64;
+  const std::vector<float> rows = test::gaussian(kRows * kDim, 7), weights = test::gaussian(kRows, 8);
+  std::vector<float> acc(kDim);
+  for (auto _ : state) {
+    kernels().weighted_sum(weights.data(), rows.data(), kDim, kRows, kDim, acc.data());
+    benchmark::DoNotOptimize(acc.data());
+  }
+  count(state, rows.size() * sizeof(float), rows.size());
+}
+BENCHMARK(weighted_sum);
+
+void elementwise(benchmark::State& state) {
+  const auto n = static_cast<std::size_t>(state.range(0));
+  std::vector<float> x = test::gaussian(n, 9);
+  for (auto _ : state) {
+    kernels().softmax(x.data(), n);
+    benchmark::DoNotOptimize(x.data());
+  }
+  count(state, n * sizeof(float), n);
+}
+BENCHMARK(elementwise)->Name("softmax")->Arg(512)->Arg(8192);
+
+}  // namespace
+}  // namespace tq
