@@ -16,7 +16,7 @@
 
 namespace tq {
 
-enum class CodecFamily : std::uint8_t { kF32, kF16, kBF16, kQ8_0, kQ4_0, kTurbo, kTrellis };
+enum class CodecFamily : std::uint8_t { kF32, kF16, kBF16, kQ8_0, kQ5_1, kQ5_0, kQ4_1, kQ4_0, kQ2_K, kQ3_K, kQ4_K, kQ5_K, kQ6_K, kIQ4_NL, kMXFP4, kAffine, kTurbo, kTrellis };
 
 /// Which scalar is stored beside the codes. With y the rotated row and c its centroids (docs/algorithm.md has the derivations):
 enum class ScaleRule : std::uint8_t {
@@ -149,7 +149,7 @@ class Codec {
   std::size_t dim_, group_rows_, group_bytes_;
 };
 
-/// The codec of `spec` for rows of `dim` values. kUsage when the spec cannot code such rows (q4_0 and q8_0 need a multiple of 32).
+/// The codec of `spec` for rows of `dim` values. kUsage when the spec cannot code such rows (GGUF's types need a multiple of 32 or, q2_k … q6_k, 256; affine needs 64).
 Result<std::shared_ptr<const Codec>> make_codec(const CodecSpec& spec, std::size_t dim);
 
 }  // namespace tq

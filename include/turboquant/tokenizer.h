@@ -19,7 +19,9 @@ using TokenId = std::int32_t;
 
 struct EncodeOptions {
   bool add_bos = true;         ///< put the BOS token first, if the model's rule says so
-  bool parse_special = false;  ///< read `<|endoftext|>` and its like as tokens; leave off for text from outside
+  /// Read control tokens (`<|endoftext|>` and its like) as tokens; leave off for text from outside. Tokens that a model defines as
+  /// part of ordinary text (runs of spaces, `<tool_call>`) are always read.
+  bool parse_special = false;
 };
 
 /// Byte-level BPE (GGUF `gpt2` model, `tokenizer.json`) and score-merged BPE (GGUF `llama` model, llama2.c `tokenizer.bin`).
@@ -52,7 +54,7 @@ class Tokenizer {
   virtual std::optional<TokenId> eos() const = 0;
   /// Whether the model expects BOS before a text (`add_bos_token`).
   virtual bool adds_bos() const = 0;
-  /// "gpt2" (byte-level BPE) or "llama" (score-merged BPE), and the pre-tokenizer's name.
+  /// "gpt2" (byte-level BPE) and the pre-tokenizer's name, as in "gpt2 llama-bpe"; or "llama" (score-merged BPE).
   virtual std::string kind() const = 0;
 };
 

@@ -13,7 +13,7 @@ namespace tq {
 /// The calling thread works too: a pool of size 1 has no threads of its own. One for_ranges() at a time.
 class ThreadPool {
  public:
-  /// `threads` 0: as many as the machine has cores.
+  /// `threads` 0: as many as the machine has cores. The pool is smaller where the system refuses so many.
   explicit ThreadPool(unsigned threads);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;

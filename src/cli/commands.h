@@ -16,5 +16,6 @@ Result<void> info_command(const Arguments& arguments);
 Result<void> run_command(const Arguments& arguments);
 Result<void> eval_command(const Arguments& arguments);
 Result<void> tokenize_command(const Arguments& arguments);
+Result<void> vectors_command(const Arguments& arguments);
 
 }  // namespace tq::cli

@@ -36,8 +36,8 @@ void add_options(CommandLine& line, EvalChoice& choice) {
       ->type_name("LIST")
       ->group(kCompressionGroup);
   choice.cache.add_to(line,
-                      "cache specs, separated by commas: K or K:V of f32 f16\nbf16 q8_0 q4_0 tq1 ... tq9 tt2 ... tt5, as in "
-                      "tq4:tq3\nor q4_0+rotate=on (default f16)");
+                      "cache specs, separated by commas: K or K:V of f32 f16\nbf16 q8_0 q5_1 q5_0 q4_1 q4_0 iq4_nl mxfp4\n"
+                      "affine2 ... affine8 tq1 ... tq9 tt2 ... tt5, as in\ntq4:tq3 or q4_0+rotate=on (default f16)");
   line.app
       .add_option("--base", choice.options.base_kv, "cache of the base, whose weights are the file's\n(default f32)")
       ->type_name("SPEC")

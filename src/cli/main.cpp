@@ -30,6 +30,7 @@ constexpr std::array kCommands = {
     Command{"run", "continue a text on compressed weights and a compressed cache", run_command},
     Command{"eval", "what compression costs, measured against the uncompressed model", eval_command},
     Command{"tokenize", "the token ids of a text", tokenize_command},
+    Command{"vectors", "what each codec costs on plain vectors", vectors_command},
 };
 
 constexpr std::string_view kExamples =

@@ -27,7 +27,8 @@ constexpr std::array kAliases = {
     Alias{"turboquant_k8v4", "tq8:tq4", "8-bit keys (there in FP8, here TurboQuant) and 4-bit values"},
 };
 
-bool is_block_type(const CodecSpec& spec) { return spec.family == CodecFamily::kQ8_0 || spec.family == CodecFamily::kQ4_0; }
+/// Codes of a few bits that are not rotated already.
+bool can_be_rotated(const CodecSpec& spec) { return spec.rotation == RotationKind::kNone && spec.bits <= 8; }
 
 /// llama.cpp rotates keys by the longest power of two that divides the head, values by 64 (its commit f454bd7eb, llama-kv-cache.cpp).
 constexpr std::uint32_t kRotatedKeyBlock = 0, kRotatedValueBlock = 64;
@@ -35,11 +36,11 @@ constexpr std::uint32_t kRotatedKeyBlock = 0, kRotatedValueBlock = 64;
 Result<void> apply_option(std::string_view option, std::string_view text, CacheSpec& spec) {
   if (option == "rotate=off" || option == "center=off") return {};
   if (option == "rotate=on") {
-    if (!is_block_type(spec.k) && !is_block_type(spec.v)) {
-      return fail(ErrorCode::kUsage, fmt::format("cache '{}': rotate=on is for the block types q8_0 and q4_0; tq rotates by itself", text));
+    if (!can_be_rotated(spec.k) && !can_be_rotated(spec.v)) {
+      return fail(ErrorCode::kUsage, fmt::format("cache '{}': rotate=on is for block types such as q8_0 and q4_0; tq and tt rotate by themselves", text));
     }
-    if (is_block_type(spec.k)) spec.k = spec.k.with_plain_hadamard(kRotatedKeyBlock);
-    if (is_block_type(spec.v)) spec.v = spec.v.with_plain_hadamard(kRotatedValueBlock);
+    if (can_be_rotated(spec.k)) spec.k = spec.k.with_plain_hadamard(kRotatedKeyBlock);
+    if (can_be_rotated(spec.v)) spec.v = spec.v.with_plain_hadamard(kRotatedValueBlock);
     return {};
   }
   const std::string_view key = option.substr(0, option.find('='));

@@ -1,1 +1,74 @@
-// in progress
+// The report as JSON, schema turboquant.eval/1. Field names are a contract; docs/evaluation.md explains them.
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "turboquant/eval.h"
+
+namespace tq {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json finite(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
+
+Json to_json(const EvalRow& row) {
+  return {{"weights", row.weights},
+          {"kv", row.kv},
+          {"weights_bpw", finite(row.weights_bpw)},
+          {"weights_bpw_linear", finite(row.weights_bpw_linear)},
+          {"kv_bits_k", finite(row.kv_bits_k)},
+          {"kv_bits_v", finite(row.kv_bits_v)},
+          {"weights_bytes", row.weights_bytes},
+          {"kv_bytes", row.kv_bytes},
+          {"peak_rss_bytes", row.peak_rss_bytes},
+          {"ppl", finite(row.text.ppl)},
+          {"ppl_se", finite(row.text.ppl_se)},
+          {"ppl_ratio", finite(row.text.ppl_ratio)},
+          {"ppl_ratio_se", finite(row.text.ppl_ratio_se)},
+          {"kld_mean", finite(row.text.kld_mean)},
+          {"kld_mean_se", finite(row.text.kld_mean_se)},
+          {"kld_median", finite(row.text.kld_median)},
+          {"kld_p99", finite(row.text.kld_p99)},
+          {"kld_p999", finite(row.text.kld_p999)},
+          {"kld_max", finite(row.text.kld_max)},
+          {"top1_agreement", finite(row.text.top1_agreement)},
+          {"token_accuracy", finite(row.continuation.token_accuracy)},
+          {"missed_divergence", finite(row.continuation.missed_divergence)},
+          {"base_token_ppl", finite(row.continuation.base_token_ppl)},
+          {"mae_logits", finite(row.text.mae_logits)},
+          {"rms_delta_p", finite(row.text.rms_delta_p)},
+          {"prefill_tps", finite(row.prefill_tps)},
+          {"decode_tps", finite(row.decode_tps)},
+          {"seconds", finite(row.seconds)}};
+}
+
+}  // namespace
+
+std::string to_json(const EvalReport& report) {
+  Json json;
+  json["schema"] = "turboquant.eval/1";
+  json["model"] = {{"name", report.model.name},
+                   {"architecture", report.model.architecture},
+                   {"parameters", report.model.parameters},
+                   {"file_bytes", report.model.file_bytes}};
+  json["machine"] = {{"cpu", report.machine.cpu},
+                     {"simd", report.machine.simd},
+                     {"threads", report.machine.threads},
+                     {"peak_rss_per_row", report.machine.peak_rss_per_row}};
+  json["settings"] = {{"text", report.settings.text},
+                      {"text_sha256", report.settings.text_sha256},
+                      {"context", report.settings.context},
+                      {"chunks", report.settings.chunks},
+                      {"scored_tokens", report.settings.scored_tokens},
+                      {"base", report.settings.base},
+                      {"path", report.settings.path},
+                      {"continuations", report.settings.continuations},
+                      {"continuation_tokens", report.settings.continuation_tokens},
+                      {"seed", report.settings.seed}};
+  json["base"] = to_json(report.base);
+  json["rows"] = Json::array();
+  for (const EvalRow& row : report.rows) json["rows"].push_back(to_json(row));
+  return json.dump(2, ' ', false, Json::error_handler_t::replace);
+}
+
+}  // namespace tq

@@ -39,10 +39,6 @@ bool is_printable_ascii(std::string_view text) {
   return std::all_of(text.begin(), text.end(), [](char c) { return c >= 0x20 && c < 0x7F; });
 }
 
-bool has_control_characters(std::string_view text) {
-  return std::any_of(text.begin(), text.end(), [](char c) { return (c >= 0 && c < 0x20) || c == 0x7F; });
-}
-
 /// Each step returns false after the first failure, which is kept in error_.
 class GgufReader {
  public:
@@ -292,8 +288,8 @@ class GgufReader {
       const std::size_t start = reader_.position();
       std::string_view tensor;
       if (!read_string(tensor, "the name of a tensor")) return false;
-      if (tensor.empty() || tensor.size() > kMaxNameBytes || has_control_characters(tensor)) {
-        return refuse("the tensor at byte {} has a name of {} bytes that is not 1 to {} characters", start,
+      if (tensor.size() > kMaxNameBytes || !is_name(tensor)) {
+        return refuse("the tensor at byte {} has a name of {} bytes that is not 1 to {} bytes of printable UTF-8", start,
                       tensor.size(), kMaxNameBytes);
       }
       where_ = fmt::format("the tensor {}", in_quotes(tensor));

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <optional>
+#include <set>
+#include <string>
 
 #include "formats/json.h"
 
@@ -10,6 +12,7 @@ namespace {
 
 using simdjson::dom::element;
 
+constexpr std::string_view kPrefix = "hf";
 // Together they bound the memory of a file whose nesting repeats a long key before millions of short ones.
 constexpr std::size_t kMaxKeys = 65536;
 constexpr std::size_t kMaxKeyBytes = 1024;
@@ -62,26 +65,36 @@ std::optional<Metadata::Value> metadata_value(element value) {
   }
 }
 
-/// The depth is bounded by simdjson's 1024 levels.
-Result<void> flatten(simdjson::dom::object object, const std::string& prefix, std::string_view name,
-                     Metadata& metadata) {
-  for (const auto [key, value] : object) {
-    const std::string path = fmt::format("{}.{}", prefix, key);
-    if (path.size() > kMaxKeyBytes || metadata.values().size() > kMaxKeys) {
-      return bad_file(name, "the key {} is longer than {} bytes, or one of more than {}", in_quotes(path), kMaxKeyBytes,
-                      kMaxKeys);
+class ConfigReader {
+ public:
+  ConfigReader(std::string_view name, Metadata& metadata) : name_(name), metadata_(metadata) {}
+
+  /// The depth is bounded by simdjson's 1024 levels.
+  Result<void> flatten(simdjson::dom::object object, const std::string& prefix) {
+    for (const auto [key, value] : object) {
+      if (prefix.size() + 1 + key.size() > kMaxKeyBytes || paths_.size() == kMaxKeys) {
+        return bad_file(name_, "the key {} is longer than {} bytes, or one of more than {}", in_quotes(key),
+                        kMaxKeyBytes, kMaxKeys);
+      }
+      const std::string path = fmt::format("{}.{}", prefix, key);
+      if (!paths_.insert(path).second) {
+        return bad_file(name_, "the key {} stands twice", in_quotes(std::string_view(path).substr(kPrefix.size() + 1)));
+      }
+      simdjson::dom::object nested;
+      if (!value.get(nested)) {
+        if (Result<void> done = flatten(nested, path); !done) return done;
+      } else if (auto flat = metadata_value(value)) {
+        metadata_.set(path, std::move(*flat));
+      }
     }
-    if (metadata.has(path))
-      return bad_file(name, "the key {} stands twice", in_quotes(path.substr(path.find('.') + 1)));
-    simdjson::dom::object nested;
-    if (!value.get(nested)) {
-      if (Result<void> done = flatten(nested, path, name, metadata); !done) return done;
-    } else if (auto flat = metadata_value(value)) {
-      metadata.set(path, std::move(*flat));
-    }
+    return {};
   }
-  return {};
-}
+
+ private:
+  std::string_view name_;
+  Metadata& metadata_;
+  std::set<std::string> paths_;  // also of what is left out, and of objects
+};
 
 }  // namespace
 
@@ -89,7 +102,7 @@ Result<void> parse_hf_config(std::string_view json, std::string_view name, Metad
   simdjson::dom::parser parser;
   const Result<simdjson::dom::object> root = parse_json_object(json, name, parser);
   if (!root) return std::unexpected(root.error());
-  return flatten(*root, "hf", name, metadata);
+  return ConfigReader(name, metadata).flatten(*root, std::string(kPrefix));
 }
 
 }  // namespace tq

@@ -31,7 +31,7 @@ Result<void> read_tensors(const fs::path& path, TensorFileBuilder& builder) {
 }
 
 bool is_plain_name(std::string_view name) {
-  return !name.empty() && name != "." && name != ".." && name.find_first_of(std::string_view("/\\\0", 3)) == name.npos;
+  return is_name(name) && name != "." && name != ".." && name.find_first_of("/\\") == name.npos;
 }
 
 Result<void> read_shards(const fs::path& folder, const fs::path& index_path, TensorFileBuilder& builder) {
@@ -43,6 +43,10 @@ Result<void> read_shards(const fs::path& folder, const fs::path& index_path, Ten
   std::map<std::string, std::set<std::string>> shards;
   for (const auto& [tensor, shard] : *index) shards[shard].insert(tensor);
   for (const auto& [shard, tensors] : shards) {
+    if (!is_present(folder / shard)) {
+      return bad_file(index_path.string(), "the file {}, which it names, is not beside it; fetch that too",
+                      in_quotes(shard));
+    }
     const std::size_t before = builder.tensor_count();
     if (Result<void> read = read_tensors(folder / shard, builder); !read) return read;
     for (const std::string& tensor : tensors) {
@@ -76,6 +80,7 @@ Result<std::map<std::string, std::string>> parse_shard_index(std::string_view js
                         in_quotes(tensor));
       }
       if (!index.emplace(tensor, shard).second) return bad_file(name, "the tensor {} stands twice", in_quotes(tensor));
+      if (index.size() > TensorFileBuilder::kMaxTensors) return bad_file(name, "no model has more than {} tensors", index.size() - 1);
     }
   }
   if (index.empty()) return bad_file(name, "it has no weight_map, so no shard is known");

@@ -17,10 +17,11 @@ std::unexpected<Error> bad_file(std::string_view name, fmt::format_string<Args..
   return fail(ErrorCode::kBadFile, fmt::format("{}: {}", name, fmt::format(what, std::forward<Args>(args)...)));
 }
 
-/// A name out of a file, in quotes; a long one is cut, since a message is one line.
-inline std::string in_quotes(std::string_view text) {
-  constexpr std::size_t kLongest = 80;
-  return text.size() <= kLongest ? fmt::format("'{}'", text) : fmt::format("'{}…'", text.substr(0, kLongest));
-}
+/// A text out of a file, in quotes, as part of one line of UTF-8: a long one is cut between characters, and control
+/// characters and bytes that are not UTF-8 become `\x0a`.
+std::string in_quotes(std::string_view text);
+
+/// Whether `text` can name a tensor or a file: UTF-8, not empty, no control characters.
+bool is_name(std::string_view text);
 
 }  // namespace tq

@@ -109,9 +109,9 @@ class SafetensorsReader {
         if (!check_metadata(value)) return false;
         continue;
       }
-      if (entries_.size() == TensorFileBuilder::kMaxTensors)
-        return refuse("no model has more than {} tensors", entries_.size());
-      if (key.empty()) return refuse("a tensor has no name");
+      if (builder_.tensor_count() + entries_.size() >= TensorFileBuilder::kMaxTensors)
+        return refuse("no model has more than {} tensors", TensorFileBuilder::kMaxTensors);
+      if (!is_name(key)) return refuse("the tensor name {} is empty or has control characters", in_quotes(key));
       Entry entry;
       entry.view.name = key;
       if (!read_entry(value, entry)) return false;

@@ -55,6 +55,7 @@ struct Stranger {
 
 constexpr std::array kStrangers = {
     Stranger{"<!doctype html", "this is a web page, not a model; use the link that downloads the file itself"},
+    Stranger{"<?xml", "this is an XML page, not a model; use the link that downloads the file itself"},
     Stranger{"<html", "this is a web page, not a model; use the link that downloads the file itself"},
     Stranger{"version https://git-lfs",
              "this is a Git LFS pointer, not the model itself; run 'git lfs pull' in its repository"},
@@ -66,8 +67,10 @@ constexpr std::array kStrangers = {
     Stranger{"{", "this is a JSON file, not a model; name the folder that holds it"},
 };
 
+/// White space in front does not count: web servers put it before their pages.
 bool begins_without_case(Bytes bytes, std::string_view start) {
-  const std::string_view text = as_text(bytes);
+  std::string_view text = as_text(bytes);
+  text.remove_prefix(std::min(text.find_first_not_of(" \t\r\n"), text.size()));
   const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
   return text.size() >= start.size() &&
          std::equal(start.begin(), start.end(), text.begin(), [&](char a, char b) { return a == lower(b); });

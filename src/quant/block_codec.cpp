@@ -1,10 +1,10 @@
-// GGUF block types as codecs: blocks of 32 values behind an f16 scale, byte for byte as ggml's reference rounds them.
-#include <algorithm>
+// GGUF block types of 32 values as codecs. q8_0, q5_1, q5_0, q4_1 and q4_0 round byte for byte as ggml's reference does.
+#include <array>
 #include <cassert>
-#include <cmath>
-#include <cstring>
+#include <cfloat>
+#include <limits>
 
-#include "base/float16.h"
+#include "quant/blocks.h"
 #include "quant/codecs.h"
 #include "quant/row_codec.h"
 #include "simd/kernels.h"
@@ -13,16 +13,6 @@ namespace tq {
 namespace {
 
 constexpr std::size_t kBlock = 32;
-
-void store_scale(float scale, std::byte* block) {
-  const std::uint16_t half = float_to_half(std::clamp(scale, -65504.0F, 65504.0F));
-  std::memcpy(block, &half, sizeof half);
-}
-
-float reciprocal(float scale) { return scale != 0 ? 1.0F / scale : 0.0F; }
-
-/// NaN, and what an infinite reciprocal makes of a denormal block, ends at the lower bound instead of undefined behaviour.
-float bounded(float value, float low, float high) { return value > low ? std::min(value, high) : low; }
 
 /// The value of largest magnitude, with its sign; NaN never wins.
 float extreme(const float* x) {
@@ -42,7 +32,7 @@ class Q8_0Codec final : public RowCodec {
     for (std::size_t i = 0; i < dim(); i += kBlock, row += kBlockBytes) {
       const float scale = std::abs(extreme(x + i)) / 127.0F;
       const float inverse = reciprocal(scale);
-      store_scale(scale, row);
+      store_half(scale, row);
       for (std::size_t j = 0; j < kBlock; ++j) {
         row[2 + j] = static_cast<std::byte>(static_cast<std::int8_t>(bounded(std::round(x[i + j] * inverse), -127.0F, 127.0F)));
       }
@@ -54,26 +44,175 @@ class Q8_0Codec final : public RowCodec {
   }
 };
 
-class Q4_0Codec final : public RowCodec {
+// ---- codes of 4 and 5 bits
+
+/// A block before packing: value i is scale · values[codes[i]] + minimum.
+struct Block {
+  float scale = 0, minimum = 0;
+  std::array<std::uint8_t, kBlock> codes{};
+};
+
+struct BlockType {
+  CodecFamily family;
+  Block (*round)(const float* x, const BlockType& type);
+  unsigned bits;
+  std::array<float, 32> values;  ///< of the codes
+  bool has_minimum;              ///< a second half follows the scale
+  bool power_of_two_scale;       ///< the scale 2^(e − 128) is one byte e, otherwise a half
+
+  float top() const { return static_cast<float>((1U << bits) - 1); }
+  std::size_t fifth_bits_at() const { return power_of_two_scale ? 1 : has_minimum ? 4 : 2; }
+  Plane fifth_bits() const { return {fifth_bits_at(), 1, 1}; }
+  Plane nibbles() const { return {fifth_bits_at() + (bits == 5 ? 4 : 0), 4, 16}; }
+  std::size_t bytes() const { return nibbles().at + 16; }
+};
+
+/// The value of largest magnitude gets code 0, which is −2^(bits − 1): the side that reaches one step further.
+Block round_symmetric(const float* x, const BlockType& type) {
+  const float lowest = type.values[0];
+  Block block;
+  block.scale = extreme(x) / lowest;
+  const float inverse = reciprocal(block.scale);
+  for (std::size_t i = 0; i < kBlock; ++i) {
+    block.codes[i] = static_cast<std::uint8_t>(bounded(x[i] * inverse + (0.5F - lowest), 0.0F, type.top()));
+  }
+  return block;
+}
+
+Block round_from_minimum(const float* x, const BlockType& type) {
+  float low = FLT_MAX, high = -FLT_MAX;
+  for (std::size_t i = 0; i < kBlock; ++i) {
+    if (x[i] < low) low = x[i];
+    if (x[i] > high) high = x[i];
+  }
+  Block block;
+  block.scale = (high - low) / type.top();
+  block.minimum = low;
+  const float inverse = reciprocal(block.scale);
+  for (std::size_t i = 0; i < kBlock; ++i) block.codes[i] = static_cast<std::uint8_t>(bounded((x[i] - low) * inverse + 0.5F, 0.0F, type.top()));
+  return block;
+}
+
+float squared_error(const float* x, const Block& block, const BlockType& type) {
+  float error = 0;
+  for (std::size_t i = 0; i < kBlock; ++i) {
+    const float difference = x[i] - block.scale * type.values[block.codes[i]];
+    error += difference * difference;
+  }
+  return error;
+}
+
+/// Codes of the nearest entries of a table that ascends.
+void nearest_codes(const float* x, float scale, const BlockType& type, std::array<std::uint8_t, kBlock>& codes) {
+  const float inverse = reciprocal(scale);
+  for (std::size_t i = 0; i < kBlock; ++i) {
+    unsigned below = 0;
+    for (unsigned c = 1; c < 16; ++c) below += x[i] * inverse > (type.values[c - 1] + type.values[c]) / 2;
+    codes[i] = static_cast<std::uint8_t>(below);
+  }
+}
+
+/// The best of eight scales around the one that gives the value of largest magnitude code 0.
+Block round_to_table(const float* x, const BlockType& type) {
+  float tamed[kBlock];
+  tame(x, kBlock, tamed);
+  const float plain = extreme(tamed) / type.values[0];
+  Block best;
+  float least = std::numeric_limits<float>::infinity();
+  for (int step = 16; step <= 23; ++step) {
+    Block block;
+    block.scale = as_stored(plain * static_cast<float>(step) / 20.0F);
+    nearest_codes(tamed, block.scale, type, block.codes);
+    const float error = squared_error(tamed, block, type);
+    if (error < least) {
+      least = error;
+      best = block;
+    }
+  }
+  return best;
+}
+
+/// Codes of the nearest floats of 1 sign, 2 exponent and 1 fraction bit, in units of half a scale; ties to the smaller.
+void nearest_minifloats(const float* x, float scale, std::array<std::uint8_t, kBlock>& codes) {
+  static constexpr std::array kBoundaries = {0.5F, 1.5F, 2.5F, 3.5F, 5.0F, 7.0F, 10.0F};
+  for (std::size_t i = 0; i < kBlock; ++i) {
+    unsigned code = 0;
+    for (const float boundary : kBoundaries) code += std::abs(x[i]) > boundary * scale;
+    codes[i] = static_cast<std::uint8_t>(code != 0 && x[i] < 0 ? code + 8 : code);
+  }
+}
+
+/// The exponent that the microscaling specification prescribes, under which the largest value may be cut by a quarter, or the one above
+/// it where that is nearer.
+Block round_to_minifloats(const float* x, const BlockType& type) {
+  float finite[kBlock];
+  for (std::size_t i = 0; i < kBlock; ++i) finite[i] = std::isfinite(x[i]) ? x[i] : 0.0F;
+  const float largest = std::abs(extreme(finite));
+  const int exponent = largest > 0 ? std::max(std::ilogb(largest) - 3, -128) : -128;
+  Block prescribed, above;
+  prescribed.scale = std::ldexp(1.0F, exponent);
+  above.scale = std::ldexp(1.0F, exponent + 1);
+  nearest_minifloats(finite, prescribed.scale, prescribed.codes);
+  nearest_minifloats(finite, above.scale, above.codes);
+  return squared_error(finite, above, type) < squared_error(finite, prescribed, type) ? above : prescribed;
+}
+
+constexpr std::array<float, 32> integers_from(int first) {
+  std::array<float, 32> values{};
+  for (int i = 0; i < 32; ++i) values[static_cast<std::size_t>(i)] = static_cast<float>(first + i);
+  return values;
+}
+
+/// ggml's table for iq4_nl: its steps widen away from zero.
+constexpr std::array<float, 32> kNonLinear = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
+/// Twice 0, 0.5, 1, 1.5, 2, 3, 4, 6 and their negatives; ggml decodes −0 to 0.
+constexpr std::array<float, 32> kMinifloats = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
+
+constexpr std::array kTypes = {
+    BlockType{CodecFamily::kQ4_0, round_symmetric, 4, integers_from(-8), false, false},
+    BlockType{CodecFamily::kQ4_1, round_from_minimum, 4, integers_from(0), true, false},
+    BlockType{CodecFamily::kQ5_0, round_symmetric, 5, integers_from(-16), false, false},
+    BlockType{CodecFamily::kQ5_1, round_from_minimum, 5, integers_from(0), true, false},
+    BlockType{CodecFamily::kIQ4_NL, round_to_table, 4, kNonLinear, false, false},
+    BlockType{CodecFamily::kMXFP4, round_to_minifloats, 4, kMinifloats, false, true},
+};
+
+class BlockCodec final : public RowCodec {
  public:
-  static constexpr std::size_t kBlockBytes = 18;
-  Q4_0Codec(const CodecSpec& spec, std::size_t dim) : RowCodec(spec, dim, dim / kBlock * kBlockBytes) {}
+  BlockCodec(const CodecSpec& spec, std::size_t dim, const BlockType& type)
+      : RowCodec(spec, dim, dim / kBlock * type.bytes()), type_(type) {}
 
   void encode_row(const float* x, std::byte* row, Workspace&) const override {
-    for (std::size_t i = 0; i < dim(); i += kBlock, row += kBlockBytes) {
-      const float scale = extreme(x + i) / -8.0F;  // the extreme value gets code 0, which is −8
-      const float inverse = reciprocal(scale);
-      store_scale(scale, row);
-      const auto code = [&](std::size_t j) {
-        return static_cast<unsigned>(bounded(x[i + j] * inverse + 8.5F, 0.0F, 15.0F));
-      };
-      for (std::size_t j = 0; j < kBlock / 2; ++j) row[2 + j] = static_cast<std::byte>(code(j) | code(j + kBlock / 2) << 4);
+    for (std::size_t i = 0; i < dim(); i += kBlock, row += type_.bytes()) {
+      const Block block = type_.round(x + i, type_);
+      if (type_.power_of_two_scale) {
+        row[0] = static_cast<std::byte>(std::ilogb(block.scale) + 128);
+      } else {
+        store_half(block.scale, row);
+      }
+      if (type_.has_minimum) store_half(block.minimum, row + 2);
+      if (type_.bits == 5) pack_plane(block.codes.data(), type_.fifth_bits(), kBlock, 4, row);
+      pack_plane(block.codes.data(), type_.nibbles(), kBlock, 0, row);
     }
   }
 
   void decode_rows(const std::byte* rows, std::size_t n_rows, float* out) const override {
-    kernels().decode_q4_0(rows, n_rows * dim(), out);
+    const std::size_t n = n_rows * dim();
+    if (type_.family == CodecFamily::kQ4_0) return kernels().decode_q4_0(rows, n, out);
+    for (std::size_t i = 0; i < n; i += kBlock, rows += type_.bytes()) decode_block(rows, out + i);
   }
+
+ private:
+  void decode_block(const std::byte* block, float* out) const {
+    std::array<std::uint8_t, kBlock> codes{};
+    unpack_plane(block, type_.nibbles(), kBlock, 0, codes.data());
+    if (type_.bits == 5) unpack_plane(block, type_.fifth_bits(), kBlock, 4, codes.data());
+    const float scale = type_.power_of_two_scale ? std::ldexp(1.0F, std::to_integer<int>(block[0]) - 128) : load_half(block);
+    const float minimum = type_.has_minimum ? load_half(block + 2) : -0.0F;  // x + −0 is x, also for both zeros
+    for (std::size_t i = 0; i < kBlock; ++i) out[i] = scale * type_.values[codes[i]] + minimum;
+  }
+
+  const BlockType& type_;
 };
 
 }  // namespace
@@ -81,8 +220,9 @@ class Q4_0Codec final : public RowCodec {
 std::shared_ptr<const Codec> make_block_codec(const CodecSpec& spec, std::size_t dim) {
   assert(dim % kBlock == 0);
   if (spec.family == CodecFamily::kQ8_0) return std::make_shared<Q8_0Codec>(spec, dim);
-  assert(spec.family == CodecFamily::kQ4_0);
-  return std::make_shared<Q4_0Codec>(spec, dim);
+  const auto* type = std::find_if(kTypes.begin(), kTypes.end(), [&](const BlockType& t) { return t.family == spec.family; });
+  assert(type != kTypes.end());
+  return std::make_shared<BlockCodec>(spec, dim, *type);
 }
 
 }  // namespace tq

@@ -32,13 +32,35 @@ constexpr std::array kRows = {
     Row{"f16", CodecFamily::kF16, 16, 16, 1, RotationKind::kNone, 0, make_float_codec},
     Row{"bf16", CodecFamily::kBF16, 16, 16, 1, RotationKind::kNone, 0, make_float_codec},
     Row{"q8_0", CodecFamily::kQ8_0, 8, 8, 32, RotationKind::kNone, 0, make_block_codec},
+    Row{"q5_1", CodecFamily::kQ5_1, 5, 5, 32, RotationKind::kNone, 0, make_block_codec},
+    Row{"q5_0", CodecFamily::kQ5_0, 5, 5, 32, RotationKind::kNone, 0, make_block_codec},
+    Row{"q4_1", CodecFamily::kQ4_1, 4, 4, 32, RotationKind::kNone, 0, make_block_codec},
     Row{"q4_0", CodecFamily::kQ4_0, 4, 4, 32, RotationKind::kNone, 0, make_block_codec},
+    Row{"q2_k", CodecFamily::kQ2_K, 2, 2, 256, RotationKind::kNone, 0, make_super_block_codec},
+    Row{"q3_k", CodecFamily::kQ3_K, 3, 3, 256, RotationKind::kNone, 0, make_super_block_codec},
+    Row{"q4_k", CodecFamily::kQ4_K, 4, 4, 256, RotationKind::kNone, 0, make_super_block_codec},
+    Row{"q5_k", CodecFamily::kQ5_K, 5, 5, 256, RotationKind::kNone, 0, make_super_block_codec},
+    Row{"q6_k", CodecFamily::kQ6_K, 6, 6, 256, RotationKind::kNone, 0, make_super_block_codec},
+    Row{"iq4_nl", CodecFamily::kIQ4_NL, 4, 4, 32, RotationKind::kNone, 0, make_block_codec},
+    Row{"mxfp4", CodecFamily::kMXFP4, 4, 4, 32, RotationKind::kNone, 0, make_block_codec},
+    Row{"affine", CodecFamily::kAffine, 2, 8, 64, RotationKind::kNone, 0, make_affine_codec},
     Row{"tq", CodecFamily::kTurbo, 1, Codebook::kMaxBits, 1, RotationKind::kRandomHadamard, 3, make_turbo_codec},
     Row{"tt", CodecFamily::kTrellis, 2, 5, 1, RotationKind::kRandomHadamard, 3, make_trellis_codec},
 };
 
 std::string row_name(const Row& row, unsigned bits) {
   return row.first_bits == row.last_bits ? row.stem : row.stem + std::to_string(bits);
+}
+
+/// The table in a few words: a range for each row that has widths.
+std::string known_names() {
+  std::string names;
+  for (const Row& row : kRows) {
+    if (!names.empty()) names += ", ";
+    names += row_name(row, row.first_bits);
+    if (row.first_bits != row.last_bits) names += " to " + row_name(row, row.last_bits);
+  }
+  return names;
 }
 
 const Row& row_of(CodecFamily family) {
@@ -71,8 +93,8 @@ Result<CodecSpec> CodecSpec::parse(std::string_view name) {
     }
   }
   const std::vector<std::string> names = codec_names();
-  return fail(ErrorCode::kUsage, fmt::format("there is no codec '{}'; did you mean '{}'? Known are f32, f16, bf16, q8_0, q4_0, tq1 to tq9 and tt2 to tt5",
-                                             name.substr(0, 64), nearest(name, names)));
+  return fail(ErrorCode::kUsage, fmt::format("there is no codec '{}'; did you mean '{}'? Known are {}", name.substr(0, 64),
+                                             nearest(name, names), known_names()));
 }
 
 std::string CodecSpec::name() const { return row_name(row_of(family), bits); }

@@ -9,7 +9,9 @@
 namespace tq {
 
 std::shared_ptr<const Codec> make_float_codec(const CodecSpec& spec, std::size_t dim);  ///< f32, f16, bf16
-std::shared_ptr<const Codec> make_block_codec(const CodecSpec& spec, std::size_t dim);  ///< q8_0, q4_0
+std::shared_ptr<const Codec> make_block_codec(const CodecSpec& spec, std::size_t dim);  ///< GGUF's blocks of 32 values
+std::shared_ptr<const Codec> make_super_block_codec(const CodecSpec& spec, std::size_t dim);  ///< GGUF's blocks of 256 values
+std::shared_ptr<const Codec> make_affine_codec(const CodecSpec& spec, std::size_t dim);       ///< affine2 … affine8
 std::shared_ptr<const Codec> make_turbo_codec(const CodecSpec& spec, std::size_t dim);  ///< codebook and scale, no rotation
 std::shared_ptr<const Codec> make_trellis_codec(const CodecSpec& spec, std::size_t dim);  ///< window trellis and scale, no rotation
 std::shared_ptr<const Codec> make_interleaved_codec(const CodecSpec& spec, std::size_t dim);  ///< the same, rows interleaved

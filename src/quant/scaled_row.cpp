@@ -40,6 +40,7 @@ float corrected_scale(const UnitRow& row, ScaleRule rule, const float* unit, con
   const auto dot = kernels().ordered_dot;
   float correction = 1;
   const float product = rule == ScaleRule::kNorm ? 1 : dot(centroids, unit, n);
+  if (!(product > 0)) return 0;
   if (rule == ScaleRule::kUnbiased) correction = dot(unit, unit, n) / product;
   if (rule == ScaleRule::kLeastSquares) correction = product / dot(centroids, centroids, n);
   return std::ldexp(row.rms * correction, row.exponent);

@@ -17,7 +17,8 @@ struct UnitRow {
 /// y (n values) → unit (n values of mean square 1). Values that are not finite count as 0. The same bits on every CPU.
 UnitRow normalize(const float* y, std::size_t n, std::vector<float>& unit);
 
-/// The scale to store when `unit` was coded as `centroids` (n each; both with a positive inner product).
+/// The scale to store when `unit` was coded as `centroids` (n each). 0 where their inner product is not positive: then
+/// they say nothing about the row. Nearest centroids on both sides of 0 never come to that.
 float corrected_scale(const UnitRow& row, ScaleRule rule, const float* unit, const float* centroids, std::size_t n);
 
 /// The stored form of a scale: f16, or f32 where the spec asks for it.

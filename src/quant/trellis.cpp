@@ -12,6 +12,9 @@ namespace {
 /// are found again from the costs that were kept between parts.
 constexpr std::size_t kPart = 4096;
 constexpr float kNever = 1e30F;
+/// At this length the shortcut of longer rows costs 8 % more error at 2 bits; at 64 it is 2 %, and trying every ring
+/// takes 70 µs.
+constexpr std::size_t kTriesEveryRing = 32;
 
 }  // namespace
 
@@ -28,7 +31,7 @@ std::size_t TrellisSearch::cheapest(const Workspace& scratch) const {
 }
 
 void TrellisSearch::search_part(const float* x, std::size_t n, Workspace& scratch) const {
-  scratch.choices.resize(std::max(scratch.choices.size(), kPart * states_));
+  scratch.choices.resize(std::max(scratch.choices.size(), n * states_));
   kernels().search_windows({x, n, bits_, window_, values_.data(), scratch.costs.data(), scratch.choices.data()});
 }
 
@@ -69,13 +72,33 @@ void TrellisSearch::run_before(std::size_t state, bool closed, const float* x, s
   assert(behind == state);
 }
 
-void TrellisSearch::run(const float* x, std::size_t n, Workspace& scratch, std::uint16_t* codes) const {
-  if (n * bits_ < window_ - bits_) return run_before(0, false, x, n, scratch, codes);
+/// The state with the nearest of all rings: each is tried.
+std::size_t TrellisSearch::nearest_ring(const float* x, std::size_t n, Workspace& scratch) const {
+  std::size_t nearest = 0;
+  float smallest = kNever;
+  for (std::size_t state = 0; state < states_; ++state) {
+    start_at(state, scratch);
+    search(x, n, scratch);
+    if (scratch.costs[state] >= smallest) continue;
+    smallest = scratch.costs[state];
+    nearest = state;
+  }
+  return nearest;
+}
+
+/// The state between x[n − 1] and x[0] on the cheapest way through the second half and then the first.
+std::size_t TrellisSearch::ring_of_halves(const float* x, std::size_t n, Workspace& scratch,
+                                          std::uint16_t* codes) const {
   const std::size_t half = n / 2;
   start(scratch);
   search(x, half, scratch);
   search(x + half, n - half, scratch);
-  const std::size_t state = trace(x + half, n - half, cheapest(scratch), scratch, codes);
+  return trace(x + half, n - half, cheapest(scratch), scratch, codes);
+}
+
+void TrellisSearch::run(const float* x, std::size_t n, Workspace& scratch, std::uint16_t* codes) const {
+  if (!is_closed(n)) return run_before(0, false, x, n, scratch, codes);
+  const std::size_t state = n <= kTriesEveryRing ? nearest_ring(x, n, scratch) : ring_of_halves(x, n, scratch, codes);
   run_before(state, true, x, n, scratch, codes);
 }
 

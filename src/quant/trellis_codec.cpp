@@ -51,7 +51,8 @@ class TrellisCodec final : public RowCodec {
  private:
   void decode_row(const std::byte* row, float scale, float* out) const {
     const auto* packed = reinterpret_cast<const std::uint8_t*>(row + scale_bytes(spec()));
-    kernels().decode_windows(packed, trellis_.bits, trellis_.window, trellis_.table, scale * trellis_.unit, dim(), out);
+    kernels().decode_windows(packed, trellis_.bits, trellis_.window, trellis_.table, scale * trellis_.unit,
+                             is_closed(dim()), dim(), out);
   }
 
   const Trellis& trellis_;

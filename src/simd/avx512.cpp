@@ -115,8 +115,8 @@ inline I min(I a, I b) { return _mm512_min_epi32(a, b); }
 inline I merge(I mask, I a, I b) { return _mm512_ternarylogic_epi32(mask, a, b, 0xCA); }
 inline F spread(const float* x, I index) { return _mm512_permutexvar_ps(index, _mm512_castps256_ps512(_mm256_loadu_ps(x))); }
 
-/// Eight windows lie within 8 bytes of the stream. vpermb brings these to each quarter of 16 bits and more, vpmultishiftqb takes 8 bits from
-/// any place in them, and the table is four registers. A ninth bit of a window chooses between two such tables.
+/// Eight windows lie within 8 bytes of the stream. vpermb brings these into each lane of 64 bits, vpmultishiftqb takes 8 bits from
+/// anywhere in it, and four registers are the table. A ninth bit of a window chooses between two such tables.
 struct WindowTable {
   WindowTable(const std::int8_t* values, unsigned bits, unsigned window) : wide(window > 8) {
     alignas(64) std::uint8_t bytes[64], starts[64];

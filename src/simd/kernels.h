@@ -82,9 +82,10 @@ struct Kernels {
   void (*look_up_codes)(const std::uint16_t* codes, std::size_t n, const float* table, std::size_t table_size, float scale, float* out);
 
   /// out[i] = factor · table[w], where w is bits [i·bits, i·bits + window) of the little-endian bit stream `packed` of n·bits bits: code i
-  /// and what follows it. Behind its end the stream begins again where n·bits ≥ window − bits, else zeros follow. Reads only the
-  /// ⌈n·bits/8⌉ bytes of the stream. bits in 1…5, window from bits to 9, `table` of 2^window values with 3 more readable bytes. Same bits.
-  void (*decode_windows)(const std::uint8_t* packed, unsigned bits, unsigned window, const std::int8_t* table, float factor,
+  /// and what follows it. Behind its end the stream begins again where it is `closed` (n·bits ≥ 8), else zeros follow. Reads only the
+  /// ⌈n·bits/8⌉ bytes of the stream. bits in 1…5, window from bits to 9 and at most 8 longer, `table` of 2^window values with 3 more
+  /// readable bytes. Same bits.
+  void (*decode_windows)(const std::uint8_t* packed, unsigned bits, unsigned window, const std::int8_t* table, float factor, bool closed,
                          std::size_t n, float* out);
   /// Viterbi's search over x[n − 1], …, x[0] for codes whose windows decode near x.
   void (*search_windows)(const WindowSearch& search);

@@ -239,14 +239,14 @@ inline void copy_end(const std::uint8_t* packed, std::size_t total_bits, std::si
   __builtin_memcpy(padded, packed + (bytes - left), left);
   if (!closed) return;
   const unsigned used = static_cast<unsigned>(total_bits % 8);  // bits of the last byte
-  const unsigned first = (packed[0] | (bytes > 1 ? packed[1] : 0U) << 8) << used;
+  const unsigned first = (packed[0] | (bytes > 1 ? unsigned{packed[1]} : 0U) << 8) << used;
   const std::size_t end = used == 0 ? left : left - 1;
   padded[end] = static_cast<std::uint8_t>(padded[end] | first);
   padded[end + 1] = static_cast<std::uint8_t>(first >> 8);
 }
 
-void decode_windows(const std::uint8_t* packed, unsigned bits, unsigned window, const std::int8_t* table, float factor, std::size_t n,
-                    float* out) {
+void decode_windows(const std::uint8_t* packed, unsigned bits, unsigned window, const std::int8_t* table, float factor, bool closed,
+                    std::size_t n, float* out) {
   constexpr std::size_t kBlock = 4 * kLanes;
   const WindowTable entries(table, bits, window);
   const std::size_t bytes = (n * bits + 7) / 8;
@@ -259,7 +259,7 @@ void decode_windows(const std::uint8_t* packed, unsigned bits, unsigned window, 
   }
   if (i >= n) return;
   std::uint8_t padded[2 * kBlock] = {};  // the last block begins before byte 63
-  copy_end(packed, n * bits, bytes - at, n * bits >= window - bits, padded);
+  copy_end(packed, n * bits, bytes - at, closed, padded);
   for (const std::uint8_t* end = padded; i < n; i += kBlock, end += 8 * bits) {
     look_up(entries, end, values);
     for (std::size_t part = 0; part < 4 && i + part * kLanes < n; ++part) {

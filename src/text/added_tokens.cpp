@@ -5,16 +5,16 @@ namespace {
 
 bool is_white(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 
-std::uint64_t edge(std::uint32_t node, char byte) { return std::uint64_t{node} << 8 | static_cast<unsigned char>(byte); }
+std::uint64_t edge(std::uint32_t node, char byte) {
+  return std::uint64_t{node} << 8 | static_cast<unsigned char>(byte);
+}
 
 }  // namespace
 
 AddedTokens::AddedTokens(const Vocabulary& vocabulary) : nodes_(1) {
   for (std::size_t id = 0; id < vocabulary.tokens.size(); ++id) {
     const Token& token = vocabulary.tokens[id];
-    const bool is_added = token.kind == TokenKind::kControl || token.kind == TokenKind::kUnknown ||
-                          token.kind == TokenKind::kUserDefined;
-    if (is_added && !token.text.empty()) add(token, static_cast<TokenId>(id));
+    if (is_added(token.kind) && !token.text.empty()) add(token, static_cast<TokenId>(id));
   }
 }
 
@@ -24,7 +24,7 @@ void AddedTokens::add(const Token& token, TokenId id) {
     std::uint32_t& next =
         i == 0 ? roots_[static_cast<unsigned char>(token.text[0])] : children_[edge(node, token.text[i])];
     if (next == 0) {
-      next = static_cast<std::uint32_t>(nodes_.size());  // at most kMaxTokens × kMaxTokenBytes, 2^34; files are far smaller
+      next = static_cast<std::uint32_t>(nodes_.size());  // at most kMaxAddedBytes
       nodes_.emplace_back();
     }
     node = next;

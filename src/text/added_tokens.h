@@ -35,7 +35,7 @@ class AddedTokens {
   std::uint32_t child(std::uint32_t node, char byte) const;
 
   std::vector<Node> nodes_;
-  std::array<std::uint32_t, 256> roots_{};                                   ///< by the first byte; 0 is none
+  std::array<std::uint32_t, 256> roots_{};                                 ///< by the first byte; 0 is none
   std::unordered_map<std::uint64_t, std::uint32_t, SeededHash> children_;  ///< by node and byte
 };
 

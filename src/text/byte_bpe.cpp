@@ -51,7 +51,8 @@ Result<ByteIds> read_bytes(const TokenIndex& index, std::string_view name) {
   }
   const std::array replacement = {&bytes[0xEF], &bytes[0xBF], &bytes[0xBD]};  // U+FFFD
   std::vector<TokenId> replacement_ids;
-  for (const std::vector<TokenId>* ids : replacement) replacement_ids.insert(replacement_ids.end(), ids->begin(), ids->end());
+  for (const std::vector<TokenId>* ids : replacement)
+    replacement_ids.insert(replacement_ids.end(), ids->begin(), ids->end());
   for (std::vector<TokenId>& ids : bytes) {
     if (!ids.empty()) continue;
     if (replacement_ids.size() != replacement.size()) {

@@ -9,7 +9,7 @@ namespace tq {
 namespace {
 
 /// By the number in `tokenizer.ggml.token_type`. Converters write 0 where they do not know better.
-constexpr std::array kKinds = {TokenKind::kNormal,  TokenKind::kNormal,      TokenKind::kUnknown, TokenKind::kControl,
+constexpr std::array kKinds = {TokenKind::kNormal,      TokenKind::kNormal, TokenKind::kUnknown, TokenKind::kControl,
                                TokenKind::kUserDefined, TokenKind::kUnused, TokenKind::kByte};
 
 Result<std::vector<Token>> read_tokens(const Metadata& metadata, std::string_view name) {
@@ -76,17 +76,15 @@ Result<ByteBpeParts> read_ggml_byte_bpe(const Metadata& metadata, std::string_vi
   const PreTokenizerRow* row = pre ? find_pre_tokenizer(*pre) : nullptr;
   if (row == nullptr) {
     // Guessing would give ids that look right and are not.
-    return fail(ErrorCode::kUsage, fmt::format("{}: its pre-tokenizer (tokenizer.ggml.pre) is {}; these are built: {}", name,
-                                               pre ? in_quotes(*pre) : "not named", pre_tokenizer_names()));
+    return fail(ErrorCode::kUsage, fmt::format("{}: its pre-tokenizer (tokenizer.ggml.pre) is {}; these are built: {}",
+                                               name, pre ? in_quotes(*pre) : "not named", pre_tokenizer_names()));
   }
   Result<Vocabulary> vocabulary = read_vocabulary(metadata, {.adds_bos = row->adds_bos}, name);
   if (!vocabulary) return fail(std::move(vocabulary));
   const Metadata::Strings* merges = metadata.strings("tokenizer.ggml.merges");
   if (merges == nullptr) return bad_file(name, "the list tokenizer.ggml.merges is missing");
-  ByteBpeParts parts{.vocabulary = std::move(*vocabulary),
-                     .merges = {},
-                     .pre_tokenizer = row,
-                     .ignore_merges = row->ignore_merges};
+  ByteBpeParts parts{
+      .vocabulary = std::move(*vocabulary), .merges = {}, .pre_tokenizer = row, .ignore_merges = row->ignore_merges};
   parts.merges.reserve(merges->size());
   for (const std::string& merge : *merges) {
     Result<std::pair<std::string, std::string>> pieces = split_merge(merge, name);

@@ -6,8 +6,8 @@
 
 namespace tq {
 
-/// kBadFile when a list is missing, or its length or its values do not fit; kUsage for a pre-tokenizer that is not built. Ids of -1
-/// in 32 bits, as ggml writes them, mean that there is none.
+/// kBadFile when a list is missing, or its length or its values do not fit; kUsage for a pre-tokenizer that is not
+/// built. Ids of -1 in 32 bits, as ggml writes them, mean that there is none.
 Result<ByteBpeParts> read_ggml_byte_bpe(const Metadata& metadata, std::string_view name);
 Result<ScoreBpeParts> read_ggml_score_bpe(const Metadata& metadata, std::string_view name);
 

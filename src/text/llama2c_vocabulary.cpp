@@ -13,12 +13,15 @@ constexpr std::size_t kUnknown = 0, kBos = 1, kEos = 2, kFirstByte = 3, kFirstNo
 
 Result<void> classify(std::vector<Token>& tokens, std::string_view name) {
   if (tokens.size() < kFirstNormal) {
-    return bad_file(name, "it ends after {} tokens, and the first {} are always there; it is cut off, or not a tokenizer of llama2.c",
-                    tokens.size(), kFirstNormal);
+    return bad_file(
+        name,
+        "it ends after {} tokens, and the first {} are always there; it is cut off, or not a tokenizer of llama2.c",
+        tokens.size(), kFirstNormal);
   }
   for (std::size_t id = kFirstByte; id < kFirstNormal; ++id) {
     if (byte_of_token(tokens[id].text) != static_cast<std::uint8_t>(id - kFirstByte)) {
-      return bad_file(name, "the token {} is not '<0x{:02X}>', so this is not a tokenizer of llama2.c", id, id - kFirstByte);
+      return bad_file(name, "the token {} is not '<0x{:02X}>', so this is not a tokenizer of llama2.c", id,
+                      id - kFirstByte);
     }
     tokens[id].kind = TokenKind::kByte;
   }
@@ -43,8 +46,9 @@ Result<ScoreBpeParts> read_llama2c_vocabulary(std::span<const std::byte> bytes, 
     std::uint32_t length = 0;
     std::string_view text;
     if (!reader.read(score) || !reader.read(length) || !reader.take(length, text)) {
-      return bad_file(name, "the token {} at byte {} reaches beyond its {} bytes; it is cut off, or not a tokenizer of llama2.c",
-                      scores.size(), start, bytes.size());
+      return bad_file(
+          name, "the token {} at byte {} reaches beyond its {} bytes; it is cut off, or not a tokenizer of llama2.c",
+          scores.size(), start, bytes.size());
     }
     if (scores.size() == kMaxTokens) return bad_file(name, "no model has more than {} tokens", kMaxTokens);
     longest_seen = std::max(longest_seen, length);
@@ -52,10 +56,12 @@ Result<ScoreBpeParts> read_llama2c_vocabulary(std::span<const std::byte> bytes, 
     parts.vocabulary.tokens.push_back({.text = replace_all(text, " ", kSpaceMark), .kind = TokenKind::kNormal});
   }
   if (longest != longest_seen) {
-    return bad_file(name, "its longest token has {} bytes, and the header says {}; it is cut off, or not a tokenizer of llama2.c",
-                    longest_seen, longest);
+    return bad_file(
+        name, "its longest token has {} bytes, and the header says {}; it is cut off, or not a tokenizer of llama2.c",
+        longest_seen, longest);
   }
-  if (Result<void> classified = classify(parts.vocabulary.tokens, name); !classified) return fail(std::move(classified));
+  if (Result<void> classified = classify(parts.vocabulary.tokens, name); !classified)
+    return fail(std::move(classified));
   Result<std::vector<std::uint32_t>> ranks = rank_scores(scores, name);
   if (!ranks) return fail(std::move(ranks));
   parts.ranks = std::move(*ranks);

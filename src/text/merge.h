@@ -61,7 +61,7 @@ class Merger {
   };
   struct Candidate {
     Merge merge;
-    std::uint32_t left = 0;            // the index of the left symbol
+    std::uint32_t left = 0;             // the index of the left symbol
     std::uint32_t middle = 0, end = 0;  // where the two ended when they were considered
   };
 

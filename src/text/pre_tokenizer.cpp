@@ -11,13 +11,12 @@
 
 namespace tq {
 
-const std::string_view kGpt2Pattern =
-    R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
+const std::string_view kGpt2Pattern = R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
 
 namespace {
 
-// Every pattern here must match in linear time whatever the text: a new one needs a case in the test of long words. A long
-// run that must not be tried again from each of its characters begins with (?<!…).
+// Every pattern here must match in linear time whatever the text: a new one needs a case in the test of long words. A
+// long run that must not be tried again from each of its characters begins with (?<!…).
 const std::vector<PreTokenizerRow>& rows() {
   static const std::vector<PreTokenizerRow> kRows = {
       {.names = {"llama-bpe", "llama3", "llama-v3"},
@@ -73,7 +72,7 @@ Code compile(std::string_view pattern) {
   Code code(pcre2_compile(reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(), PCRE2_UTF | PCRE2_UCP, &error,
                           &offset, nullptr),
             &pcre2_code_free);
-  assert(code != nullptr);  // the patterns are ours
+  assert(code != nullptr);                            // the patterns are ours
   pcre2_jit_compile(code.get(), PCRE2_JIT_COMPLETE);  // without it, as on systems that forbid it, matching is slower
   return code;
 }
@@ -87,9 +86,8 @@ const PreTokenizerRow* find_pre_tokenizer(std::string_view name) {
 }
 
 const PreTokenizerRow* find_pre_tokenizer(const std::vector<std::string>& patterns) {
-  const auto row = std::ranges::find_if(rows(), [&](const PreTokenizerRow& candidate) {
-    return std::ranges::equal(candidate.patterns, patterns);
-  });
+  const auto row = std::ranges::find_if(
+      rows(), [&](const PreTokenizerRow& candidate) { return std::ranges::equal(candidate.patterns, patterns); });
   return row == rows().end() ? nullptr : &*row;
 }
 

@@ -27,7 +27,9 @@ Result<ByteIds> read_bytes(const Vocabulary& vocabulary, std::string_view name) 
     bytes[*byte] = static_cast<TokenId>(id);
   }
   if (std::ranges::count(bytes, -1) > 0) {
-    return bad_file(name, "the vocabulary has neither all 256 byte tokens nor an unknown token, so some text could not be said in it");
+    return bad_file(
+        name,
+        "the vocabulary has neither all 256 byte tokens nor an unknown token, so some text could not be said in it");
   }
   return bytes;
 }
@@ -91,7 +93,8 @@ class ScoreBpe final : public VocabularyTokenizer {
     merger.symbols.clear();
     for (std::size_t i = 0; i < text.size();) {
       const std::size_t size = std::max<std::size_t>(utf8_character(text.substr(i)), 1);
-      merger.symbols.push_back({id_of(text.substr(i, size)), static_cast<std::uint32_t>(i), static_cast<std::uint32_t>(i + size)});
+      merger.symbols.push_back(
+          {id_of(text.substr(i, size)), static_cast<std::uint32_t>(i), static_cast<std::uint32_t>(i + size)});
       i += size;
     }
     merger.merge([&](const Symbol& left, const Symbol& right) -> std::optional<Merge> {

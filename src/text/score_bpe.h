@@ -17,13 +17,14 @@ struct ScoreBpeParts {
   /// A rank of a token that no merge makes.
   static constexpr std::uint32_t kNever = std::numeric_limits<std::uint32_t>::max();
 
-  Vocabulary vocabulary;              ///< kByte: `<0x0A>`; spaces are kSpaceMark
-  std::vector<std::uint32_t> ranks;   ///< by id: neighbours that spell the token of the lowest rank merge first
-  bool adds_space_prefix = true;      ///< a space before each stretch of text
+  Vocabulary vocabulary;             ///< kByte: `<0x0A>`; spaces are kSpaceMark
+  std::vector<std::uint32_t> ranks;  ///< by id: neighbours that spell the token of the lowest rank merge first
+  bool adds_space_prefix = true;     ///< a space before each stretch of text
 };
 
-/// Any two neighbours merge if the vocabulary has what they spell together. What no token spells becomes byte tokens, or unknown
-/// tokens where the vocabulary has none; so does each byte that is not UTF-8. kBadFile, with `name` in front, when it has neither.
+/// Any two neighbours merge if the vocabulary has what they spell together. What no token spells becomes byte tokens,
+/// or unknown tokens where the vocabulary has none; so does each byte that is not UTF-8. kBadFile, with `name` in
+/// front, when it has neither.
 Result<std::shared_ptr<const Tokenizer>> make_score_bpe(ScoreBpeParts parts, std::string_view name);
 
 /// The highest score has rank 0; equal scores have equal ranks. kBadFile when a score is not a finite number.

@@ -16,7 +16,9 @@ namespace tq {
 
 struct SeededHash {
   using is_transparent = void;
-  std::uint64_t operator()(std::string_view text) const { return XXH3_64bits_withSeed(text.data(), text.size(), kSeed); }
+  std::uint64_t operator()(std::string_view text) const {
+    return XXH3_64bits_withSeed(text.data(), text.size(), kSeed);
+  }
   std::uint64_t operator()(std::uint64_t key) const { return XXH3_64bits_withSeed(&key, sizeof key, kSeed); }
 
  private:

@@ -1,4 +1,5 @@
-// THE list of tokenizer kinds of GGUF, and where a tokenizer may lie. A new kind is a row of kKinds and a file beside this one.
+// THE list of tokenizer kinds of GGUF, and where a tokenizer may lie. A new kind is a row of kKinds and a file beside
+// this one.
 #include "turboquant/tokenizer.h"
 
 #include <algorithm>
@@ -48,8 +49,8 @@ Opened make_from_metadata(const Metadata& metadata, std::string_view name) {
   if (kind != kKinds.end()) return kind->make(metadata, name);
   std::array<std::string_view, kKinds.size()> known;
   std::ranges::transform(kKinds, known.begin(), &Kind::model);
-  return fail(ErrorCode::kUsage, fmt::format("{}: its tokenizer is of the kind {}; these are built: {}", name, in_quotes(*model),
-                                             fmt::join(known, ", ")));
+  return fail(ErrorCode::kUsage, fmt::format("{}: its tokenizer is of the kind {}; these are built: {}", name,
+                                             in_quotes(*model), fmt::join(known, ", ")));
 }
 
 bool is_present(const fs::path& path) {
@@ -83,8 +84,9 @@ Opened open_file(const fs::path& path) {
     return read_tokenizer_json(*contents, *config, path.string());
   }
   if (path.extension() == ".model") {
-    return fail(ErrorCode::kUsage,
-                fmt::format("{}: files of SentencePiece are not read; use the tokenizer.json of the model", path.string()));
+    return fail(
+        ErrorCode::kUsage,
+        fmt::format("{}: files of SentencePiece are not read; use the tokenizer.json of the model", path.string()));
   }
   return make_from_llama2c(as_bytes(*contents), path.string());
 }
@@ -106,7 +108,8 @@ bool is_folder(const fs::path& path) {
 Result<void> check_size(const TensorFile& file, const Tokenizer& tokenizer) {
   const std::optional<std::int64_t> size = file.metadata().integer("llama.vocab_size");
   if (file.format() != "llama2c" || !size || static_cast<std::uint64_t>(*size) == tokenizer.vocab_size()) return {};
-  return bad_file(file.path(), "the model has {} tokens, and the tokenizer beside it {}", *size, tokenizer.vocab_size());
+  return bad_file(file.path(), "the model has {} tokens, and the tokenizer beside it {}", *size,
+                  tokenizer.vocab_size());
 }
 
 }  // namespace
@@ -123,7 +126,8 @@ Opened Tokenizer::open(const fs::path& path) {
   if (!is_folder(path)) return open_file(path);
   const fs::path file = tokenizer_in(path);
   if (!file.empty()) return open_file(file);
-  return fail(ErrorCode::kUsage, fmt::format("{}: the folder has neither tokenizer.json nor tokenizer.bin", path.string()));
+  return fail(ErrorCode::kUsage,
+              fmt::format("{}: the folder has neither tokenizer.json nor tokenizer.bin", path.string()));
 }
 
 Opened Tokenizer::for_model(const TensorFile& file) {
@@ -131,9 +135,10 @@ Opened Tokenizer::for_model(const TensorFile& file) {
   const fs::path path = file.path();
   const fs::path found = tokenizer_in(is_folder(path) ? path : path.parent_path());
   if (found.empty()) {
-    return fail(ErrorCode::kUsage,
-                fmt::format("{}: neither the file nor its folder has a tokenizer (tokenizer.json, tokenizer.bin); name one",
-                            file.path()));
+    return fail(
+        ErrorCode::kUsage,
+        fmt::format("{}: neither the file nor its folder has a tokenizer (tokenizer.json, tokenizer.bin); name one",
+                    file.path()));
   }
   Opened tokenizer = open_file(found);
   if (!tokenizer) return tokenizer;

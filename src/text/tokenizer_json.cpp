@@ -50,7 +50,8 @@ class TokenizerJsonReader {
   }
 
   bool refuse_kind(std::string_view what) {
-    return refuse(Error{ErrorCode::kUsage, fmt::format("{}: {} is not built; byte-pair encoding (BPE) is", name_, what)});
+    return refuse(
+        Error{ErrorCode::kUsage, fmt::format("{}: {} is not built; byte-pair encoding (BPE) is", name_, what)});
   }
 
   bool read_roots() {
@@ -63,7 +64,8 @@ class TokenizerJsonReader {
       config_root_ = *config;
     }
     object model;
-    if (root_["model"].get(model) || root_["model"].get(model_)) return refuse("it has no model, so it is not a tokenizer.json");
+    if (root_["model"].get(model) || root_["model"].get(model_))
+      return refuse("it has no model, so it is not a tokenizer.json");
     std::string_view type = "BPE";  // older files do not say
     get_field(model_, "type", type);
     if (type != "BPE") return refuse_kind(fmt::format("the model {}", in_quotes(type)));
@@ -82,8 +84,8 @@ class TokenizerJsonReader {
     std::uint64_t id = 0;
     if (id_value.get(id)) return refuse("the id of the token {} is not a number from 0", in_quotes(text));
     if (id >= std::min<std::uint64_t>(kMaxTokens, json_.size())) {
-      return refuse("the token {} has the id {}, and a file of {} bytes cannot have so many tokens", in_quotes(text), id,
-                    json_.size());
+      return refuse("the token {} has the id {}, and a file of {} bytes cannot have so many tokens", in_quotes(text),
+                    id, json_.size());
     }
     std::vector<Token>& tokens = vocabulary_.tokens;
     if (id >= tokens.size()) tokens.resize(static_cast<std::size_t>(id) + 1);
@@ -142,7 +144,8 @@ class TokenizerJsonReader {
         Result<std::pair<std::string, std::string>> pieces = split_merge(both, name_);
         if (!pieces) return refuse(pieces.error());
         merges_.push_back(std::move(*pieces));
-      } else if (entry.get(pair) == simdjson::SUCCESS && pair.size() == 2 && !pair.at(0).get(left) && !pair.at(1).get(right)) {
+      } else if (entry.get(pair) == simdjson::SUCCESS && pair.size() == 2 && !pair.at(0).get(left) &&
+                 !pair.at(1).get(right)) {
         merges_.emplace_back(left, right);
       } else {
         return refuse("the merge {} is not two pieces", merges_.size());
@@ -181,7 +184,8 @@ class TokenizerJsonReader {
            find_id(unknown, "unknown", vocabulary_.unknown);
   }
 
-  /// Llama 2's merges are its tokens by score, each with all the pairs that spell it, so the first of these gives the rank.
+  /// Llama 2's merges are its tokens by score, each with all the pairs that spell it, so the first of these gives the
+  /// rank.
   Result<std::shared_ptr<const Tokenizer>> make_llama2() {
     ScoreBpeParts parts;
     parts.vocabulary = std::move(vocabulary_);

@@ -62,7 +62,8 @@ bool is_llama2_normalizer(const std::vector<element>& steps) {
          get_field(steps[1], "pattern", pattern) && is_text(pattern, "String", " ");
 }
 
-Result<void> add_patterns(element step, std::vector<std::string>& patterns, bool& is_byte_level, std::string_view name) {
+Result<void> add_patterns(element step, std::vector<std::string>& patterns, bool& is_byte_level,
+                          std::string_view name) {
   const std::string_view type = type_of(step);
   std::string_view regex;
   element pattern;

@@ -10,8 +10,8 @@
 
 namespace tq {
 
-/// Only pipelines that are known as a whole are accepted: one of the table of pre-tokenizers with the byte-level alphabet, or the
-/// one of Llama 2, which puts a space mark in front and for each space.
+/// Only pipelines that are known as a whole are accepted: one of the table of pre-tokenizers with the byte-level
+/// alphabet, or the one of Llama 2, which puts a space mark in front and for each space.
 struct TokenizerPipeline {
   const PreTokenizerRow* pre_tokenizer = nullptr;  ///< null: the one of Llama 2
   bool normalizes_nfc = false;

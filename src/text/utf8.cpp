@@ -11,7 +11,9 @@ namespace {
 // Unicode's stream-safe format (UAX #15) allows 30.
 constexpr int kMaxMarks = 64;
 
-const utf8proc_uint8_t* bytes_of(std::string_view text) { return reinterpret_cast<const utf8proc_uint8_t*>(text.data()); }
+const utf8proc_uint8_t* bytes_of(std::string_view text) {
+  return reinterpret_cast<const utf8proc_uint8_t*>(text.data());
+}
 
 struct Character {
   utf8proc_int32_t code_point = -1;

@@ -17,8 +17,8 @@ struct Utf8Run {
 };
 Utf8Run utf8_run(std::string_view text);
 
-/// Normalization form C of UTF-8. A text with more combining marks in a row than any language has stays as it is, since sorting
-/// them takes quadratic time.
+/// Normalization form C of UTF-8. A text with more combining marks in a row than any language has stays as it is, since
+/// sorting them takes quadratic time.
 std::string normalize_nfc(std::string_view utf8);
 
 }  // namespace tq

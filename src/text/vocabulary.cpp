@@ -23,12 +23,14 @@ Result<void> check_id(const char* what, std::optional<TokenId> id, std::size_t c
 Result<void> check_vocabulary(Vocabulary& vocabulary, std::string_view name) {
   const std::size_t count = vocabulary.tokens.size();
   if (count == 0) return bad_file(name, "the vocabulary has no tokens");
-  if (count > kMaxTokens) return bad_file(name, "the vocabulary has {} tokens; no model has more than {}", count, kMaxTokens);
+  if (count > kMaxTokens)
+    return bad_file(name, "the vocabulary has {} tokens; no model has more than {}", count, kMaxTokens);
   if (auto ok = check_id("BOS", vocabulary.bos, count, name); !ok) return ok;
   if (auto ok = check_id("EOS", vocabulary.eos, count, name); !ok) return ok;
   if (auto ok = check_id("unknown", vocabulary.unknown, count, name); !ok) return ok;
   TokenIndex seen;
   seen.reserve(count);
+  std::size_t added_bytes = 0;
   for (std::size_t id = 0; id < count; ++id) {
     Token& token = vocabulary.tokens[id];
     if (token.text.size() > kMaxTokenBytes) {
@@ -38,8 +40,13 @@ Result<void> check_vocabulary(Vocabulary& vocabulary, std::string_view name) {
     if (token.kind == TokenKind::kUserDefined && is_written_like_control(token.text)) token.kind = TokenKind::kControl;
     if (token.text.empty()) token.kind = TokenKind::kUnused;
     if (token.kind == TokenKind::kUnused) continue;
+    if (is_added(token.kind)) added_bytes += token.text.size();
     const auto [first, is_new] = seen.emplace(token.text, static_cast<TokenId>(id));
     if (!is_new) return bad_file(name, "the tokens {} and {} are both {}", first->second, id, in_quotes(token.text));
+  }
+  if (added_bytes > kMaxAddedBytes) {
+    return bad_file(name, "its control and user-defined tokens have {} bytes together; no model has more than {}",
+                    added_bytes, kMaxAddedBytes);
   }
   return {};
 }

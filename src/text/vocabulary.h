@@ -17,6 +17,9 @@ namespace tq {
 constexpr std::size_t kMaxTokens = std::size_t{1} << 22;
 /// Eight times the longest token known. It bounds the work per byte of text where a token is looked up by its text.
 constexpr std::size_t kMaxTokenBytes = 4096;
+/// Of all control and user-defined tokens together: fifty times what the most have. Each byte takes about fifty in
+/// AddedTokens.
+constexpr std::size_t kMaxAddedBytes = std::size_t{4} << 20;
 
 enum class TokenKind : std::uint8_t {
   kNormal,       ///< made from text by merging
@@ -26,6 +29,11 @@ enum class TokenKind : std::uint8_t {
   kUnused,       ///< an id without a text
   kByte          ///< `<0x0A>`: one byte
 };
+
+/// Whether it is cut out of a text as a whole, before anything else.
+constexpr bool is_added(TokenKind kind) {
+  return kind == TokenKind::kControl || kind == TokenKind::kUnknown || kind == TokenKind::kUserDefined;
+}
 
 struct Token {
   std::string text;  ///< as the file spells it
@@ -39,10 +47,10 @@ struct Vocabulary {
   bool adds_bos = false;
 };
 
-/// Checks what all vocabularies have in common: at least one token and not too many, none too long, special ids in range, and no
-/// text twice (texts of unused tokens and empty ones aside, which are never looked up). A user-defined token that is written like
-/// a control token (`<|…|>`) becomes one: files often forget to say so, and text from outside must not reach it.
-/// kBadFile, with `name` in front.
+/// Checks what all vocabularies have in common: at least one token and not too many, none too long, special ids in
+/// range, and no text twice (texts of unused tokens and empty ones aside, which are never looked up). A user-defined
+/// token that is written like a control token (`<|…|>`) becomes one: files often forget to say so, and text from
+/// outside must not reach it. kBadFile, with `name` in front.
 Result<void> check_vocabulary(Vocabulary& vocabulary, std::string_view name);
 
 /// Text → id of the tokens that `has` chooses by kind. The keys point into `vocabulary`.

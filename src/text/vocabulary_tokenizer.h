@@ -20,7 +20,8 @@ class VocabularyTokenizer : public Tokenizer {
   bool adds_bos() const final { return adds_bos_; }
 
  protected:
-  /// `vocabulary` is checked. `pieces[id]` is the text of a token; those of control, unknown and unused tokens are empty.
+  /// `vocabulary` is checked. `pieces[id]` is the text of a token; those of control, unknown and unused tokens are
+  /// empty.
   VocabularyTokenizer(const Vocabulary& vocabulary, std::vector<std::string> pieces);
 
   /// Appends the ids of a text that is not empty and has no added tokens. Before it came one, or nothing.

@@ -257,6 +257,77 @@ TEST_P(EveryTarget, interleaved_products_are_exact_at_every_width_length_and_num
   }
 }
 
+/// Bits [at, at + width) of a stream of n bits, with what is behind its end.
+std::size_t window_at(const std::vector<std::uint8_t>& stream, std::size_t n, std::size_t at, unsigned width, bool closed) {
+  std::size_t window = 0;
+  for (unsigned bit = 0; bit < width; ++bit) {
+    std::size_t from = at + bit;
+    if (from >= n && !closed) break;
+    from %= n;
+    window |= std::size_t{stream[from / 8]} >> from % 8 << bit & std::size_t{1} << bit;
+  }
+  return window;
+}
+
+TEST_P(EveryTarget, decode_windows_reads_the_bit_stream_and_nothing_behind_it) {
+  for (unsigned bits = 1; bits <= 5; ++bits) {
+    for (unsigned window = std::max(bits, 5U); window <= std::min(9U, bits + 8); ++window) {
+      std::uint64_t state = 100 * bits + window;
+      std::vector<std::int8_t> table((std::size_t{1} << window) + 3);
+      for (auto& value : table) value = static_cast<std::int8_t>(next_random(state));
+      for (std::size_t n = 0; n <= 130; ++n) {
+        std::vector<std::uint8_t> packed((n * bits + 7) / 8);
+        for (auto& byte : packed) byte = static_cast<std::uint8_t>(next_random(state));
+        if (n * bits % 8 != 0) packed.back() &= static_cast<std::uint8_t>((1U << n * bits % 8) - 1);
+        for (const bool closed : {false, true}) {
+          if (closed && n * bits < 8) continue;
+          std::vector<float> out(n + 1, 99.0F);
+          simd().decode_windows(packed.data(), bits, window, table.data(), 0.7F, closed, n, out.data());
+          for (std::size_t i = 0; i < n; ++i) {
+            const std::size_t w = window_at(packed, n * bits, i * bits, window, closed);
+            ASSERT_EQ(out[i], 0.7F * static_cast<float>(table[w])) << bits << " bits of " << window << ", " << i << " of " << n;
+          }
+          EXPECT_EQ(out[n], 99.0F);
+        }
+      }
+    }
+  }
+}
+
+TEST_P(EveryTarget, search_windows_has_the_bits_of_scalar_and_keeps_the_cheapest_way) {
+  for (const auto& [bits, window] : {std::pair{1U, 5U}, {1U, 8U}, {2U, 8U}, {3U, 8U}, {4U, 8U}, {5U, 9U}}) {
+    const std::size_t states = std::size_t{1} << (window - bits), n = 150;
+    const auto values = test::gaussian(states << bits, window), x = test::gaussian(n, bits);
+    std::vector<float> costs(states), scalar_costs(states);
+    std::vector<std::uint8_t> choices(n * states), scalar_choices(n * states);
+    simd().search_windows({x.data(), n, bits, window, values.data(), costs.data(), choices.data()});
+    scalar().search_windows({x.data(), n, bits, window, values.data(), scalar_costs.data(), scalar_choices.data()});
+    EXPECT_EQ(costs, scalar_costs);
+    EXPECT_EQ(choices, scalar_choices);
+
+    // One step by hand, where costs are a single square: the replaced bits are worth less than 2^(bits − 23) of it.
+    std::vector<float> one(states);
+    simd().search_windows({x.data(), 1, bits, window, values.data(), one.data(), choices.data()});
+    for (std::size_t state = 0; state < states; ++state) {
+      float best = 1e30F;
+      for (std::size_t top = 0; top < std::size_t{1} << bits; ++top) {
+        best = std::min(best, std::abs(x[0] - values[top * states + state]));
+      }
+      const float chosen = std::abs(x[0] - values[choices[state] * states + state]);
+      EXPECT_LE(chosen, best * (1 + std::ldexp(1.0F, static_cast<int>(bits) - 23)));
+      EXPECT_NEAR(one[state], chosen * chosen, std::ldexp(chosen * chosen, static_cast<int>(bits) - 23) + 1e-40F);
+    }
+  }
+}
+
+TEST_P(EveryTarget, search_windows_gives_equal_costs_to_the_smaller_window) {
+  const std::vector<float> values(256, 1.0F), x(70, 0.5F);
+  std::vector<float> costs(64);
+  std::vector<std::uint8_t> choices(70 * 64, 1);
+  simd().search_windows({x.data(), 70, 2, 8, values.data(), costs.data(), choices.data()});
+  for (const std::uint8_t choice : choices) EXPECT_EQ(choice, 0);
+}
+
 std::uint32_t bits_of(float x) { return std::bit_cast<std::uint32_t>(x); }
 
 TEST_P(EveryTarget, every_half_becomes_its_float_and_every_float_near_a_half_rounds_to_even) {

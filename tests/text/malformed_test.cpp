@@ -73,6 +73,14 @@ TEST(Malformed, byte_level_metadata) {
   add_token(bad, std::string(5000, 'a'), 1);
   expect_refused(Tokenizer::from_metadata(bad), ErrorCode::kBadFile, "a token longer than any");
   bad = good;
+  Metadata::Strings many = tokens;
+  for (char c = 'a'; c <= 'z'; ++c) {
+    for (int n = 1; n <= 50; ++n) many.push_back(std::string(4000, c) + std::to_string(n));
+  }
+  bad.set("tokenizer.ggml.token_type", Metadata::Integers(many.size(), 4));
+  bad.set("tokenizer.ggml.tokens", many);
+  expect_refused(Tokenizer::from_metadata(bad), ErrorCode::kBadFile, "megabytes of user-defined tokens");
+  bad = good;
   bad.set("tokenizer.ggml.tokens", Metadata::Strings(tokens.begin() + 'z', tokens.end()));
   bad.set("tokenizer.ggml.token_type", Metadata::Integers(tokens.size() - 'z', 1));
   bad.set("tokenizer.ggml.merges", Metadata::Strings{});
@@ -98,11 +106,12 @@ TEST(Malformed, score_metadata) {
   nan[7] = std::numeric_limits<double>::quiet_NaN();
   infinite[7] = -std::numeric_limits<double>::infinity();
   Metadata::Integers no_bytes(count, 1);
-  expect_all_refused(good, {{"fewer scores than tokens", "tokenizer.ggml.scores", Metadata::Numbers{1, 2}},
-                            {"scores that are integers", "tokenizer.ggml.scores", Metadata::Integers(count, 0)},
-                            {"a score that is NaN", "tokenizer.ggml.scores", nan},
-                            {"a score that is infinite", "tokenizer.ggml.scores", infinite},
-                            {"an unknown token behind the vocabulary", "tokenizer.ggml.unknown_token_id", std::int64_t{9999}}});
+  expect_all_refused(
+      good, {{"fewer scores than tokens", "tokenizer.ggml.scores", Metadata::Numbers{1, 2}},
+             {"scores that are integers", "tokenizer.ggml.scores", Metadata::Integers(count, 0)},
+             {"a score that is NaN", "tokenizer.ggml.scores", nan},
+             {"a score that is infinite", "tokenizer.ggml.scores", infinite},
+             {"an unknown token behind the vocabulary", "tokenizer.ggml.unknown_token_id", std::int64_t{9999}}});
   Metadata bad = good;
   bad.set("tokenizer.ggml.token_type", no_bytes);
   bad.set("tokenizer.ggml.unknown_token_id", std::int64_t{-1});
@@ -139,7 +148,8 @@ TEST(Malformed, tokenizer_bin) {
       {"a space and the mark of a space", llama2c_bytes({{" ", -1}, {"▁", -2}})},
       {"a byte too many", good + "x"},
       {"a token longer than any", llama2c_bytes({{std::string(5000, 'a'), -1}})}};
-  for (const auto& [what, file] : files) expect_refused(Tokenizer::from_llama2c(bytes_of(file)), ErrorCode::kBadFile, what);
+  for (const auto& [what, file] : files)
+    expect_refused(Tokenizer::from_llama2c(bytes_of(file)), ErrorCode::kBadFile, what);
 }
 
 TEST(Malformed, tokenizer_json) {
@@ -182,9 +192,11 @@ TEST(Malformed, json_that_is_none) {
   std::string deep = good, latin1 = good;
   deep.insert(1, "\"x\":" + std::string(100'000, '[') + std::string(100'000, ']') + ",");
   latin1.insert(1, "\"x\":\"\xe9\",");
-  for (const std::string& text : {std::string(), std::string("[]"), std::string("null"), good.substr(0, good.size() / 2), deep, latin1}) {
+  for (const std::string& text :
+       {std::string(), std::string("[]"), std::string("null"), good.substr(0, good.size() / 2), deep, latin1}) {
     expect_refused(Tokenizer::from_json(text, ""), ErrorCode::kBadFile, text.substr(0, 40));
-    if (!text.empty()) expect_refused(Tokenizer::from_json(good, text), ErrorCode::kBadFile, "config " + text.substr(0, 40));
+    if (!text.empty())
+      expect_refused(Tokenizer::from_json(good, text), ErrorCode::kBadFile, "config " + text.substr(0, 40));
   }
   // A key that stands twice: the token would have two ids.
   std::string twice = good;

@@ -13,7 +13,8 @@ TokenizerPointer score_bpe(const Pieces& pieces) { return must(Tokenizer::from_m
 
 TokenId byte_id(unsigned char byte) { return 3 + byte; }
 
-/// As SentencePiece defines it: of all neighbours that spell a piece, the leftmost of the highest score, again and again.
+/// As SentencePiece defines it: of all neighbours that spell a piece, the leftmost of the highest score, again and
+/// again.
 std::vector<std::string> merge_by_definition(const std::string& word, const std::map<std::string, double>& scores) {
   std::vector<std::string> symbols;
   for (const char c : word) symbols.emplace_back(1, c);
@@ -104,7 +105,8 @@ TEST(ScoreBpe, no_byte_is_lost_whatever_the_text) {
   std::uint64_t state = 22;
   for (int round = 0; round < 20000; ++round) {
     std::string text(next_random(state) % 12, ' ');
-    for (char& c : text) c = next_random(state) % 2 == 0 ? "a \xc3\xa9"[next_random(state) % 4] : static_cast<char>(next_random(state));
+    for (char& c : text)
+      c = next_random(state) % 2 == 0 ? "a \xc3\xa9"[next_random(state) % 4] : static_cast<char>(next_random(state));
     if (text.find("▁") != std::string::npos) continue;  // reads as a space, as in SentencePiece
     ASSERT_EQ(tokenizer->decode(tokenizer->encode(text)), text) << "round " << round;
   }

@@ -5,7 +5,9 @@ namespace {
 
 using nlohmann::json;
 
-TokenizerPointer open(const json& file, const std::string& config = "") { return must(Tokenizer::from_json(file.dump(), config)); }
+TokenizerPointer open(const json& file, const std::string& config = "") {
+  return must(Tokenizer::from_json(file.dump(), config));
+}
 
 /// The code of the error; the test fails when there is none.
 ErrorCode refusal(const json& file, const std::string& config = "") {

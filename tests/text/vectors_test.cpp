@@ -33,7 +33,8 @@ TEST(Vectors, every_family_with_a_vocabulary) {
 }
 
 /// A tokenizer from a vocabulary as JSON (token → id) and a list of merges.
-TokenizerPointer from_lists(const std::string& pre, const std::filesystem::path& vocabulary, const std::filesystem::path& merges) {
+TokenizerPointer from_lists(const std::string& pre, const std::filesystem::path& vocabulary,
+                            const std::filesystem::path& merges) {
   const nlohmann::json ids = nlohmann::json::parse(contents_of(vocabulary));
   Metadata::Strings tokens(ids.size()), lines;
   for (const auto& [text, id] : ids.items()) tokens.at(id.get<std::size_t>()) = text;

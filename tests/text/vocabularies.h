@@ -40,7 +40,8 @@ inline std::string contents_of(const std::filesystem::path& path) {
 inline std::span<const std::byte> bytes_of(const std::string& text) { return std::as_bytes(std::span(text)); }
 
 /// The 256 bytes, which are the ids 0 to 255, and what the merges of `merges` make, in their order.
-inline Metadata byte_metadata(const std::vector<std::pair<std::string, std::string>>& merges, const std::string& pre = "gpt-2") {
+inline Metadata byte_metadata(const std::vector<std::pair<std::string, std::string>>& merges,
+                              const std::string& pre = "gpt-2") {
   Metadata::Strings tokens, lines;
   for (int byte = 0; byte < 256; ++byte) tokens.push_back(ByteAlphabet::spell(static_cast<std::uint8_t>(byte)));
   for (const auto& [left, right] : merges) {
@@ -108,7 +109,9 @@ inline std::string llama2c_bytes(const std::vector<std::pair<std::string, float>
   const auto add = [&](const std::string& text, float score) {
     const auto length = static_cast<std::uint32_t>(text.size());
     longest = std::max(longest, length);
-    body.append(reinterpret_cast<const char*>(&score), 4).append(reinterpret_cast<const char*>(&length), 4).append(text);
+    body.append(reinterpret_cast<const char*>(&score), 4)
+        .append(reinterpret_cast<const char*>(&length), 4)
+        .append(text);
   };
   add("<unk>", 0);
   add("\n<s>\n", 0);

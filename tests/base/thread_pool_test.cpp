@@ -1,0 +1,163 @@
+#include "base/thread_pool.h"
+
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+namespace tq::test {
+namespace {
+
+struct Range {
+  std::size_t begin, end;
+  unsigned thread;
+  bool operator==(const Range&) const = default;
+  bool operator<(const Range& other) const { return begin < other.begin; }
+};
+
+std::vector<Range> ranges_of(ThreadPool& pool, std::size_t count, std::size_t grain) {
+  std::vector<Range> ranges;
+  std::mutex mutex;
+  pool.for_ranges(count, grain, [&](std::size_t begin, std::size_t end, unsigned thread) {
+    const std::lock_guard lock(mutex);
+    ranges.push_back({begin, end, thread});
+  });
+  std::sort(ranges.begin(), ranges.end());
+  return ranges;
+}
+
+TEST(ThreadPool, every_index_once_and_borders_at_the_grain) {
+  for (const unsigned threads : {1U, 2U, 3U, 4U}) {
+    ThreadPool pool(threads);
+    ASSERT_EQ(pool.size(), threads);
+    for (const std::size_t grain : {1U, 2U, 3U, 16U}) {
+      for (std::size_t count = 0; count <= 70; ++count) {
+        const std::vector<Range> ranges = ranges_of(pool, count, grain);
+        ASSERT_LE(ranges.size(), threads);
+        std::size_t next = 0;
+        std::vector<bool> worked(threads);
+        for (const Range& range : ranges) {
+          ASSERT_EQ(range.begin, next);
+          ASSERT_LT(range.begin, range.end);
+          ASSERT_TRUE(range.end % grain == 0 || range.end == count) << count << " by " << grain;
+          ASSERT_LT(range.thread, threads);
+          ASSERT_FALSE(worked[range.thread]);
+          worked[range.thread] = true;
+          next = range.end;
+        }
+        ASSERT_EQ(next, count);
+      }
+    }
+  }
+}
+
+TEST(ThreadPool, the_split_is_the_same_every_time) {
+  ThreadPool pool(4);
+  const std::vector<Range> first = ranges_of(pool, 67, 4);
+  for (int i = 0; i < 100; ++i) ASSERT_EQ(ranges_of(pool, 67, 4), first);
+}
+
+/// The shares differ by one grain at most, so that no thread waits for long.
+TEST(ThreadPool, shares_are_even) {
+  ThreadPool pool(4);
+  for (std::size_t count = 8; count <= 70; ++count) {
+    std::size_t least = count, most = 0;
+    for (const Range& range : ranges_of(pool, count, 2)) {
+      least = std::min(least, range.end - range.begin);
+      most = std::max(most, range.end - range.begin);
+    }
+    // The last grain may be cut short, by less than a grain.
+    ASSERT_LT(most - least, 4U) << count;
+  }
+}
+
+/// Each region reads what the one before it wrote in other threads. A lost index, or a region that returns early, breaks the sum.
+TEST(ThreadPool, nothing_is_lost_over_thousands_of_regions) {
+  constexpr std::size_t kCount = 64, kRegions = 5000;
+  for (const unsigned threads : {1U, 2U, 4U}) {
+    ThreadPool pool(threads);
+    std::vector<std::uint64_t> now(kCount, 1), next(kCount);
+    for (std::size_t region = 0; region < kRegions; ++region) {
+      pool.for_ranges(kCount, 1, [&](std::size_t begin, std::size_t end, unsigned) {
+        for (std::size_t i = begin; i < end; ++i) next[i] = now[(i + 17) % kCount] + 1;
+      });
+      std::swap(now, next);
+    }
+    for (const std::uint64_t value : now) ASSERT_EQ(value, kRegions + 1) << threads;
+  }
+}
+
+/// Between the regions the caller is slower than the workers spin, so that they sleep and must be woken.
+TEST(ThreadPool, sleeping_workers_wake_up) {
+  ThreadPool pool(4);
+  std::atomic<int> calls = 0;
+  for (int region = 0; region < 20; ++region) {
+    ::usleep(2000);
+    pool.for_ranges(4, 1, [&](std::size_t, std::size_t, unsigned) { ++calls; });
+  }
+  EXPECT_EQ(calls, 80);
+}
+
+/// The last worker to finish is one that sleeps, so that the caller waits for it asleep.
+TEST(ThreadPool, the_caller_waits_for_a_slow_worker) {
+  ThreadPool pool(3);
+  for (int region = 0; region < 5; ++region) {
+    bool done = false;
+    pool.for_ranges(3, 1, [&](std::size_t begin, std::size_t, unsigned) {
+      if (begin != 2) return;
+      ::usleep(5000);
+      done = true;
+    });
+    ASSERT_TRUE(done);
+  }
+}
+
+TEST(ThreadPool, made_and_ended_without_work) {
+  for (int i = 0; i < 200; ++i) ThreadPool pool(static_cast<unsigned>(i % 5) + 1);
+  const ThreadPool as_many_as_cores(0);
+  EXPECT_GE(as_many_as_cores.size(), 1U);
+}
+
+TEST(ThreadPool, two_pools_do_not_disturb_each_other) {
+  std::vector<std::thread> callers;
+  std::atomic<std::size_t> total = 0;
+  for (int caller = 0; caller < 2; ++caller) {
+    callers.emplace_back([&total] {
+      ThreadPool pool(2);
+      for (int region = 0; region < 500; ++region) {
+        pool.for_ranges(10, 1, [&](std::size_t begin, std::size_t end, unsigned) { total += end - begin; });
+      }
+    });
+  }
+  for (std::thread& caller : callers) caller.join();
+  EXPECT_EQ(total, 10000U);
+}
+
+#if !defined(__SANITIZE_THREAD__) && !defined(__SANITIZE_ADDRESS__)
+/// In a child whose address space leaves room for a few stacks only.
+TEST(ThreadPool, a_system_that_gives_no_more_threads_gives_a_smaller_pool) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    rlimit limit = {};
+    limit.rlim_cur = limit.rlim_max = std::size_t{200} << 20;
+    if (::setrlimit(RLIMIT_AS, &limit) != 0) ::_exit(2);
+    ThreadPool pool(256);
+    std::atomic<std::size_t> total = 0;
+    pool.for_ranges(1000, 1, [&](std::size_t begin, std::size_t end, unsigned) { total += end - begin; });
+    ::_exit(total == 1000 && pool.size() < 256 ? 0 : 1);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  ASSERT_TRUE(WIFEXITED(status)) << "signal " << WTERMSIG(status);
+  EXPECT_EQ(WEXITSTATUS(status), 0);
+}
+#endif
+
+}  // namespace
+}  // namespace tq::test
