@@ -1,0 +1,150 @@
+// The whole measurement on the built-in model.
+#include <cmath>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "support/python_text.h"
+#include "turboquant/eval.h"
+
+namespace tq {
+namespace {
+
+Result<EvalReport> measure(const EvalOptions& options, const std::string& text, const Progress& progress = {}) {
+  return evaluate(test::pycoder_file(), *test::pycoder_tokenizer(), text, "text", options, progress);
+}
+
+EvalReport measured(const EvalOptions& options) { return test::must(measure(options, test::python_text())); }
+
+// models/pycoder/reference.json: float64, an implementation of its own; llama.cpp's tool gives the same figures on the same file.
+TEST(Evaluate, perplexities_are_those_of_the_independent_forward_pass) {
+  TQ_NEEDS_SHARED_DATA("text/pycoder-heldout.txt");
+  const std::string text = test::read_all(test::shared_data("text/pycoder-heldout.txt"));
+  const auto reference = nlohmann::json::parse(std::ifstream(test::pycoder() / "reference.json"));
+  for (const nlohmann::json& expected : reference.at("perplexity")) {
+    EvalOptions options{.kv = {"f32"}, .context = expected.at("window"), .chunks = expected.at("chunks"), .continuations = 0, .threads = 2};
+    const EvalReport report = test::must(measure(options, text));
+    EXPECT_EQ(report.settings.scored_tokens, expected.at("scored").get<std::size_t>());
+    EXPECT_NEAR(report.base.text.ppl / expected.at("ppl").get<double>(), 1, 1e-4) << options.context;
+    EXPECT_NEAR(report.rows[0].text.ppl / expected.at("ppl").get<double>(), 1, 1e-4);
+  }
+}
+
+TEST(Evaluate, greedy_words_are_those_of_the_independent_forward_pass) {
+  const auto reference = nlohmann::json::parse(std::ifstream(test::pycoder() / "reference.json"));
+  const auto model = test::load(test::pycoder_gguf());
+  const auto tokenizer = test::pycoder_tokenizer();
+  for (const nlohmann::json& sample : reference.at("generation")) {
+    const auto session = test::open_session(model);
+    std::vector<float> logits(model->config().vocab_size);
+    std::vector<TokenId> pending = tokenizer->encode(sample.at("prompt").get<std::string>());
+    for (const TokenId expected : sample.at("ids").get<std::vector<TokenId>>()) {
+      ASSERT_TRUE(session->append(pending, 1, logits).has_value());
+      pending = {static_cast<TokenId>(std::max_element(logits.begin(), logits.end()) - logits.begin())};
+      ASSERT_EQ(pending[0], expected);
+    }
+  }
+}
+
+TEST(Evaluate, an_exact_cache_is_exactly_the_base_in_prefill_and_nearly_in_decode) {
+  EvalOptions options{.kv = {"f32"}, .context = 128, .chunks = 2, .continuations = 0};
+  const EvalReport prefill = measured(options);
+  EXPECT_EQ(prefill.rows[0].text.kld_max, 0);
+  EXPECT_EQ(prefill.rows[0].text.top1_agreement, 1);
+  EXPECT_TRUE(std::isnan(prefill.rows[0].decode_tps)) << "nothing ran token by token";
+  options.decode = true;
+  const EvalReport decode = measured(options);
+  EXPECT_EQ(decode.settings.path, "decode");
+  EXPECT_LT(decode.rows[0].text.kld_max, 1e-6);
+  EXPECT_GT(decode.rows[0].decode_tps, 0);
+}
+
+TEST(Evaluate, divergence_grows_as_bits_fall_in_both_paths_and_the_paths_agree) {
+  const std::vector<std::string> widths = {"tq8", "tq6", "tq4", "tq3", "tq2"};
+  EvalOptions options{.kv = widths, .context = 256, .chunks = 4, .continuations = 1, .continuation_tokens = 4, .threads = 2};
+  const EvalReport prefill = measured(options);
+  options.decode = true;
+  const EvalReport decode = measured(options);
+  for (std::size_t i = 0; i < widths.size(); ++i) {
+    const Comparison::Summary &a = prefill.rows[i].text, &b = decode.rows[i].text;
+    if (i > 0) EXPECT_GT(a.kld_mean, 2 * prefill.rows[i - 1].text.kld_mean) << widths[i] << "; theory says 4 for each bit";
+    if (i > 0) EXPECT_GT(b.kld_mean, 2 * decode.rows[i - 1].text.kld_mean) << widths[i];
+    EXPECT_NEAR(a.kld_mean, b.kld_mean, 2 * std::hypot(a.kld_mean_se, b.kld_mean_se)) << widths[i];
+  }
+}
+
+TEST(Evaluate, weights_and_caches_make_a_grid_with_the_cache_as_the_faster_axis) {
+  EvalOptions options{.weights = {"", "tq4"}, .kv = {"f16", "tq4"}, .context = 128, .chunks = 1, .continuations = 1, .continuation_tokens = 4};
+  const EvalReport report = measured(options);
+  ASSERT_EQ(report.rows.size(), 4U);
+  for (std::size_t i = 0; i < 4; ++i) {
+    EXPECT_EQ(report.rows[i].weights, i < 2 ? "f16" : "tq4");
+    EXPECT_EQ(report.rows[i].kv, i % 2 == 0 ? "f16" : "tq4");
+    EXPECT_GT(report.rows[i].prefill_tps, 0);
+    EXPECT_GT(report.rows[i].decode_tps, 0);
+    EXPECT_GT(report.rows[i].peak_rss_bytes, 0U);
+  }
+  EXPECT_EQ(report.rows[0].weights_bpw_linear, 16);
+  EXPECT_EQ(report.base.continuation.token_accuracy, 1);
+  EXPECT_LT(report.rows[2].weights_bpw_linear, 4.2);
+  EXPECT_LT(report.rows[0].text.kld_mean, report.rows[1].text.kld_mean);
+  EXPECT_LT(report.rows[1].text.kld_mean, report.rows[2].text.kld_mean) << "4-bit weights cost more than a 4-bit cache here";
+  EXPECT_EQ(report.settings.base, "f32");
+}
+
+TEST(Evaluate, threads_change_no_figure) {
+  EvalOptions options{.kv = {"tq3"}, .context = 128, .chunks = 2, .continuations = 1, .continuation_tokens = 8, .threads = 1};
+  const EvalReport one = measured(options);
+  options.threads = 3;
+  const EvalReport three = measured(options);
+  EXPECT_EQ(one.rows[0].text.kld_mean, three.rows[0].text.kld_mean);
+  EXPECT_EQ(one.rows[0].text.ppl, three.rows[0].text.ppl);
+}
+
+TEST(Evaluate, another_seed_gives_another_rotation_of_about_the_same_cost) {
+  EvalOptions options{.kv = {"tq3"}, .context = 256, .chunks = 4, .continuations = 0, .threads = 2};
+  const EvalReport first = measured(options);
+  options.seed = 2;
+  const EvalReport second = measured(options);
+  EXPECT_NE(first.rows[0].text.kld_mean, second.rows[0].text.kld_mean);
+  EXPECT_NEAR(second.rows[0].text.kld_mean / first.rows[0].text.kld_mean, 1, 0.5);
+}
+
+TEST(Evaluate, what_is_wrong_is_said_before_anything_runs) {
+  bool ran = false;
+  const Progress progress = [&](std::uint64_t, std::uint64_t) { return ran = true; };
+  const EvalOptions sound{.kv = {"tq4"}, .context = 128, .chunks = 1};
+  for (int change = 0; change < 5; ++change) {
+    EvalOptions options = sound;
+    if (change == 0) options.kv.emplace_back("tq10");
+    if (change == 1) options.weights.emplace_back("tq0");
+    if (change == 2) options.base_kv = "f33";
+    if (change == 3) options.context = 2;
+    if (change == 4) options.context = 1U << 20;  // longer than the text
+    const auto report = measure(options, test::python_text(), progress);
+    ASSERT_FALSE(report.has_value()) << change;
+    EXPECT_EQ(report.error().code, ErrorCode::kUsage) << report.error().message;
+  }
+  EXPECT_FALSE(ran);
+}
+
+TEST(Evaluate, stops_when_it_is_told_to_and_counts_to_its_end) {
+  const EvalOptions options{.kv = {"tq4", "f16"}, .context = 128, .chunks = 3, .continuations = 2, .continuation_tokens = 8};
+  std::uint64_t calls = 0, last = 0, end = 0;
+  ASSERT_TRUE(measure(options, test::python_text(), [&](std::uint64_t done, std::uint64_t total) {
+                ++calls;
+                EXPECT_GE(done, last);
+                last = done;
+                end = total;
+                return true;
+              }).has_value());
+  EXPECT_EQ(last, end) << "the bar ends at 100 %";
+  for (const std::uint64_t stop : {std::uint64_t{1}, calls / 2}) {
+    std::uint64_t seen = 0;
+    const auto report = measure(options, test::python_text(), [&](std::uint64_t, std::uint64_t) { return ++seen < stop; });
+    ASSERT_FALSE(report.has_value());
+    EXPECT_EQ(report.error().code, ErrorCode::kInterrupted);
+  }
+}
+
+}  // namespace
+}  // namespace tq
