@@ -16,7 +16,8 @@
 
 namespace tq {
 
-enum class CodecFamily : std::uint8_t { kF32, kF16, kBF16, kQ8_0, kQ5_1, kQ5_0, kQ4_1, kQ4_0, kQ2_K, kQ3_K, kQ4_K, kQ5_K, kQ6_K, kIQ4_NL, kMXFP4, kAffine, kTurbo, kTrellis };
+enum class CodecFamily : std::uint8_t { kF32, kF16, kBF16, kQ8_0, kQ5_1, kQ5_0, kQ4_1, kQ4_0, kQ2_K, kQ3_K, kQ4_K, kQ5_K, kQ6_K, kIQ4_NL, kMXFP4, kAffine, kTurbo, kTrellis,
+                                        kTwoPass, kTwoPassGauss, kSplit, kRabitq, kRabitqFast };
 
 /// Which scalar is stored beside the codes. With y the rotated row and c its centroids (docs/algorithm.md has the derivations):
 enum class ScaleRule : std::uint8_t {
@@ -67,6 +68,7 @@ std::vector<std::string> codec_names();
 struct Query {
   std::size_t count = 0;
   std::vector<float> coded;        ///< count x dim
+  std::vector<float> projected;    ///< count x 2 dim: a row of `coded`, then its projection by the second of two passes
   std::vector<std::int8_t> bytes;  ///< count x padded length: `coded` in units of `units`, for integer products
   std::vector<float> units;        ///< count
   std::vector<std::int32_t> sums;  ///< count: the sum of the row's `bytes`
@@ -151,5 +153,12 @@ class Codec {
 
 /// The codec of `spec` for rows of `dim` values. kUsage when the spec cannot code such rows (GGUF's types need a multiple of 32 or, q2_k … q6_k, 256; affine needs 64).
 Result<std::shared_ptr<const Codec>> make_codec(const CodecSpec& spec, std::size_t dim);
+
+/// The codec of a `tq2-split` … `tq4-split` spec that gives one more bit to the `outliers`, dim/4 different channels; make_codec() takes the
+/// first dim/4. The list is no part of the spec or of the coded rows: keep it beside them. kUsage for another family or a wrong list.
+Result<std::shared_ptr<const Codec>> make_split_codec(const CodecSpec& spec, std::size_t dim, std::span<const std::uint32_t> outliers);
+
+/// The dim/4 channels of the largest L2 norm over n_rows x dim values, ascending: how the paper chooses outliers, from a calibration set.
+std::vector<std::uint32_t> loudest_channels(const float* rows, std::size_t n_rows, std::size_t dim);
 
 }  // namespace tq

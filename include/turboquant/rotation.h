@@ -10,7 +10,8 @@ namespace tq {
 enum class RotationKind : std::uint8_t {
   kNone,
   kRandomHadamard,  ///< per round: random signs, then Hadamard ⊗ Hartley (below)
-  kPlainHadamard    ///< one Hadamard transform without signs, as llama.cpp rotates its cache
+  kPlainHadamard,   ///< one Hadamard transform without signs, as llama.cpp rotates its cache
+  kDenseHaar        ///< a uniformly random matrix: what the theory assumes, and too slow for more than checking the others
 };
 
 /// x → R x with RᵀR = I, for rows of any length n ≥ 1, without padding.
@@ -21,10 +22,15 @@ enum class RotationKind : std::uint8_t {
 /// every input, one-hot rows included, meet the distortion of a random rotation; one round does not (docs/algorithm.md).
 /// kPlainHadamard transforms each run of p coordinates (at most `max_block` long) and mixes nothing.
 ///
+/// kDenseHaar is Q of the QR decomposition of a Gaussian matrix, with a positive diagonal in R. It costs dim³ operations to make (some
+/// seconds at dim 1024) and dim² to apply; `rounds` does not matter.
+///
 /// The same (kind, dim, rounds, seed) gives the same bits on every CPU: additions and multiplications in a fixed order, no fused
 /// multiply-add. Cost: rounds · n · (log₂ p + m) operations. Immutable after construction; safe to share between threads.
 class Rotation {
  public:
+  static constexpr std::size_t kLongestDense = 2048;  ///< of kDenseHaar
+
   Rotation(RotationKind kind, std::size_t dim, unsigned rounds, std::uint64_t seed, std::size_t max_block = 0);
 
   std::size_t dim() const { return dim_; }
@@ -42,6 +48,7 @@ class Rotation {
   unsigned rounds_;
   float scale_;
   std::vector<float> signs_;    // rounds x dim, ±1
+  std::vector<float> dense_;    // dim x dim of kDenseHaar
   std::vector<float> hartley_;  // runs x runs, empty when runs == 1
 };
 

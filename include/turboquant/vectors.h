@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -28,6 +29,8 @@ struct VectorSet {
 /// Any bytes are safe: sizes are compared with the bytes that are there before anything is allocated, and at most 16 GiB are unpacked.
 /// kFailed when the file cannot be opened, kBadFile when it is damaged or holds values that are not finite.
 Result<VectorSet> read_vectors(const std::filesystem::path& path, std::size_t max_rows = 0);
+/// The same from the contents of a file; `path` is its name. Fuzzed.
+Result<VectorSet> parse_vectors(std::span<const std::byte> bytes, const std::filesystem::path& path, std::size_t max_rows = 0);
 
 struct VectorsOptions {
   std::vector<std::string> codecs = {"tq4"};

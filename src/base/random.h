@@ -17,4 +17,10 @@ inline std::uint64_t next_random(std::uint64_t& state) {
 /// Uniform in [0, 1), a multiple of 2⁻⁵³.
 inline double next_uniform(std::uint64_t& state) { return static_cast<double>(next_random(state) >> 11) * 0x1p-53; }
 
+/// The seed of one of several independent streams that belong to `seed`.
+inline std::uint64_t derived_seed(std::uint64_t seed, std::uint64_t purpose) {
+  std::uint64_t state = seed ^ (purpose + 1) * 0xD6E8FEB86659FD93ULL;
+  return next_random(state);
+}
+
 }  // namespace tq

@@ -19,8 +19,9 @@ constexpr std::uint64_t kMaxStringBytes = std::uint64_t{16} << 20;
 constexpr std::uint64_t kMaxNameBytes = 63;  // ggml keeps 64 with the NUL
 constexpr std::uint32_t kMaxDimensions = 4;
 constexpr std::int64_t kMaxAlignment = 1 << 20;
-// What the largest vocabularies need, ten times over. A byte of the file can become eight in memory.
-constexpr std::uint64_t kMaxMetadataMemory = std::uint64_t{1} << 30;
+// What the largest vocabularies need, ten times over. Charged before it is allocated, since a byte of the file can
+// become eight in memory.
+constexpr std::uint64_t kMaxMetadataMemory = std::uint64_t{256} << 20;
 
 // The fewest bytes that a key (1 byte of name, type, 1 byte of value) and a tensor's entry (1 byte of name, 1
 // dimension) take.
@@ -179,7 +180,7 @@ class GgufReader {
       return refuse("{} is a text of {} bytes; the longest allowed has {}", where, length, kMaxStringBytes);
     }
     if (!reader_.take(length, text)) return refuse_end(where);
-    return charge(sizeof(std::string) + length);
+    return charge(length);
   }
 
   bool read_array(Metadata::Value& value) {
@@ -247,7 +248,9 @@ class GgufReader {
 
   bool read_strings(std::uint64_t count, Metadata::Value& value) {
     if (count > reader_.remaining() / sizeof(std::uint64_t)) return refuse_end(where_);
+    if (!charge(count * sizeof(std::string))) return false;
     Metadata::Strings list;
+    list.reserve(static_cast<std::size_t>(count));
     for (std::uint64_t i = 0; i < count; ++i) {
       std::string_view text;
       if (!read_string(text, where_)) return false;
@@ -260,7 +263,7 @@ class GgufReader {
   bool charge(std::uint64_t bytes) {
     metadata_memory_ += bytes;  // each is bounded by eight times the file, and the sum by the first that is too many
     if (metadata_memory_ <= kMaxMetadataMemory) return true;
-    return refuse("the metadata would take more than {} bytes of memory", kMaxMetadataMemory);
+    return refuse("with {} the metadata would take more than {} bytes of memory", where_, kMaxMetadataMemory);
   }
 
   bool read_alignment() {
@@ -289,8 +292,8 @@ class GgufReader {
       std::string_view tensor;
       if (!read_string(tensor, "the name of a tensor")) return false;
       if (tensor.size() > kMaxNameBytes || !is_name(tensor)) {
-        return refuse("the tensor at byte {} has a name of {} bytes that is not 1 to {} bytes of printable UTF-8", start,
-                      tensor.size(), kMaxNameBytes);
+        return refuse("the tensor at byte {} has a name of {} bytes that is not 1 to {} bytes of printable UTF-8",
+                      start, tensor.size(), kMaxNameBytes);
       }
       where_ = fmt::format("the tensor {}", in_quotes(tensor));
       Entry entry;

@@ -80,7 +80,8 @@ Result<std::map<std::string, std::string>> parse_shard_index(std::string_view js
                         in_quotes(tensor));
       }
       if (!index.emplace(tensor, shard).second) return bad_file(name, "the tensor {} stands twice", in_quotes(tensor));
-      if (index.size() > TensorFileBuilder::kMaxTensors) return bad_file(name, "no model has more than {} tensors", index.size() - 1);
+      if (index.size() > TensorFileBuilder::kMaxTensors)
+        return bad_file(name, "no model has more than {} tensors", index.size() - 1);
     }
   }
   if (index.empty()) return bad_file(name, "it has no weight_map, so no shard is known");

@@ -23,8 +23,8 @@ std::string in_quotes(std::string_view text) {
   std::string quoted = "'";
   for (std::size_t i = 0; i < text.size();) {
     const std::size_t size = character_size(text.substr(i));
-    const std::string shown = size == 0 ? fmt::format("\\x{:02x}", static_cast<unsigned char>(text[i]))
-                                        : std::string(text.substr(i, size));
+    const std::string shown =
+        size == 0 ? fmt::format("\\x{:02x}", static_cast<unsigned char>(text[i])) : std::string(text.substr(i, size));
     if (quoted.size() + shown.size() > kLongestQuote + 1) {
       quoted += "…";
       break;

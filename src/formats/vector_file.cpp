@@ -246,7 +246,10 @@ Result<std::vector<std::byte>> inflate_gzip(Bytes packed, std::string_view name)
 Result<VectorSet> read_vectors(const std::filesystem::path& path, std::size_t max_rows) {
   const Result<MappedFile> file = MappedFile::open(path);
   if (!file) return std::unexpected(file.error());
-  Bytes bytes = file->bytes();
+  return parse_vectors(file->bytes(), path, max_rows);
+}
+
+Result<VectorSet> parse_vectors(Bytes bytes, const std::filesystem::path& path, std::size_t max_rows) {
   std::vector<std::byte> unpacked;
   std::filesystem::path inner = path;
   if (as_text(bytes).starts_with("\x1f\x8b"sv)) {

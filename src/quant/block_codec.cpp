@@ -89,7 +89,9 @@ Block round_from_minimum(const float* x, const BlockType& type) {
   block.scale = (high - low) / type.top();
   block.minimum = low;
   const float inverse = reciprocal(block.scale);
-  for (std::size_t i = 0; i < kBlock; ++i) block.codes[i] = static_cast<std::uint8_t>(bounded((x[i] - low) * inverse + 0.5F, 0.0F, type.top()));
+  for (std::size_t i = 0; i < kBlock; ++i) {
+    block.codes[i] = static_cast<std::uint8_t>(bounded((x[i] - low) * inverse + 0.5F, 0.0F, type.top()));
+  }
   return block;
 }
 

@@ -16,6 +16,8 @@ constexpr std::size_t kLongestRow = std::size_t{1} << 24;  // far beyond any mod
 /// Wider codes meet queries as floats, and rows decode faster where they lie in one piece.
 constexpr unsigned kMostInterleavedBits = 4;
 
+constexpr std::size_t kLongestGaussRow = 4096;  // its dim x dim matrix takes 64 MiB then
+
 /// One row for each name, or for each name with a width in it ("tq" stands for tq1 … tq9).
 struct Row {
   const char* stem;
@@ -25,6 +27,7 @@ struct Row {
   RotationKind rotation;
   unsigned rounds;
   std::shared_ptr<const Codec> (*make)(const CodecSpec&, std::size_t dim);
+  const char* suffix = "";  // behind the width
 };
 
 constexpr std::array kRows = {
@@ -46,10 +49,20 @@ constexpr std::array kRows = {
     Row{"affine", CodecFamily::kAffine, 2, 8, 64, RotationKind::kNone, 0, make_affine_codec},
     Row{"tq", CodecFamily::kTurbo, 1, Codebook::kMaxBits, 1, RotationKind::kRandomHadamard, 3, make_turbo_codec},
     Row{"tt", CodecFamily::kTrellis, 2, 5, 1, RotationKind::kRandomHadamard, 3, make_trellis_codec},
+    Row{"tq", CodecFamily::kTwoPass, 2, Codebook::kMaxBits, 1, RotationKind::kRandomHadamard, 3, make_two_pass_codec, "p"},
+    Row{"tq", CodecFamily::kTwoPassGauss, 2, Codebook::kMaxBits, 1, RotationKind::kRandomHadamard, 3, make_two_pass_codec, "p-gauss"},
+    Row{"tq", CodecFamily::kSplit, 2, 4, 1, RotationKind::kNone, 0, make_first_quarter_codec, "-split"},
+    Row{"rabitq", CodecFamily::kRabitq, 1, 9, 1, RotationKind::kRandomHadamard, 4, make_rabitq_codec},
+    Row{"rabitq", CodecFamily::kRabitqFast, 2, 9, 1, RotationKind::kRandomHadamard, 4, make_rabitq_codec, "-fast"},
 };
 
 std::string row_name(const Row& row, unsigned bits) {
-  return row.first_bits == row.last_bits ? row.stem : row.stem + std::to_string(bits);
+  return row.first_bits == row.last_bits ? row.stem : row.stem + std::to_string(bits) + row.suffix;
+}
+
+std::size_t longest_row(const CodecSpec& spec) {
+  if (spec.rotation == RotationKind::kDenseHaar) return Rotation::kLongestDense;
+  return spec.family == CodecFamily::kTwoPassGauss ? kLongestGaussRow : kLongestRow;
 }
 
 /// The table in a few words: a range for each row that has widths.
@@ -124,9 +137,12 @@ Result<std::shared_ptr<const Codec>> make_codec(const CodecSpec& spec, std::size
   if (spec.bits < row.first_bits || spec.bits > row.last_bits) {
     return fail(ErrorCode::kUsage, fmt::format("{} has no width of {} bits", row.stem, spec.bits));
   }
-  if (dim == 0 || dim > kLongestRow || dim % row.multiple != 0) {
+  if (dim == 0 || dim % row.multiple != 0) {
     return fail(ErrorCode::kUsage,
                 fmt::format("{} codes rows whose length is a multiple of {}, not rows of {}", spec.name(), row.multiple, dim));
+  }
+  if (dim > longest_row(spec)) {
+    return fail(ErrorCode::kUsage, fmt::format("{} codes rows of at most {} values, not {}", spec.name(), longest_row(spec), dim));
   }
   std::shared_ptr<const Codec> codec = row.make(spec, dim);
   return spec.rotation == RotationKind::kNone ? codec : make_rotated_codec(spec, std::move(codec));

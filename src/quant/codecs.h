@@ -16,6 +16,10 @@ std::shared_ptr<const Codec> make_turbo_codec(const CodecSpec& spec, std::size_t
 std::shared_ptr<const Codec> make_trellis_codec(const CodecSpec& spec, std::size_t dim);  ///< window trellis and scale, no rotation
 std::shared_ptr<const Codec> make_interleaved_codec(const CodecSpec& spec, std::size_t dim);  ///< the same, rows interleaved
 
+std::shared_ptr<const Codec> make_rabitq_codec(const CodecSpec& spec, std::size_t dim);    ///< exact and fast, no rotation
+std::shared_ptr<const Codec> make_two_pass_codec(const CodecSpec& spec, std::size_t dim);  ///< both kinds of S, no rotation
+std::shared_ptr<const Codec> make_first_quarter_codec(const CodecSpec& spec, std::size_t dim);  ///< make_split_codec of channels 0 … dim/4 − 1
+
 /// `inner` behind the rotation of `spec`.
 std::shared_ptr<const Codec> make_rotated_codec(const CodecSpec& spec, std::shared_ptr<const Codec> inner);
 

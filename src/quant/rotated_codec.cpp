@@ -22,8 +22,14 @@ class RotatedCodec final : public Codec {
   void make_room(std::size_t count, Query& query) const override { inner_->make_room(count, query); }
   void complete(Query& query, std::size_t begin, std::size_t end) const override { inner_->complete(query, begin, end); }
 
-  void to_coded(float* x) const override { rotation_.apply(x); }
-  void from_coded(float* x) const override { rotation_.apply_inverse(x); }
+  void to_coded(float* x) const override {
+    rotation_.apply(x);
+    inner_->to_coded(x);
+  }
+  void from_coded(float* x) const override {
+    inner_->from_coded(x);
+    rotation_.apply_inverse(x);
+  }
 
   void decode_coded(const std::byte* storage, std::size_t first, std::size_t n_rows, float* out) const override {
     inner_->decode_coded(storage, first, n_rows, out);

@@ -7,6 +7,7 @@
 #include <numbers>
 
 #include "base/random.h"
+#include "quant/gaussian.h"
 #include "simd/kernels.h"
 
 namespace tq {
@@ -25,6 +26,29 @@ std::vector<float> hartley_matrix(std::size_t n) {
   return matrix;
 }
 
+/// Gram-Schmidt on the rows of a Gaussian matrix, which makes the diagonal of R positive, so that Q is uniform. Each row goes through
+/// twice: after one pass rows are orthogonal only as well as they were independent.
+std::vector<float> haar_matrix(std::size_t n, std::uint64_t seed) {
+  const std::vector<float> gaussian = gaussian_values(n * n, seed);
+  std::vector<double> rows(gaussian.begin(), gaussian.end());
+  const auto dot = [n](const double* a, const double* b) {
+    double sum = 0;
+    for (std::size_t i = 0; i < n; ++i) sum += a[i] * b[i];
+    return sum;
+  };
+  for (std::size_t r = 0; r < n; ++r) {
+    double* row = rows.data() + r * n;
+    for (std::size_t before = 0; before < 2 * r; ++before) {
+      const double* other = rows.data() + before % r * n;
+      const double along = dot(row, other);
+      for (std::size_t i = 0; i < n; ++i) row[i] -= along * other[i];
+    }
+    const double length = std::sqrt(dot(row, row));
+    for (std::size_t i = 0; i < n; ++i) row[i] /= length;
+  }
+  return {rows.begin(), rows.end()};
+}
+
 std::size_t run_length(RotationKind kind, std::size_t dim, std::size_t max_block) {
   const std::size_t longest = std::size_t{1} << std::countr_zero(dim);
   return kind == RotationKind::kPlainHadamard && max_block != 0 ? std::min(longest, std::bit_floor(max_block)) : longest;
@@ -35,7 +59,8 @@ std::size_t run_length(RotationKind kind, std::size_t dim, std::size_t max_block
 Rotation::Rotation(RotationKind kind, std::size_t dim, unsigned rounds, std::uint64_t seed, std::size_t max_block)
     : kind_(kind), dim_(dim), run_(run_length(kind, dim, max_block)), runs_(dim / run_),
       rounds_(kind == RotationKind::kRandomHadamard ? rounds : 0), scale_(1.0F / std::sqrt(static_cast<float>(run_))) {
-  assert(dim > 0);
+  assert(dim > 0 && (kind != RotationKind::kDenseHaar || dim <= kLongestDense));
+  if (kind == RotationKind::kDenseHaar) dense_ = haar_matrix(dim, seed);
   if (kind != RotationKind::kRandomHadamard) return;
   if (runs_ > 1) hartley_ = hartley_matrix(runs_);
   signs_.reserve(rounds_ * dim_);
@@ -63,6 +88,11 @@ void Rotation::mix(float* x) const {
 
 void Rotation::apply(float* x) const {
   if (kind_ == RotationKind::kPlainHadamard) return mix(x);
+  if (kind_ == RotationKind::kDenseHaar) {
+    const std::vector<float> before(x, x + dim_);
+    for (std::size_t i = 0; i < dim_; ++i) x[i] = kernels().ordered_dot(dense_.data() + i * dim_, before.data(), dim_);
+    return;
+  }
   for (unsigned round = 0; round < rounds_; ++round) {
     kernels().multiply(x, signs_.data() + round * dim_, dim_);
     mix(x);
@@ -71,6 +101,14 @@ void Rotation::apply(float* x) const {
 
 void Rotation::apply_inverse(float* x) const {
   if (kind_ == RotationKind::kPlainHadamard) return mix(x);
+  if (kind_ == RotationKind::kDenseHaar) {
+    const std::vector<float> before(x, x + dim_);
+    std::fill_n(x, dim_, 0.0F);
+    for (std::size_t i = 0; i < dim_; ++i) {
+      for (std::size_t j = 0; j < dim_; ++j) x[j] += before[i] * dense_[i * dim_ + j];
+    }
+    return;
+  }
   for (unsigned round = rounds_; round-- > 0;) {
     mix(x);
     kernels().multiply(x, signs_.data() + round * dim_, dim_);

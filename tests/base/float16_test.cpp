@@ -42,7 +42,8 @@ TEST(Float16, every_half_survives_the_way_through_float) {
   }
 }
 
-/// Between two neighbouring finite halves: the tie goes to the even one, and one float to either side of it decides the nearer.
+/// Between two neighbouring finite halves: the tie goes to the even one, and one float to either side of it decides the
+/// nearer.
 TEST(Float16, rounding_at_every_boundary) {
   for (unsigned bits = 0; bits < 0x7BFF; ++bits) {
     const auto low = static_cast<std::uint16_t>(bits), high = static_cast<std::uint16_t>(bits + 1);

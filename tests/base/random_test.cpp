@@ -38,5 +38,13 @@ TEST(Random, neighbouring_seeds_give_unrelated_streams) {
   EXPECT_EQ(seen.size(), 10000U);  // the output is a bijection of the state, and no two states here are equal
 }
 
+TEST(Random, derived_streams_do_not_meet) {
+  std::set<std::uint64_t> seen;
+  for (std::uint64_t seed = 0; seed < 50; ++seed) {
+    for (std::uint64_t purpose = 0; purpose < 50; ++purpose) seen.insert(derived_seed(seed, purpose));
+  }
+  EXPECT_EQ(seen.size(), 2500U);
+}
+
 }  // namespace
 }  // namespace tq::test

@@ -77,7 +77,8 @@ TEST(ThreadPool, shares_are_even) {
   }
 }
 
-/// Each region reads what the one before it wrote in other threads. A lost index, or a region that returns early, breaks the sum.
+/// Each region reads what the one before it wrote in other threads. A lost index, or a region that returns early,
+/// breaks the sum.
 TEST(ThreadPool, nothing_is_lost_over_thousands_of_regions) {
   constexpr std::size_t kCount = 64, kRegions = 5000;
   for (const unsigned threads : {1U, 2U, 4U}) {

@@ -93,7 +93,7 @@ TEST(Run, AFullContextIsSaidAndAPromptBeyondItRefused) {
 
   const Outcome refused = tq({"run", "-p", kPrompt, "-c", "5"});
   EXPECT_EQ(refused.exit_code, 2);
-  EXPECT_NE(refused.err.find("has 12 tokens and the context holds 5"), std::string::npos) << refused.err;
+  EXPECT_NE(refused.err.find("has 6 tokens and the context holds 5"), std::string::npos) << refused.err;
 }
 
 TEST(Run, TheJsonStandsAloneOnStandardOutput) {

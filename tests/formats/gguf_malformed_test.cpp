@@ -56,9 +56,12 @@ TEST(GgufMalformed, header) {
 }
 
 TEST(GgufMalformed, counts_beyond_the_file) {
-  for (const std::int64_t count : {std::int64_t{-1}, std::int64_t{1} << 62, INT64_MIN, std::int64_t{1} << 32, std::int64_t{7}}) {
-    expect_refused(read(changed([&](Gguf& file) { file.n_tensors = count; })), "bad.gguf", "", fmt::format("{} tensors", count));
-    expect_refused(read(changed([&](Gguf& file) { file.n_keys = count; })), "bad.gguf", "", fmt::format("{} keys", count));
+  for (const std::int64_t count :
+       {std::int64_t{-1}, std::int64_t{1} << 62, INT64_MIN, std::int64_t{1} << 32, std::int64_t{7}}) {
+    expect_refused(read(changed([&](Gguf& file) { file.n_tensors = count; })), "bad.gguf", "",
+                   fmt::format("{} tensors", count));
+    expect_refused(read(changed([&](Gguf& file) { file.n_keys = count; })), "bad.gguf", "",
+                   fmt::format("{} keys", count));
   }
 }
 
@@ -138,7 +141,8 @@ TEST(GgufMalformed, alignment) {
   refusals.push_back({"a float", aligned(key("general.alignment", kF32, 32.0F)), "power of two"});
   refusals.push_back({"-32", aligned(key<std::int32_t>("general.alignment", kI32, -32)), "power of two"});
   refusals.push_back({"2^63", aligned(key("general.alignment", kU64, k63)), "power of two"});
-  refusals.push_back({"2^64 - 1, where rounding up wraps", aligned(key("general.alignment", kU64, kMost)), "power of two"});
+  refusals.push_back(
+      {"2^64 - 1, where rounding up wraps", aligned(key("general.alignment", kU64, kMost)), "power of two"});
   expect_all_refused(refusals);
 }
 
@@ -197,8 +201,10 @@ TEST(GgufMalformed, dimensions) {
 }
 
 TEST(GgufMalformed, types_that_were_withdrawn_or_never_given) {
-  for (const std::uint32_t type : {4U, 5U, 31U, 32U, 33U, 36U, 37U, 38U, 43U, 255U, 0x7FFFFFFFU, 0x80000000U, UINT32_MAX}) {
-    expect_refused(read(with_tensor({"a.weight", {8, 2}, type, 0})), "bad.gguf", fmt::format("type id {}", type), "type");
+  for (const std::uint32_t type :
+       {4U, 5U, 31U, 32U, 33U, 36U, 37U, 38U, 43U, 255U, 0x7FFFFFFFU, 0x80000000U, UINT32_MAX}) {
+    expect_refused(read(with_tensor({"a.weight", {8, 2}, type, 0})), "bad.gguf", fmt::format("type id {}", type),
+                   "type");
   }
 }
 
@@ -244,18 +250,25 @@ TEST(GgufMalformed, messages_stay_one_line) {
   const std::string long_name(60, 'x');
   expect_refused(read(with_tensor({long_name, {8, 2}, 99, 0})), "bad.gguf", long_name, "long");
   const std::string long_key(2000, 'k');
-  expect_refused(read(with_key(Bytes().add_text(long_key).add<std::uint32_t>(77).get())), "bad.gguf", "kkkk…'", "long key");
+  expect_refused(read(with_key(Bytes().add_text(long_key).add<std::uint32_t>(77).get())), "bad.gguf", "kkkk…'",
+                 "long key");
 }
 
-/// A gigabyte of metadata is refused by its size, not by the allocator: each text costs 8 bytes in the file and more in memory.
+/// Refused by its size, not by the allocator: each empty text costs 8 bytes in the file and 32 in memory.
 TEST(GgufMalformed, metadata_that_would_fill_the_memory) {
   Gguf file;
-  const std::uint64_t count = (std::uint64_t{1} << 30) / sizeof(std::string) + 1;
+  const std::uint64_t count = (std::uint64_t{256} << 20) / sizeof(std::string) + 1;
   file.keys = {array_key("k", kText, count, std::string(count * 8, '\0'))};
   expect_refused(read(file.bytes()), "bad.gguf", "bytes of memory", "empty texts");
+  Gguf bytes;
+  const std::uint64_t most = (std::uint64_t{256} << 20) / 8;
+  bytes.keys = {array_key("first", kU8, 1, "x"), array_key("second", kU8, most, std::string(most, '\1'))};
+  expect_refused(read(bytes.bytes()), "bad.gguf", "'second'",
+                 "bytes, eight times as large in memory, and one more before");
 }
 
-/// A hundred thousand keys or tensors take no longer than their bytes; comparing each pair would take 10^10 steps, a minute.
+/// A hundred thousand keys or tensors take no longer than their bytes; comparing each pair would take 10^10 steps, a
+/// minute.
 TEST(GgufMalformed, many_keys_and_tensors_are_not_compared_in_pairs) {
   Gguf keys;
   for (int i = 0; i < 65536; ++i) keys.keys.push_back(key<std::uint8_t>(fmt::format("k{}", i), kU8, 1));

@@ -33,7 +33,8 @@ TEST(HfConfig, values_under_the_path_of_their_keys) {
 }
 
 TEST(HfConfig, what_has_no_place_is_left_out) {
-  const Metadata metadata = must(read(R"({"sliding_window": null, "empty": [], "mixed": [1, "a"], "nested": [[1]], "objects": [{}], "none": {}})"));
+  const Metadata metadata = must(read(
+      R"({"sliding_window": null, "empty": [], "mixed": [1, "a"], "nested": [[1]], "objects": [{}], "none": {}})"));
   EXPECT_TRUE(metadata.values().empty());
 }
 
@@ -48,7 +49,8 @@ TEST(HfConfig, refused) {
       {"1e309", "{\"a\": 1e309}", "JSON is broken"},
       {"not UTF-8", "{\"a\": \"\xe9\"}", "JSON is broken"},
       {"a newline in a text", "{\"a\": \"\n\"}", "JSON is broken"},
-      {"a hundred thousand brackets", "{\"a\":" + std::string(100'000, '[') + std::string(100'000, ']') + "}", "JSON is broken"},
+      {"a hundred thousand brackets", "{\"a\":" + std::string(100'000, '[') + std::string(100'000, ']') + "}",
+       "JSON is broken"},
       {"a key twice", R"({"a": 1, "a": 2})", "'a' stands twice"},
       {"a key twice, once null", R"({"a": null, "a": 2})", "'a' stands twice"},
       {"an object twice", R"({"a": {"x": 1}, "a": {"y": 1}})", "'a' stands twice"},
@@ -56,7 +58,8 @@ TEST(HfConfig, refused) {
       {"a key of 2000 bytes", "{\"" + std::string(2000, 'k') + "\": 1}", "longer than 1024 bytes"},
       {"a key with a newline, twice", R"({"a\nb": 1, "a\nb": 2})", "'a\\x0ab' stands twice"},
   };
-  for (const Refusal& refusal : refusals) expect_refused(read(refusal.bytes), "config.json", refusal.words, refusal.what);
+  for (const Refusal& refusal : refusals)
+    expect_refused(read(refusal.bytes), "config.json", refusal.words, refusal.what);
 }
 
 /// A long key in front of many short ones repeats in each of their paths.

@@ -15,13 +15,16 @@ std::string one_tensor(const std::string& name, char fill = '\1') {
   return safetensors("{" + entry(name, "F32", "[1]", 0, 4) + "}", std::string(4, fill));
 }
 
-std::string index_of(const std::string& weight_map) { return "{\"metadata\":{\"total_size\":8},\"weight_map\":{" + weight_map + "}}"; }
+std::string index_of(const std::string& weight_map) {
+  return "{\"metadata\":{\"total_size\":8},\"weight_map\":{" + weight_map + "}}";
+}
 
 constexpr const char* kIndex = "model.safetensors.index.json";
 constexpr const char* kTwoShards = R"("a":"model-1.safetensors","b":"model-2.safetensors")";
 
 /// The folder must be refused by its index.
-void expect_index_refused(const TemporaryFolder& folder, const std::string& index, const std::string& words, const std::string& what) {
+void expect_index_refused(const TemporaryFolder& folder, const std::string& index, const std::string& words,
+                          const std::string& what) {
   const fs::path path = folder.write(kIndex, index);
   expect_refused(TensorFile::open(folder.path()), path.string(), words, what);
 }
@@ -86,9 +89,11 @@ TEST(HuggingFace, shards_that_do_not_hold_what_the_index_says) {
   const TemporaryFolder folder;
   folder.write("model-1.safetensors", one_tensor("a"));
   folder.write("model-2.safetensors", one_tensor("b"));
-  expect_index_refused(folder, index_of(R"("a":"model-2.safetensors","b":"model-1.safetensors")"), "none of that name", "swapped");
+  expect_index_refused(folder, index_of(R"("a":"model-2.safetensors","b":"model-1.safetensors")"), "none of that name",
+                       "swapped");
   // The tensor is in a shard that was read before.
-  expect_index_refused(folder, index_of(R"("b":"model-2.safetensors","a":"model-2.safetensors","c":"model-1.safetensors")"),
+  expect_index_refused(folder,
+                       index_of(R"("b":"model-2.safetensors","a":"model-2.safetensors","c":"model-1.safetensors")"),
                        "none of that name", "elsewhere");
   expect_index_refused(folder, index_of(R"("a":"model-1.safetensors","z":"model-1.safetensors")"), "'z'", "nowhere");
 }
@@ -96,8 +101,9 @@ TEST(HuggingFace, shards_that_do_not_hold_what_the_index_says) {
 TEST(HuggingFace, a_tensor_in_two_shards) {
   const TemporaryFolder folder;
   folder.write("model-1.safetensors", one_tensor("a"));
-  const fs::path second = folder.write(
-      "model-2.safetensors", safetensors("{" + entry("b", "U8", "[1]", 0, 1) + "," + entry("a", "U8", "[1]", 1, 2) + "}", "xy"));
+  const fs::path second =
+      folder.write("model-2.safetensors",
+                   safetensors("{" + entry("b", "U8", "[1]", 0, 1) + "," + entry("a", "U8", "[1]", 1, 2) + "}", "xy"));
   folder.write(kIndex, index_of(kTwoShards));
   expect_refused(TensorFile::open(folder.path()), second.string(), "'a' stands twice", "twice");
 }
@@ -115,10 +121,11 @@ TEST(HuggingFace, file_names_with_a_way_out) {
   const TemporaryFolder outside;
   const fs::path target = outside.write("secret.safetensors", one_tensor("a"));
   const std::string relative = "../" + outside.path().filename().string() + "/secret.safetensors";
-  for (const std::string& name : {target.string(), relative, std::string("../../../../etc/passwd"), std::string("/etc/passwd"),
-                                  std::string(".."), std::string("."), std::string(""), std::string("./model.safetensors"),
-                                  std::string("sub/model.safetensors"), std::string("..\\\\model.safetensors"),
-                                  std::string("model\\u0000.safetensors"), std::string("model\\n.safetensors")}) {
+  for (const std::string& name :
+       {target.string(), relative, std::string("../../../../etc/passwd"), std::string("/etc/passwd"), std::string(".."),
+        std::string("."), std::string(""), std::string("./model.safetensors"), std::string("sub/model.safetensors"),
+        std::string("..\\\\model.safetensors"), std::string("model\\u0000.safetensors"),
+        std::string("model\\n.safetensors")}) {
     const TemporaryFolder folder;
     expect_index_refused(folder, index_of("\"a\":\"" + name + "\""), "plain file name", name);
   }
@@ -133,7 +140,8 @@ TEST(HuggingFace, an_index_that_is_none) {
       {"no weight_map", "{\"metadata\":{}}", "no weight_map"},
       {"an empty weight_map", index_of(""), "no weight_map"},
       {"a weight_map that is a list", "{\"weight_map\":[]}", "one object of texts"},
-      {"two weight_maps", R"({"weight_map":{"a":"model-1.safetensors"},"weight_map":{"a":"model-1.safetensors"}})", "one object"},
+      {"two weight_maps", R"({"weight_map":{"a":"model-1.safetensors"},"weight_map":{"a":"model-1.safetensors"}})",
+       "one object"},
       {"a number for a file", index_of("\"a\":1"), "not a text"},
       {"a tensor twice", index_of(R"("a":"model-1.safetensors","a":"model-1.safetensors")"), "'a' stands twice"},
       {"a hundred thousand brackets", "{\"x\":" + std::string(100'000, '['), "JSON is broken"},
@@ -143,8 +151,10 @@ TEST(HuggingFace, an_index_that_is_none) {
 
 TEST(HuggingFace, an_index_of_more_tensors_than_any_model_has) {
   std::string entries;
-  for (std::size_t i = 0; i <= TensorFileBuilder::kMaxTensors; ++i) entries += fmt::format("{}\"{:x}\":\"s\"", i == 0 ? "" : ",", i);
-  expect_refused(parse_shard_index(index_of(entries), "index.json"), "index.json", "more than 1048576 tensors", "too many");
+  for (std::size_t i = 0; i <= TensorFileBuilder::kMaxTensors; ++i)
+    entries += fmt::format("{}\"{:x}\":\"s\"", i == 0 ? "" : ",", i);
+  expect_refused(parse_shard_index(index_of(entries), "index.json"), "index.json", "more than 1048576 tensors",
+                 "too many");
 }
 
 TEST(HuggingFace, a_folder_without_a_model_says_what_it_looked_for) {

@@ -23,8 +23,8 @@ float first_float(const File& file, const std::string& name) {
   return value;
 }
 
-/// The file's floats are 1, 2, 3, …, so a tensor's first value is its place. Sizes: dim 4, hidden 6, 2 layers, 2 heads of 2, 1
-/// key/value head, 5 tokens.
+/// The file's floats are 1, 2, 3, …, so a tensor's first value is its place. Sizes: dim 4, hidden 6, 2 layers, 2 heads
+/// of 2, 1 key/value head, 5 tokens.
 void expect_places(const File& file, const std::vector<std::pair<std::string, int>>& sizes) {
   float place = 1;
   for (const auto& [name, size] : sizes) {
@@ -107,7 +107,8 @@ TEST(Llama2c, a_separate_output) {
   const std::string v0 = llama2c_v0(sizes, kSmallLlama2cFloats + 6 + 20);
   const File file = must(read(v0));
   EXPECT_EQ(file->metadata().integer("llama.vocab_size"), 5);
-  EXPECT_EQ(first_float(file, "output.weight"), static_cast<float>(kSmallLlama2cFloats + 6 + 1));  // behind the rotary tables
+  EXPECT_EQ(first_float(file, "output.weight"),
+            static_cast<float>(kSmallLlama2cFloats + 6 + 1));  // behind the rotary tables
 }
 
 TEST(Llama2c, every_prefix_and_a_byte_too_many) {
@@ -168,7 +169,8 @@ TEST(Llama2c, header_of_version_1) {
       {"the magic alone", good.substr(0, 4), "cut off"},
       {"a separate output that is not there", changed(36, 0), "cut off"},
   };
-  for (const Refusal& refusal : refusals) expect_refused(read(refusal.bytes), "some/tiny.bin", refusal.words, refusal.what);
+  for (const Refusal& refusal : refusals)
+    expect_refused(read(refusal.bytes), "some/tiny.bin", refusal.words, refusal.what);
 }
 
 TEST(Llama2c, texts_and_zeros_do_not_look_like_one) {

@@ -16,10 +16,10 @@ TEST(Message, what_a_file_says_cannot_break_the_line_or_drive_a_terminal) {
 
 TEST(Message, bytes_that_are_not_utf8_are_shown_as_bytes) {
   EXPECT_EQ(in_quotes("a\xff"), "'a\\xff'");
-  EXPECT_EQ(in_quotes("\xc3"), "'\\xc3'");                          // cut
-  EXPECT_EQ(in_quotes("\xc3g"), "'\\xc3g'");                        // not continued
-  EXPECT_EQ(in_quotes("\xc0\xaf"), "'\\xc0\\xaf'");                 // a slash in two bytes
-  EXPECT_EQ(in_quotes("\xed\xa0\x80"), "'\\xed\\xa0\\x80'");        // half of a surrogate pair
+  EXPECT_EQ(in_quotes("\xc3"), "'\\xc3'");                             // cut
+  EXPECT_EQ(in_quotes("\xc3g"), "'\\xc3g'");                           // not continued
+  EXPECT_EQ(in_quotes("\xc0\xaf"), "'\\xc0\\xaf'");                    // a slash in two bytes
+  EXPECT_EQ(in_quotes("\xed\xa0\x80"), "'\\xed\\xa0\\x80'");           // half of a surrogate pair
   EXPECT_EQ(in_quotes("\xf4\x90\x80\x80"), "'\\xf4\\x90\\x80\\x80'");  // above U+10FFFF
 }
 

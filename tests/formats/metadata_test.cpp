@@ -26,7 +26,9 @@ TEST(Metadata, each_kind_is_read_as_itself_and_absent_as_the_others) {
   for (const auto& [key, value] : metadata.values()) {
     EXPECT_EQ(metadata.boolean(key).has_value(), key == "bool") << key;
     EXPECT_EQ(metadata.integer(key).has_value(), key == "integer" || key == "small unsigned") << key;
-    EXPECT_EQ(metadata.number(key).has_value(), key == "number" || key == "integer" || key == "big" || key == "small unsigned") << key;
+    EXPECT_EQ(metadata.number(key).has_value(),
+              key == "number" || key == "integer" || key == "big" || key == "small unsigned")
+        << key;
     EXPECT_EQ(metadata.string(key).has_value(), key == "string") << key;
     EXPECT_EQ(metadata.strings(key) != nullptr, key == "strings") << key;
     EXPECT_EQ(metadata.integers(key) != nullptr, key == "integers") << key;

@@ -10,11 +10,14 @@ namespace {
 
 TEST(Open, the_bytes_tell_the_format_not_the_name) {
   const TemporaryFolder folder;
-  for (const std::string& name : {std::string("a"), std::string("a.bin"), std::string("a.gguf"), std::string("a.safetensors")}) {
+  for (const std::string& name :
+       {std::string("a"), std::string("a.bin"), std::string("a.gguf"), std::string("a.safetensors")}) {
     EXPECT_EQ(must(TensorFile::open(folder.write(name, small_gguf().bytes())))->format(), "gguf") << name;
     EXPECT_EQ(must(TensorFile::open(folder.write(name, small_safetensors())))->format(), "safetensors") << name;
-    EXPECT_EQ(must(TensorFile::open(folder.write(name, llama2c_v0(small_llama2c_sizes()))))->format(), "llama2c") << name;
-    EXPECT_EQ(must(TensorFile::open(folder.write(name, llama2c_v1(small_llama2c_sizes()))))->format(), "llama2c") << name;
+    EXPECT_EQ(must(TensorFile::open(folder.write(name, llama2c_v0(small_llama2c_sizes()))))->format(), "llama2c")
+        << name;
+    EXPECT_EQ(must(TensorFile::open(folder.write(name, llama2c_v1(small_llama2c_sizes()))))->format(), "llama2c")
+        << name;
   }
 }
 
@@ -45,7 +48,8 @@ TEST(Open, strangers_are_named) {
       {"nothing", "", "empty"},
       {"a big-endian GGUF", "GGUF" + std::string("\0\0\0\3", 4) + std::string(100, '\0'), "big-endian"},
   };
-  for (const std::string& name : {std::string("m.gguf"), std::string("m.safetensors"), std::string("m.bin"), std::string("m")}) {
+  for (const std::string& name :
+       {std::string("m.gguf"), std::string("m.safetensors"), std::string("m.bin"), std::string("m")}) {
     for (const Refusal& refusal : refusals) {
       const TemporaryFolder folder;
       const std::filesystem::path path = folder.write(name, refusal.bytes);
@@ -93,14 +97,19 @@ TEST(Open, a_sparse_terabyte) {
   const std::vector<Refusal> refusals = {
       {"an array of half of it", array.bytes(), "bytes of memory"},
       {"texts", texts.bytes(), "bytes of memory"},
-      {"tensors", Bytes().add("GGUF").add<std::uint32_t>(3).add<std::uint64_t>(kTerabyte / 64).add<std::uint64_t>(0).get(), "tensors"},
-      {"keys", Bytes().add("GGUF").add<std::uint32_t>(3).add<std::uint64_t>(0).add<std::uint64_t>(kTerabyte / 64).get(), "keys"},
+      {"tensors",
+       Bytes().add("GGUF").add<std::uint32_t>(3).add<std::uint64_t>(kTerabyte / 64).add<std::uint64_t>(0).get(),
+       "tensors"},
+      {"keys", Bytes().add("GGUF").add<std::uint32_t>(3).add<std::uint64_t>(0).add<std::uint64_t>(kTerabyte / 64).get(),
+       "keys"},
   };
   for (const Refusal& refusal : refusals) {
     const std::filesystem::path path = folder.write("sparse.gguf", refusal.bytes);
-    if (::truncate(path.c_str(), static_cast<off_t>(kTerabyte)) != 0) GTEST_SKIP() << "the file system has no sparse files of this size";
+    if (::truncate(path.c_str(), static_cast<off_t>(kTerabyte)) != 0)
+      GTEST_SKIP() << "the file system has no sparse files of this size";
     const Result<File> file = TensorFile::open(path);
-    if (!file && file.error().code == ErrorCode::kOutOfMemory) GTEST_SKIP() << "no address space: " << file.error().message;
+    if (!file && file.error().code == ErrorCode::kOutOfMemory)
+      GTEST_SKIP() << "no address space: " << file.error().message;
     expect_refused(file, path.string(), refusal.words, refusal.what);
   }
 }

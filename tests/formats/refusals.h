@@ -20,8 +20,10 @@ T must(Result<T> result) {
   return std::move(*result);
 }
 
-/// Checks for kBadFile and one sentence: it begins with the name of the file, is one line without a full stop, and holds `words`.
-inline void expect_bad_file(const Error& error, const std::string& name, const std::string& words, const std::string& what) {
+/// Checks for kBadFile and one sentence: it begins with the name of the file, is one line without a full stop, and
+/// holds `words`.
+inline void expect_bad_file(const Error& error, const std::string& name, const std::string& words,
+                            const std::string& what) {
   EXPECT_EQ(error.code, ErrorCode::kBadFile) << what << ": " << error.message;
   EXPECT_TRUE(error.message.starts_with(name + ": ")) << what << ": " << error.message;
   EXPECT_NE(error.message.find(words), std::string::npos) << what << ": '" << words << "' is not in: " << error.message;
@@ -31,7 +33,8 @@ inline void expect_bad_file(const Error& error, const std::string& name, const s
 }
 
 template <class T>
-void expect_refused(const Result<T>& result, const std::string& name, const std::string& words, const std::string& what) {
+void expect_refused(const Result<T>& result, const std::string& name, const std::string& words,
+                    const std::string& what) {
   ASSERT_FALSE(result.has_value()) << what << " was accepted";
   expect_bad_file(result.error(), name, words, what);
 }

@@ -11,16 +11,20 @@ namespace {
 /// The bytes must outlive the file.
 Result<File> read(const std::string& bytes) {
   TensorFileBuilder builder;
-  if (Result<void> done = parse_safetensors(bytes_of(bytes), "bad.safetensors", builder); !done) return fail(std::move(done));
+  if (Result<void> done = parse_safetensors(bytes_of(bytes), "bad.safetensors", builder); !done)
+    return fail(std::move(done));
   return builder.finish("bad.safetensors", "safetensors");
 }
 
 void expect_all_refused(const std::vector<Refusal>& refusals) {
-  for (const Refusal& refusal : refusals) expect_refused(read(refusal.bytes), "bad.safetensors", refusal.words, refusal.what);
+  for (const Refusal& refusal : refusals)
+    expect_refused(read(refusal.bytes), "bad.safetensors", refusal.words, refusal.what);
 }
 
 /// A file of these entries and `size` bytes of data.
-std::string with(const std::string& entries, std::size_t size) { return safetensors("{" + entries + "}", std::string(size, '\0')); }
+std::string with(const std::string& entries, std::size_t size) {
+  return safetensors("{" + entries + "}", std::string(size, '\0'));
+}
 
 TEST(Safetensors, tensors_lie_where_their_offsets_say) {
   const std::string bytes = small_safetensors();
@@ -38,13 +42,29 @@ TEST(Safetensors, tensors_lie_where_their_offsets_say) {
 }
 
 TEST(Safetensors, every_type) {
-  const std::vector<std::tuple<std::string, std::string, std::size_t>> types = {  // and the bytes of eight values
-      {"BOOL", "bool", 8},     {"U8", "u8", 8},           {"I8", "i8", 8},           {"U16", "u16", 16},
-      {"I16", "i16", 16},      {"F16", "f16", 16},        {"BF16", "bf16", 16},      {"U32", "u32", 32},
-      {"I32", "i32", 32},      {"F32", "f32", 32},        {"U64", "u64", 64},        {"I64", "i64", 64},
-      {"F64", "f64", 64},      {"C64", "c64", 64},        {"F8_E4M3", "f8_e4m3", 8}, {"F8_E5M2", "f8_e5m2", 8},
-      {"F8_E8M0", "f8_e8m0", 8}, {"F8_E4M3FNUZ", "f8_e4m3fnuz", 8}, {"F8_E5M2FNUZ", "f8_e5m2fnuz", 8},
-      {"F6_E2M3", "f6_e2m3", 6}, {"F6_E3M2", "f6_e3m2", 6}, {"F4", "f4", 4}};
+  const std::vector<std::tuple<std::string, std::string, std::size_t>> types = {// and the bytes of eight values
+                                                                                {"BOOL", "bool", 8},
+                                                                                {"U8", "u8", 8},
+                                                                                {"I8", "i8", 8},
+                                                                                {"U16", "u16", 16},
+                                                                                {"I16", "i16", 16},
+                                                                                {"F16", "f16", 16},
+                                                                                {"BF16", "bf16", 16},
+                                                                                {"U32", "u32", 32},
+                                                                                {"I32", "i32", 32},
+                                                                                {"F32", "f32", 32},
+                                                                                {"U64", "u64", 64},
+                                                                                {"I64", "i64", 64},
+                                                                                {"F64", "f64", 64},
+                                                                                {"C64", "c64", 64},
+                                                                                {"F8_E4M3", "f8_e4m3", 8},
+                                                                                {"F8_E5M2", "f8_e5m2", 8},
+                                                                                {"F8_E8M0", "f8_e8m0", 8},
+                                                                                {"F8_E4M3FNUZ", "f8_e4m3fnuz", 8},
+                                                                                {"F8_E5M2FNUZ", "f8_e5m2fnuz", 8},
+                                                                                {"F6_E2M3", "f6_e2m3", 6},
+                                                                                {"F6_E3M2", "f6_e3m2", 6},
+                                                                                {"F4", "f4", 4}};
   for (const auto& [dtype, name, size] : types) {
     const std::string bytes = with(entry("x", dtype, "[2,4]", 0, size), size);
     EXPECT_EQ(must(read(bytes))->tensors()[0].type, name);
@@ -52,9 +72,10 @@ TEST(Safetensors, every_type) {
 }
 
 TEST(Safetensors, scalars_empty_tensors_and_empty_files) {
-  const std::string bytes = with(entry("scalar", "F32", "[]", 0, 4) + "," + entry("empty", "F32", "[3,0]", 4, 4) + "," +
-                                     entry("huge and empty", "F32", "[0,9223372036854775808,9223372036854775808]", 4, 4),
-                                 4);
+  const std::string bytes =
+      with(entry("scalar", "F32", "[]", 0, 4) + "," + entry("empty", "F32", "[3,0]", 4, 4) + "," +
+               entry("huge and empty", "F32", "[0,9223372036854775808,9223372036854775808]", 4, 4),
+           4);
   const File file = must(read(bytes));
   EXPECT_EQ(file->find("scalar")->elements(), 1U);
   EXPECT_EQ(file->find("empty")->elements(), 0U);
@@ -105,7 +126,8 @@ TEST(Safetensors, header_that_is_no_object_of_entries) {
       {"NaN", header("{\"x\":NaN}"), "JSON is broken"},
       {"not UTF-8", header("{\"\xff\":1," + good + "}"), "JSON is broken"},
       {"half of a surrogate pair", header("{\"\\ud800\":1," + good + "}"), "JSON is broken"},
-      {"a hundred thousand brackets", header("{\"x\":" + std::string(100'000, '[') + std::string(100'000, ']') + "}"), "JSON is broken"},
+      {"a hundred thousand brackets", header("{\"x\":" + std::string(100'000, '[') + std::string(100'000, ']') + "}"),
+       "JSON is broken"},
       {"a hundred thousand braces", header([] {
          std::string text;
          for (int i = 0; i < 100'000; ++i) text += "{\"x\":";
@@ -119,12 +141,18 @@ TEST(Safetensors, header_that_is_no_object_of_entries) {
 }
 
 TEST(Safetensors, fields_of_an_entry) {
-  const auto fields = [](const std::string& text) { return safetensors("{\"x\":{" + text + "}}", std::string(4, '\0')); };
+  const auto fields = [](const std::string& text) {
+    return safetensors("{\"x\":{" + text + "}}", std::string(4, '\0'));
+  };
   const std::string dtype = "\"dtype\":\"F32\"", shape = "\"shape\":[1]", offsets = "\"data_offsets\":[0,4]";
   ASSERT_TRUE(read(fields(dtype + "," + shape + "," + offsets)).has_value());
   const auto shaped = [&](const std::string& value) { return fields(dtype + ",\"shape\":" + value + "," + offsets); };
-  const auto placed = [&](const std::string& value) { return fields(dtype + "," + shape + ",\"data_offsets\":" + value); };
-  const auto typed = [&](const std::string& value) { return fields("\"dtype\":" + value + "," + shape + "," + offsets); };
+  const auto placed = [&](const std::string& value) {
+    return fields(dtype + "," + shape + ",\"data_offsets\":" + value);
+  };
+  const auto typed = [&](const std::string& value) {
+    return fields("\"dtype\":" + value + "," + shape + "," + offsets);
+  };
   expect_all_refused({
       {"no dtype", fields(shape + "," + offsets), "once each"},
       {"no shape", fields(dtype + "," + offsets), "once each"},
@@ -143,7 +171,8 @@ TEST(Safetensors, fields_of_an_entry) {
       {"a dimension that is null", shaped("[null]"), "broken shape"},
       {"a dimension of 20 digits", shaped("[99999999999999999999]"), ""},
       {"a dimension of 1e300", shaped("[1e300]"), "broken shape"},
-      {"65 dimensions", shaped("[1" + fmt::format("{}", fmt::join(std::vector<std::string>(64, ",1"), "")) + "]"), "broken shape"},
+      {"65 dimensions", shaped("[1" + fmt::format("{}", fmt::join(std::vector<std::string>(64, ",1"), "")) + "]"),
+       "broken shape"},
       {"a shape too large", shaped("[2]"), "not what its shape"},
       {"a shape too small", shaped("[0]"), "not what its shape"},
       {"a product of 2^64", shaped("[4294967296,4294967296]"), "not what its shape"},
@@ -168,7 +197,8 @@ TEST(Safetensors, every_byte_belongs_to_one_tensor) {
       {"a hole", with(a + "," + entry("b", "F32", "[1]", 8, 12), 12), "belong to nothing"},
       {"a hole in front", with(entry("b", "F32", "[1]", 4, 8), 8), "belong to nothing"},
       {"an overlap", with(a + "," + entry("b", "F32", "[1]", 2, 6), 6), "overlaps"},
-      {"one inside the other", with(entry("a", "F32", "[4]", 0, 16) + "," + entry("b", "F32", "[1]", 4, 8), 16), "overlaps"},
+      {"one inside the other", with(entry("a", "F32", "[4]", 0, 16) + "," + entry("b", "F32", "[1]", 4, 8), 16),
+       "overlaps"},
       {"both at one place", with(a + "," + entry("b", "F32", "[1]", 0, 4), 4), "overlaps"},
       {"an empty one inside another", with(a + "," + entry("b", "F32", "[0]", 2, 2), 4), "overlaps"},
       {"a byte too many", with(a, 5), "belong to nothing"},
@@ -183,7 +213,8 @@ TEST(Safetensors, names) {
   ASSERT_TRUE(read(named("a \\u00e9")).has_value());
   expect_all_refused({
       {"twice", with(entry("x", "U8", "[0]", 0, 0) + "," + entry("x", "U8", "[0]", 0, 0), 0), "stands twice"},
-      {"twice, once in escapes", with(entry("x", "U8", "[0]", 0, 0) + "," + entry("\\u0078", "U8", "[0]", 0, 0), 0), "stands twice"},
+      {"twice, once in escapes", with(entry("x", "U8", "[0]", 0, 0) + "," + entry("\\u0078", "U8", "[0]", 0, 0), 0),
+       "stands twice"},
       {"empty", named(""), "empty or has control characters"},
       {"a newline", named("a\\nb"), "'a\\x0ab'"},
       {"a NUL", named("a\\u0000b"), "empty or has control characters"},
@@ -208,7 +239,8 @@ TEST(Safetensors, metadata_holds_texts) {
 TEST(Safetensors, many_tensors_are_not_compared_in_pairs) {
   std::string entries;
   constexpr std::size_t kCount = 100'000;
-  for (std::size_t i = 0; i < kCount; ++i) entries += (i == 0 ? "" : ",") + entry(std::to_string(i), "U8", "[1]", i, i + 1);
+  for (std::size_t i = 0; i < kCount; ++i)
+    entries += (i == 0 ? "" : ",") + entry(std::to_string(i), "U8", "[1]", i, i + 1);
   const std::string bytes = with(entries, kCount);
   EXPECT_EQ(must(read(bytes))->tensors().size(), kCount);
 }

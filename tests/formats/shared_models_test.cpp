@@ -24,12 +24,19 @@ std::vector<float> floats_of(const TensorView& tensor) {
 
 /// The name that conversion to GGUF gives to a tensor of a Hugging Face Llama.
 std::string gguf_name(std::string name) {
-  const std::vector<std::pair<std::string, std::string>> parts = {
-      {"model.embed_tokens", "token_embd"},   {"model.norm", "output_norm"},     {"lm_head", "output"},
-      {"model.layers.", "blk."},              {"input_layernorm", "attn_norm"},  {"post_attention_layernorm", "ffn_norm"},
-      {"self_attn.q_proj", "attn_q"},         {"self_attn.k_proj", "attn_k"},    {"self_attn.v_proj", "attn_v"},
-      {"self_attn.o_proj", "attn_output"},    {"mlp.gate_proj", "ffn_gate"},     {"mlp.up_proj", "ffn_up"},
-      {"mlp.down_proj", "ffn_down"}};
+  const std::vector<std::pair<std::string, std::string>> parts = {{"model.embed_tokens", "token_embd"},
+                                                                  {"model.norm", "output_norm"},
+                                                                  {"lm_head", "output"},
+                                                                  {"model.layers.", "blk."},
+                                                                  {"input_layernorm", "attn_norm"},
+                                                                  {"post_attention_layernorm", "ffn_norm"},
+                                                                  {"self_attn.q_proj", "attn_q"},
+                                                                  {"self_attn.k_proj", "attn_k"},
+                                                                  {"self_attn.v_proj", "attn_v"},
+                                                                  {"self_attn.o_proj", "attn_output"},
+                                                                  {"mlp.gate_proj", "ffn_gate"},
+                                                                  {"mlp.up_proj", "ffn_up"},
+                                                                  {"mlp.down_proj", "ffn_down"}};
   for (const auto& [from, to] : parts) {
     if (const std::size_t at = name.find(from); at != std::string::npos) name.replace(at, from.size(), to);
   }
@@ -42,14 +49,16 @@ std::vector<float> with_adjacent_pairs(const std::vector<float>& rows, std::size
   for (std::size_t r = 0; r < rows.size() / cols; ++r) {
     const std::size_t in_head = r % head_dim, half = head_dim / 2;
     const std::size_t target = r - in_head + (in_head < half ? 2 * in_head : 2 * (in_head - half) + 1);
-    std::copy_n(rows.begin() + static_cast<std::ptrdiff_t>(r * cols), cols, moved.begin() + static_cast<std::ptrdiff_t>(target * cols));
+    std::copy_n(rows.begin() + static_cast<std::ptrdiff_t>(r * cols), cols,
+                moved.begin() + static_cast<std::ptrdiff_t>(target * cols));
   }
   return moved;
 }
 
 TEST(SharedModels, pycoder_opens_from_each_container) {
   TQ_NEEDS_SHARED_DATA("models/pycoder");
-  const File gguf = open("pycoder/pycoder.f16.gguf"), folder = open("pycoder"), single = open("pycoder/model.safetensors");
+  const File gguf = open("pycoder/pycoder.f16.gguf"), folder = open("pycoder"),
+             single = open("pycoder/model.safetensors");
   EXPECT_EQ(gguf->format(), "gguf");
   EXPECT_EQ(folder->format(), "safetensors");
   for (const File& file : {gguf, folder, single}) EXPECT_EQ(file->tensors().size(), 6U * 9 + 2) << file->path();
@@ -103,8 +112,9 @@ TEST(SharedModels, stories_has_the_same_bits_in_three_containers) {
       ASSERT_TRUE(std::ranges::equal(same->bytes, tensor.bytes)) << tensor.name << " in " << other->path();
     }
   }
-  for (const char* key : {"llama.block_count", "llama.embedding_length", "llama.feed_forward_length", "llama.attention.head_count",
-                          "llama.attention.head_count_kv", "llama.rope.dimension_count"}) {
+  for (const char* key :
+       {"llama.block_count", "llama.embedding_length", "llama.feed_forward_length", "llama.attention.head_count",
+        "llama.attention.head_count_kv", "llama.rope.dimension_count"}) {
     EXPECT_EQ(v0->metadata().integer(key), v1->metadata().integer(key)) << key;
     EXPECT_EQ(v0->metadata().integer(key), gguf->metadata().integer(key)) << key;
     EXPECT_TRUE(v0->metadata().integer(key).has_value()) << key;
@@ -126,8 +136,9 @@ TEST(SharedModels, every_vocabulary) {
 
 TEST(SharedModels, other_files_of_the_folders_are_refused) {
   TQ_NEEDS_SHARED_DATA("models/stories260K");
-  for (const std::string& name : {std::string("stories260K/tok512.bin"), std::string("stories260K/tok512.model"),
-                                  std::string("pycoder/tokenizer.json"), std::string("gpt-nano-sort/gpt-nano-sort-model.json")}) {
+  for (const std::string& name :
+       {std::string("stories260K/tok512.bin"), std::string("stories260K/tok512.model"),
+        std::string("pycoder/tokenizer.json"), std::string("gpt-nano-sort/gpt-nano-sort-model.json")}) {
     const std::filesystem::path path = shared_data(models(name));
     expect_refused(TensorFile::open(path), path.string(), "", name);
   }

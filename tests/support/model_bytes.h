@@ -86,15 +86,18 @@ inline std::string text_key(const std::string& name, const std::string& text) {
 }
 
 /// A key with an array of `count` elements whose bytes are `elements`.
-inline std::string array_key(const std::string& name, std::uint32_t element_type, std::uint64_t count, const std::string& elements) {
+inline std::string array_key(const std::string& name, std::uint32_t element_type, std::uint64_t count,
+                             const std::string& elements) {
   return Bytes().add_text(name).add<std::uint32_t>(kArray).add(element_type).add(count).add(elements).get();
 }
 
 /// Two f32 tensors, 2x8 and 8, that fill the data to the last byte, and a key of every shape.
 inline Gguf small_gguf() {
   Gguf file;
-  file.keys = {text_key("general.architecture", "llama"), key<std::uint32_t>("llama.block_count", kU32, 1),
-               key<float>("llama.eps", kF32, 1e-5F), key<std::uint8_t>("flag", kBool, 1),
+  file.keys = {text_key("general.architecture", "llama"),
+               key<std::uint32_t>("llama.block_count", kU32, 1),
+               key<float>("llama.eps", kF32, 1e-5F),
+               key<std::uint8_t>("flag", kBool, 1),
                array_key("numbers", kI32, 2, Bytes().add<std::int32_t>(-1).add<std::int32_t>(7).get()),
                array_key("texts", kText, 2, Bytes().add_text("a").add_text("bc").get())};
   file.tensors = {{"a.weight", {8, 2}, 0, 0}, {"b.weight", {8}, 0, 64}};
@@ -108,10 +111,10 @@ inline std::string safetensors(const std::string& header, const std::string& dat
 }
 
 /// An entry of a safetensors header.
-inline std::string entry(const std::string& name, const std::string& dtype, const std::string& shape, std::uint64_t begin,
-                         std::uint64_t end) {
-  return "\"" + name + "\":{\"dtype\":\"" + dtype + "\",\"shape\":" + shape + ",\"data_offsets\":[" + std::to_string(begin) + "," +
-         std::to_string(end) + "]}";
+inline std::string entry(const std::string& name, const std::string& dtype, const std::string& shape,
+                         std::uint64_t begin, std::uint64_t end) {
+  return "\"" + name + "\":{\"dtype\":\"" + dtype + "\",\"shape\":" + shape + ",\"data_offsets\":[" +
+         std::to_string(begin) + "," + std::to_string(end) + "]}";
 }
 
 /// Two tensors, f32 2x3 and f16 4, the second first in the header.
@@ -121,13 +124,13 @@ inline std::string small_safetensors() {
                      std::string(32, '\1'));
 }
 
-/// The sizes in the header of a llama2.c checkpoint: dim, hidden, layers, heads, kv_heads, vocab (negative in version 0: separate
-/// output), context.
+/// The sizes in the header of a llama2.c checkpoint: dim, hidden, layers, heads, kv_heads, vocab (negative in version
+/// 0: separate output), context.
 using Llama2cSizes = std::vector<std::int32_t>;
 inline Llama2cSizes small_llama2c_sizes() { return {4, 6, 2, 2, 1, 5, 3}; }
 
-/// Floats in the tensors of small_llama2c_sizes() with a shared output: per layer 2 norms of 4, q and o 4x4, k and v 2x4, gate, up and
-/// down 24; once 5x4 and a norm of 4.
+/// Floats in the tensors of small_llama2c_sizes() with a shared output: per layer 2 norms of 4, q and o 4x4, k and v
+/// 2x4, gate, up and down 24; once 5x4 and a norm of 4.
 constexpr std::size_t kSmallLlama2cFloats = 2 * (4 + 4 + 16 + 16 + 8 + 8 + 3 * 24) + 20 + 4;
 
 /// `n` floats 1, 2, 3, …: a value tells where it lay.
@@ -145,7 +148,8 @@ inline std::string llama2c_v0(const Llama2cSizes& sizes, std::size_t floats = kS
 }
 
 /// Version 1: 256 bytes of header.
-inline std::string llama2c_v1(const Llama2cSizes& sizes, std::size_t floats = kSmallLlama2cFloats, std::uint8_t shared = 1) {
+inline std::string llama2c_v1(const Llama2cSizes& sizes, std::size_t floats = kSmallLlama2cFloats,
+                              std::uint8_t shared = 1) {
   Bytes bytes;
   bytes.add<std::uint32_t>(0x616b3432).add<std::int32_t>(1);
   for (const std::int32_t size : sizes) bytes.add(size);

@@ -1,0 +1,8 @@
+#include "formats/llama2c.h"
+
+#include "check.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  tq::fuzz::check_reader(data, size, tq::parse_llama2c);
+  return 0;
+}

@@ -1,0 +1,108 @@
+// Writes the sound inputs that fuzzing starts from: FOLDER/gguf/…, FOLDER/safetensors/…, one folder a harness.
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+
+#include "support/model_bytes.h"
+
+namespace {
+
+using namespace tq::test;
+
+struct Seed {
+  const char *harness, *name;
+  std::string bytes;
+};
+
+std::string gguf_of_every_value() {
+  Gguf file;
+  file.keys = {key<std::uint8_t>("u8", kU8, 1),
+               key<std::int16_t>("i16", kI16, -1),
+               key<std::uint64_t>("u64", kU64, 1ULL << 63),
+               key<double>("f64", kF64, 0.1),
+               array_key("bools", kBool, 2, std::string("\0\1", 2)),
+               array_key("empty", kText, 0, ""),
+               array_key("floats", kF32, 1, std::string(4, '\0')),
+               key<std::uint32_t>("general.alignment", kU32, 8)};
+  file.alignment = 8;
+  file.tensors = {{"q", {32, 2}, 8, 0}, {"k", {256}, 12, 72}};
+  file.data = std::string(72 + 144, '\1');
+  return file.bytes();
+}
+
+/// The first byte chooses what the harness of tokenizers does with the rest.
+std::vector<Seed> tokenizer_seeds() {
+  const std::string json = R"({"pre_tokenizer":{"type":"ByteLevel","add_prefix_space":false},)"
+                           R"("model":{"type":"BPE","vocab":{"a":0,"b":1,"ab":2,"Ġ":3},"merges":["a b"]},)"
+                           R"("added_tokens":[{"id":4,"content":"<end>","special":true}]})";
+  Gguf vocabulary;
+  vocabulary.keys = {
+      text_key("tokenizer.ggml.model", "gpt2"), text_key("tokenizer.ggml.pre", "gpt-2"),
+      array_key("tokenizer.ggml.tokens", kText, 3, Bytes().add_text("a").add_text("b").add_text("ab").get()),
+      array_key("tokenizer.ggml.merges", kText, 1, Bytes().add_text("a b").get())};
+  const std::string bin = Bytes()
+                              .add<std::uint32_t>(2)
+                              .add(-1.0F)
+                              .add<std::uint32_t>(1)
+                              .add("a")
+                              .add(-2.0F)
+                              .add<std::uint32_t>(2)
+                              .add("ab")
+                              .get();
+  return {{"tokenizer", "json", std::string(1, '\0') + json},
+          {"tokenizer", "llama2c", "\1" + bin},
+          {"tokenizer", "gguf", "\2" + vocabulary.bytes()},
+          {"tokenizer", "lists",
+           "\3"
+           "0\n\1aa\n\4<end>\n\na a\n"},
+          {"tokenizer", "scores",
+           "\3"
+           "0s\n\6<0x41>\n\1ab\n\nabab"},
+          {"tokenizer", "text", "\4It's 12345 words,  \r\n\tnaïve 世界 🙂 \xff\xc3"}};
+}
+
+/// The first byte chooses the file's extension.
+std::vector<Seed> vector_seeds() {
+  std::string header = "{'descr': '<f4', 'fortran_order': False, 'shape': (1, 2), }";
+  header.resize(117, ' ');
+  const std::string npy = std::string("\x93NUMPY\1\0\x76\0", 10) + header + "\n" + std::string(8, '\0');
+  const std::string length = std::string("\2\0\0\0", 4);
+  return {{"vectors", "npy", "\1" + npy},
+          {"vectors", "fvecs", "\2" + length + std::string(8, '\0')},
+          {"vectors", "bvecs", "\3" + length + "ab" + length + "cd"},
+          {"vectors", "idx", std::string("\0\0\0\x8\2\0\0\0\2\0\0\0\1ab", 15)}};
+}
+
+std::vector<Seed> seeds() {
+  std::vector<Seed> all = {
+      {"gguf", "small", small_gguf().bytes()},
+      {"gguf", "values", gguf_of_every_value()},
+      {"safetensors", "small", small_safetensors()},
+      {"safetensors", "empty", safetensors("{" + entry("a", "F4", "[2,0]", 0, 0) + "}  ", "")},
+      {"llama2c", "v0", llama2c_v0(small_llama2c_sizes())},
+      {"llama2c", "v1", llama2c_v1(small_llama2c_sizes())},
+      {"hf_config", "config",
+       R"({"architectures":["A"],"n":256,"eps":1e-05,"t":true,"no":null,"rope":{"f":8.0,"l":[1,2.5]},"b":[true]})"},
+      {"hf_config", "index",
+       R"({"metadata":{"total_size":8},"weight_map":{"a":"model-1.safetensors","b":"model-2.safetensors"}})"}};
+  for (Seed& seed : tokenizer_seeds()) all.push_back(std::move(seed));
+  for (Seed& seed : vector_seeds()) all.push_back(std::move(seed));
+  return all;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc != 2) return 2;
+  for (const Seed& seed : seeds()) {
+    const std::filesystem::path folder = std::filesystem::path(argv[1]) / seed.harness;
+    std::filesystem::create_directories(folder);
+    std::ofstream file(folder / seed.name, std::ios::binary);
+    file << seed.bytes;
+    if (!file.flush()) {
+      std::fprintf(stderr, "cannot write %s\n", (folder / seed.name).c_str());
+      return 1;
+    }
+  }
+  return 0;
+}
