@@ -9,6 +9,7 @@
 #include "simd/kernels.h"
 #include "support/random_rows.h"
 #include "turboquant/codec.h"
+#include "turboquant/vector_index.h"
 
 namespace tq {
 namespace {
@@ -75,7 +76,7 @@ void encode(benchmark::State& state, const char* name) {
   std::vector<std::byte> storage(codec->storage_bytes(kRows));
   Workspace scratch;
   for (auto _ : state) {
-    for (std::size_t r = 0; r < kRows; ++r) codec->encode(x.data() + r * dim, storage.data(), r, scratch);
+    codec->encode_rows(x.data(), kRows, storage.data(), 0, scratch);
     benchmark::DoNotOptimize(storage.data());
   }
   count(state, x.size() * sizeof(float), x.size());
@@ -96,7 +97,7 @@ void decode(benchmark::State& state, const char* name, Layout layout) {
 void register_codecs() {
   for (const std::string& name : codec_names()) {
     const char* kept = (new std::string(name))->c_str();  // benchmark keeps the pointer until the program ends
-    benchmark::RegisterBenchmark(("encode/" + name).c_str(), encode, kept)->Arg(256);
+    benchmark::RegisterBenchmark(("encode/" + name).c_str(), encode, kept)->Arg(200)->Arg(256)->Arg(1536);
     benchmark::RegisterBenchmark(("decode/" + name).c_str(), decode, kept, Layout::kInterleaved);
     if (name.starts_with("tq") && name.size() == 3) {
       benchmark::RegisterBenchmark(("decode_rows/" + name).c_str(), decode, kept, Layout::kRows);
@@ -120,6 +121,61 @@ void hadamard(benchmark::State& state) {
   count(state, n * sizeof(float), n);
 }
 BENCHMARK(hadamard)->Arg(64)->Arg(128)->Arg(1024)->Arg(4096);
+
+void hadamard_lanes(benchmark::State& state) {
+  const auto n = static_cast<std::size_t>(state.range(0));
+  std::vector<float> x = test::gaussian(16 * n, 4);
+  for (auto _ : state) {
+    kernels().hadamard_lanes(x.data(), n, 1, nullptr, 1.0F / 16);
+    benchmark::DoNotOptimize(x.data());
+  }
+  count(state, x.size() * sizeof(float), x.size());
+}
+BENCHMARK(hadamard_lanes)->Arg(8)->Arg(128)->Arg(512);
+
+void to_lanes(benchmark::State& state) {
+  const auto n = static_cast<std::size_t>(state.range(0));
+  const std::vector<float> x = test::gaussian(16 * n, 4);
+  std::vector<float> lanes(16 * n);
+  for (auto _ : state) {
+    kernels().to_lanes(x.data(), n, 16, n, lanes.data());
+    benchmark::DoNotOptimize(lanes.data());
+  }
+  count(state, x.size() * sizeof(float), x.size());
+}
+BENCHMARK(to_lanes)->Arg(200)->Arg(512);
+
+void mix_runs(benchmark::State& state) {
+  const auto runs = static_cast<std::size_t>(state.range(0)), n = static_cast<std::size_t>(state.range(1));
+  const std::vector<float> x = test::gaussian(runs * n, 4), matrix = test::gaussian(runs * runs, 5);
+  std::vector<float> y(x.size());
+  for (auto _ : state) {
+    kernels().mix_runs(matrix.data(), runs, x.data(), n, y.data());
+    benchmark::DoNotOptimize(y.data());
+  }
+  count(state, x.size() * sizeof(float), x.size());
+}
+BENCHMARK(mix_runs)->Args({25, 16 * 8})->Args({3, 16 * 512});
+
+void search(benchmark::State& state) {
+  const auto queries = static_cast<std::size_t>(state.range(0));
+  constexpr std::size_t kRows = 1 << 16;
+  const std::vector<float> rows = test::gaussian(kRows * kDim, 10), x = test::gaussian(queries * kDim, 11);
+  const CodecSpec spec = CodecSpec::parse("tq4").value().with_scale(ScaleRule::kUnbiased);
+  const VectorIndex index = VectorIndex::build(rows.data(), kRows, kDim, spec).value();
+  VectorIndex::Scratch scratch;
+  for (auto _ : state) benchmark::DoNotOptimize(index.search(x.data(), queries, 10, scratch));
+  count(state, kRows * kDim / 8, kRows * kDim * queries);
+}
+BENCHMARK(search)->Name("search/tq4")->Arg(1)->Arg(8);
+
+void find_above(benchmark::State& state) {
+  const std::vector<float> x = test::gaussian(4096, 12);
+  std::vector<std::uint32_t> found(x.size());
+  for (auto _ : state) benchmark::DoNotOptimize(kernels().find_above(x.data(), x.size(), 3.0F, found.data()));
+  count(state, x.size() * sizeof(float), x.size());
+}
+BENCHMARK(find_above);
 
 void dot_tile(benchmark::State& state) {
   const auto n = static_cast<std::size_t>(state.range(0)), queries = static_cast<std::size_t>(state.range(1));

@@ -6,7 +6,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   using namespace tq;
   if (size == 0) return 0;
   constexpr const char* kNames[] = {"input", "input.npy", "input.fvecs", "input.bvecs", "input.gz"};
-  const auto set = parse_vectors(std::as_bytes(std::span(data + 1, size - 1)), kNames[data[0] % std::size(kNames)], 1000);
+  const auto set =
+      parse_vectors(std::as_bytes(std::span(data + 1, size - 1)), kNames[data[0] % std::size(kNames)], 1000);
   if (!set) {
     fuzz::check_error(set.error(), "input");
     return 0;

@@ -32,31 +32,40 @@ struct ModelConfig {
 /// What `eval`, `info` and the engine need to know of the weights as they are held in memory.
 struct ModelFootprint {
   std::uint64_t parameters = 0;
-  std::uint64_t weights_bytes = 0;         ///< all tensors
-  std::uint64_t linear_parameters = 0;     ///< matrices of the layers, without embedding, output and norms
+  std::uint64_t weights_bytes = 0;      ///< all tensors
+  std::uint64_t linear_parameters = 0;  ///< matrices of the layers, without embedding, output and norms
   std::uint64_t linear_bytes = 0;
-  double bits_per_weight() const { return parameters == 0 ? 0 : 8.0 * static_cast<double>(weights_bytes) / static_cast<double>(parameters); }
-  double linear_bits_per_weight() const { return linear_parameters == 0 ? 0 : 8.0 * static_cast<double>(linear_bytes) / static_cast<double>(linear_parameters); }
+  double bits_per_weight() const {
+    return parameters == 0 ? 0 : 8.0 * static_cast<double>(weights_bytes) / static_cast<double>(parameters);
+  }
+  double linear_bits_per_weight() const {
+    return linear_parameters == 0 ? 0
+                                  : 8.0 * static_cast<double>(linear_bytes) / static_cast<double>(linear_parameters);
+  }
 };
 
 struct ModelOptions {
-  /// Compress the matrices of the layers on load; empty keeps them as the file has them. Embedding, output and norms stay.
+  /// Compress the matrices of the layers on load; empty keeps them as the file has them. Embedding, output and norms
+  /// stay.
   std::string weights;
   unsigned threads = 0;  ///< used while compressing; 0: all cores
 };
 
-/// Holds its TensorFile; matrices that need no change are used where they are mapped. Immutable; safe to share between threads.
+/// Holds its TensorFile; matrices that need no change are used where they are mapped. Immutable; safe to share between
+/// threads.
 class Model {
  public:
   virtual ~Model() = default;
 
   /// kBadFile for a missing tensor, a wrong shape or an impossible shape; kUsage for an architecture that is not built.
-  static Result<std::shared_ptr<const Model>> load(std::shared_ptr<const TensorFile> file, const ModelOptions& options = {});
+  static Result<std::shared_ptr<const Model>> load(std::shared_ptr<const TensorFile> file,
+                                                   const ModelOptions& options = {});
 
   virtual const ModelConfig& config() const = 0;
   virtual const TensorFile& file() const = 0;
   virtual ModelFootprint footprint() const = 0;
-  /// The codec of the layers' matrices, as asked for in ModelOptions, or the file's own type (`f16`; `mixed` when they differ).
+  /// The codec of the layers' matrices, as asked for in ModelOptions, or the file's own type (`f16`; `mixed` when they
+  /// differ).
   virtual const std::string& weights_name() const = 0;
 };
 

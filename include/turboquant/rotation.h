@@ -11,22 +11,24 @@ enum class RotationKind : std::uint8_t {
   kNone,
   kRandomHadamard,  ///< per round: random signs, then Hadamard ⊗ Hartley (below)
   kPlainHadamard,   ///< one Hadamard transform without signs, as llama.cpp rotates its cache
-  kDenseHaar        ///< a uniformly random matrix: what the theory assumes, and too slow for more than checking the others
+  kDenseHaar  ///< a uniformly random matrix: what the theory assumes, and too slow for more than checking the others
 };
 
 /// x → R x with RᵀR = I, for rows of any length n ≥ 1, without padding.
 ///
-/// n = p·m with p the largest power of two. A round flips signs by a seeded stream, applies the Walsh-Hadamard transform to
-/// each of the m runs of p coordinates, and mixes the m runs with the orthonormal discrete Hartley transform of length m
-/// (entries cas(2πjk/m)/√m). For a power of two it is the randomized Hadamard transform of the literature. Three rounds make
-/// every input, one-hot rows included, meet the distortion of a random rotation; one round does not (docs/algorithm.md).
-/// kPlainHadamard transforms each run of p coordinates (at most `max_block` long) and mixes nothing.
+/// n = p·m with p the largest power of two. A round flips signs by a seeded stream, applies the Walsh-Hadamard
+/// transform to each of the m runs of p coordinates, and mixes the m runs with the orthonormal discrete Hartley
+/// transform of length m (entries cas(2πjk/m)/√m). For a power of two it is the randomized Hadamard transform of the
+/// literature. Three rounds make every input, one-hot rows included, meet the distortion of a random rotation; one
+/// round does not (docs/algorithm.md). kPlainHadamard transforms each run of p coordinates (at most `max_block` long)
+/// and mixes nothing.
 ///
-/// kDenseHaar is Q of the QR decomposition of a Gaussian matrix, with a positive diagonal in R. It costs dim³ operations to make (some
-/// seconds at dim 1024) and dim² to apply; `rounds` does not matter.
+/// kDenseHaar is Q of the QR decomposition of a Gaussian matrix, with a positive diagonal in R. It costs dim³
+/// operations to make (some seconds at dim 1024) and dim² to apply; `rounds` does not matter.
 ///
-/// The same (kind, dim, rounds, seed) gives the same bits on every CPU: additions and multiplications in a fixed order, no fused
-/// multiply-add. Cost: rounds · n · (log₂ p + m) operations. Immutable after construction; safe to share between threads.
+/// The same (kind, dim, rounds, seed) gives the same bits on every CPU: additions and multiplications in a fixed order,
+/// no fused multiply-add. Cost: rounds · n · (log₂ p + m) operations. Immutable after construction; safe to share
+/// between threads.
 class Rotation {
  public:
   static constexpr std::size_t kLongestDense = 2048;  ///< of kDenseHaar
@@ -37,6 +39,9 @@ class Rotation {
 
   /// x ← R x. `x` has dim() values.
   void apply(float* x) const;
+  /// 16 rows, one after the other → R times each of them, bit for bit what apply() gives: value i of row r at [16 i + r] of the returned
+  /// pointer, which lies in `lanes`, 2 x 16 x dim() floats. Much faster than one by one. Not for kDenseHaar.
+  float* apply_to_16(const float* rows, float* lanes) const;
   /// x ← Rᵀ x.
   void apply_inverse(float* x) const;
 

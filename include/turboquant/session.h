@@ -20,8 +20,9 @@ struct CacheSpec {
   CodecSpec k, v;
   std::string note;  ///< what another engine's name (`turbo3`) was taken to mean; empty otherwise
 
-  /// Reads `K[:V][+rotate=on]`: `tq4`, `tq4:tq3`, `q4_0+rotate=on`. Keys of `tq` get the unbiased scale, values the least-squares one.
-  /// `rotate=on` puts llama.cpp's Hadamard rotation before the block types. kUsage, with a suggestion, for anything else.
+  /// Reads `K[:V][+rotate=on]`: `tq4`, `tq4:tq3`, `q4_0+rotate=on`. Keys of `tq` get the unbiased scale, values the
+  /// least-squares one. `rotate=on` puts llama.cpp's Hadamard rotation before the block types. kUsage, with a
+  /// suggestion, for anything else.
   static Result<CacheSpec> parse(std::string_view text);
   /// The canonical text form.
   std::string name() const;
@@ -41,30 +42,32 @@ class ThreadPool;
 std::shared_ptr<ThreadPool> make_thread_pool(unsigned threads);
 unsigned thread_count(const ThreadPool& pool);
 
-/// The CPU target of the kernels in use: "avx512", "avx2", "scalar".
+/// The CPU target of the kernels in use: "avx512", "avx2", "neon", "scalar".
 std::string simd_target();
 /// Empty, or one sentence why the target that TQ_SIMD names does not run. A program should refuse to start then.
 std::string simd_error();
 
 struct SessionOptions {
-  CacheSpec cache = {};      ///< default: f32
-  std::size_t context = 0;   ///< tokens that the cache can hold; 0: the model's own context length
-  std::size_t batch = 512;   ///< tokens per forward pass in prefill
+  CacheSpec cache = {};                           ///< default: f32
+  std::size_t context = 0;                        ///< tokens that the cache can hold; 0: the model's own context length
+  std::size_t batch = 512;                        ///< tokens per forward pass in prefill
   std::shared_ptr<ThreadPool> threads = nullptr;  ///< null: one thread
 };
 
-/// Not thread-safe: one thread drives a session at a time. The numbers that it computes do not depend on the number of threads, nor,
-/// but for rounding, on how a text is cut into append() calls.
+/// Not thread-safe: one thread drives a session at a time. The numbers that it computes do not depend on the number of
+/// threads, nor, but for rounding, on how a text is cut into append() calls.
 class Session {
  public:
   virtual ~Session() = default;
 
-  /// Allocates the cache at its true size. kUsage when a codec cannot code the model's heads, kOutOfMemory when it does not fit.
+  /// Allocates the cache at its true size. kUsage when a codec cannot code the model's heads, kOutOfMemory when it does
+  /// not fit.
   static Result<std::unique_ptr<Session>> create(std::shared_ptr<const Model> model, const SessionOptions& options);
 
-  /// Runs the model over `tokens`, which continue the sequence. The logits of the last `n_logits` of them (at most tokens.size()) are
-  /// written to `logits`, n_logits x vocab_size. Keys and values are encoded before attention reads them, so prefill and decode see
-  /// the same cache. kUsage when the context is full or a token id is not in the vocabulary; nothing has changed then.
+  /// Runs the model over `tokens`, which continue the sequence. The logits of the last `n_logits` of them (at most
+  /// tokens.size()) are written to `logits`, n_logits x vocab_size. Keys and values are encoded before attention reads
+  /// them, so prefill and decode see the same cache. kUsage when the context is full or a token id is not in the
+  /// vocabulary; nothing has changed then.
   virtual Result<void> append(std::span<const TokenId> tokens, std::size_t n_logits, std::span<float> logits) = 0;
 
   /// Forgets everything after the first `position` tokens.

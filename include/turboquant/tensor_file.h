@@ -17,8 +17,10 @@
 
 namespace tq {
 
-/// A tensor as it lies in the file. `shape` is outermost first (rows, columns), as in NumPy; `type` is the name of a codec
-/// (`f32`, `q4_0`) or an integer type (`i8`, `i32`, …). `bytes` points into the mapping and lives as long as the TensorFile.
+/// A tensor as it lies in the file. `shape` is outermost first (rows, columns), as in NumPy; `type` is the name of a
+/// codec
+/// (`f32`, `q4_0`) or an integer type (`i8`, `i32`, …). `bytes` points into the mapping and lives as long as the
+/// TensorFile.
 struct TensorView {
   std::string name;
   std::string type;
@@ -28,8 +30,8 @@ struct TensorView {
   std::uint64_t elements() const;  ///< product of the shape; cannot overflow, the reader has checked it
 };
 
-/// Key → value pairs of a model file. GGUF keys as they are; the keys of a Hugging Face `config.json` get the prefix `hf.` and
-/// dots between levels; llama2.c headers are translated to GGUF keys.
+/// Key → value pairs of a model file. GGUF keys as they are; the keys of a Hugging Face `config.json` get the prefix
+/// `hf.` and dots between levels; llama2.c headers are translated to GGUF keys.
 class Metadata {
  public:
   using Strings = std::vector<std::string>;
@@ -55,12 +57,13 @@ class Metadata {
   std::map<std::string, Value, std::less<>> values_;
 };
 
-/// Any bytes are safe: a file is accepted only if every extent lies inside it, nothing overlaps, and every count was compared
-/// with the bytes that remain before anything was allocated. Immutable; safe to share between threads.
+/// Any bytes are safe: a file is accepted only if every extent lies inside it, nothing overlaps, and every count was
+/// compared with the bytes that remain before anything was allocated. Immutable; safe to share between threads.
 class TensorFile {
  public:
-  /// Opens a GGUF file (v2, v3), a `.safetensors` file with its `config.json` beside it, a Hugging Face folder (single or sharded), or a
-  /// llama2.c `.bin` (v0, v1), told apart by their first bytes. kFailed when it cannot be opened, kBadFile when it is damaged.
+  /// Opens a GGUF file (v2, v3), a `.safetensors` file with its `config.json` beside it, a Hugging Face folder (single
+  /// or sharded), or a llama2.c `.bin` (v0, v1), told apart by their first bytes. kFailed when it cannot be opened,
+  /// kBadFile when it is damaged.
   static Result<std::shared_ptr<const TensorFile>> open(const std::filesystem::path& path);
   /// A GGUF in memory, which must outlive the TensorFile. `name` is used in messages.
   static Result<std::shared_ptr<const TensorFile>> from_gguf(std::span<const std::byte> bytes, std::string name);

@@ -18,19 +18,21 @@ namespace tq {
 using TokenId = std::int32_t;
 
 struct EncodeOptions {
-  bool add_bos = true;         ///< put the BOS token first, if the model's rule says so
-  /// Read control tokens (`<|endoftext|>` and its like) as tokens; leave off for text from outside. Tokens that a model defines as
-  /// part of ordinary text (runs of spaces, `<tool_call>`) are always read.
+  bool add_bos = true;  ///< put the BOS token first, if the model's rule says so
+  /// Read control tokens (`<|endoftext|>` and its like) as tokens; leave off for text from outside. Tokens that a model
+  /// defines as part of ordinary text (runs of spaces, `<tool_call>`) are always read.
   bool parse_special = false;
 };
 
-/// Byte-level BPE (GGUF `gpt2` model, `tokenizer.json`) and score-merged BPE (GGUF `llama` model, llama2.c `tokenizer.bin`).
-/// Any bytes are safe as text, invalid UTF-8 included, in O(n log n). Immutable; safe to share between threads.
+/// Byte-level BPE (GGUF `gpt2` model, `tokenizer.json`) and score-merged BPE (GGUF `llama` model, llama2.c
+/// `tokenizer.bin`). Any bytes are safe as text, invalid UTF-8 included, in O(n log n). Immutable; safe to share
+/// between threads.
 class Tokenizer {
  public:
   virtual ~Tokenizer() = default;
 
-  /// From GGUF metadata (`tokenizer.ggml.*`). kBadFile when the lists do not fit each other, kUsage for a kind that is not built.
+  /// From GGUF metadata (`tokenizer.ggml.*`). kBadFile when the lists do not fit each other, kUsage for a kind that is
+  /// not built.
   static Result<std::shared_ptr<const Tokenizer>> from_metadata(const Metadata& metadata);
   /// From `tokenizer.json`, a folder that holds one, a llama2.c `tokenizer.bin`, or a GGUF file.
   static Result<std::shared_ptr<const Tokenizer>> open(const std::filesystem::path& path);
@@ -43,8 +45,8 @@ class Tokenizer {
 
   virtual std::vector<TokenId> encode(std::string_view text, const EncodeOptions& options = {}) const = 0;
 
-  /// The bytes of one token as they appear in text (may be a part of a UTF-8 character); empty for control tokens and ids out of
-  /// range. A leading space that the tokenizer itself added in encode() is removed by decode(), not here.
+  /// The bytes of one token as they appear in text (may be a part of a UTF-8 character); empty for control tokens and
+  /// ids out of range. A leading space that the tokenizer itself added in encode() is removed by decode(), not here.
   virtual std::string piece(TokenId id) const = 0;
   /// The text of `ids`: concatenated pieces. Control tokens give nothing.
   virtual std::string decode(std::span<const TokenId> ids) const = 0;

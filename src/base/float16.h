@@ -10,7 +10,8 @@ namespace tq {
 inline float half_to_float(std::uint16_t half) {
   const std::uint32_t sign = static_cast<std::uint32_t>(half & 0x8000U) << 16;
   const std::uint32_t rest = static_cast<std::uint32_t>(half & 0x7FFFU) << 13;
-  if (rest >= 0x0F800000U) return std::bit_cast<float>(sign | 0x70000000U | rest);  // infinity, NaN: 0x0F800000 + 0x70000000
+  if (rest >= 0x0F800000U)
+    return std::bit_cast<float>(sign | 0x70000000U | rest);  // infinity, NaN: 0x0F800000 + 0x70000000
   // Multiplying by 2^112 moves the exponent's bias from 15 to 127 and normalizes subnormal halves on the way.
   const float magnitude = std::bit_cast<float>(rest) * 0x1p112F;
   return std::bit_cast<float>(sign | std::bit_cast<std::uint32_t>(magnitude));

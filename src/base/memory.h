@@ -8,7 +8,8 @@
 
 namespace tq {
 
-/// Bytes that can be allocated without swapping (MemAvailable of Linux); the largest number where the system does not say.
+/// Bytes that can be allocated without swapping (MemAvailable of Linux); the largest number where the system does not
+/// say.
 inline std::uint64_t available_memory() {
   std::ifstream info("/proc/meminfo");
   std::string key;

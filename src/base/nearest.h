@@ -25,8 +25,8 @@ inline std::size_t edit_distance(std::string_view a, std::string_view b) {
   return row[b.size()];
 }
 
-/// The first candidate that begins with `word`, else the first of the nearest; empty when there are no candidates. Words longer than any
-/// sensible name are cut before comparing.
+/// The first candidate that begins with `word`, else the first of the nearest; empty when there are no candidates.
+/// Words longer than any sensible name are cut before comparing.
 inline std::string nearest(std::string_view word, std::span<const std::string> candidates) {
   for (const std::string& candidate : candidates) {
     if (candidate.starts_with(word)) return candidate;

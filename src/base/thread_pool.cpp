@@ -7,7 +7,8 @@
 namespace tq {
 namespace {
 
-// About 10 µs: longer than the gap between two parallel regions of a layer, shorter than what a shared machine takes offence at.
+// About 10 µs: longer than the gap between two parallel regions of a layer, shorter than what a shared machine takes
+// offence at.
 constexpr int kSpins = 2000;
 
 void pause() {

@@ -21,9 +21,9 @@ class ThreadPool {
 
   unsigned size() const { return static_cast<unsigned>(workers_.size()) + 1; }
 
-  /// Splits [0, count) into size() contiguous ranges whose borders are multiples of `grain`, and calls body(begin, end, thread) for
-  /// each that is not empty, with thread in [0, size()). The split depends on nothing but the three numbers. Returns when all are
-  /// done. `body` must not throw.
+  /// Splits [0, count) into size() contiguous ranges whose borders are multiples of `grain`, and calls body(begin, end,
+  /// thread) for each that is not empty, with thread in [0, size()). The split depends on nothing but the three
+  /// numbers. Returns when all are done. `body` must not throw.
   template <class Body>
   void for_ranges(std::size_t count, std::size_t grain, Body&& body) {
     using Pointer = std::add_pointer_t<std::remove_reference_t<Body>>;

@@ -59,8 +59,9 @@ class HelpPage final : public CLI::Formatter {
     return option->get_type_size() == 0 ? "" : " " + option->get_type_name();
   }
 
-  /// A short name and the first long one.
+  /// A short name and the first long one, or the one of them that there is.
   std::string make_option_name(const CLI::Option* option, bool) const override {
+    if (option->get_lnames().empty()) return "-" + option->get_snames().front();
     const std::string name = "--" + option->get_lnames().front();
     if (!option->get_snames().empty()) return fmt::format("-{}, {}", option->get_snames().front(), name);
     for (const Spelling& spelling : kSpellings) {

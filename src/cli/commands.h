@@ -17,5 +17,6 @@ Result<void> run_command(const Arguments& arguments);
 Result<void> eval_command(const Arguments& arguments);
 Result<void> tokenize_command(const Arguments& arguments);
 Result<void> vectors_command(const Arguments& arguments);
+Result<void> codecs_command(const Arguments& arguments);
 
 }  // namespace tq::cli

@@ -30,14 +30,15 @@ void add_options(CommandLine& line, EvalChoice& choice) {
       ->type_name("FILE")
       ->group(kInputGroup);
   line.app
-      .add_option(
-          "--weights", choice.weights,
-          "codecs for the matrices of the layers, separated by\ncommas; 'file' is what the file has (default: file)")
+      .add_option("--weights", choice.weights,
+                  "codecs ('tq codecs') for the matrices of the layers,\nseparated by commas; 'file' is what the file "
+                  "has\n(default: file)")
       ->type_name("LIST")
       ->group(kCompressionGroup);
-  choice.cache.add_to(line,
-                      "cache specs, separated by commas: K or K:V of f32 f16\nbf16 q8_0 q5_1 q5_0 q4_1 q4_0 iq4_nl mxfp4\n"
-                      "affine2 ... affine8 tq1 ... tq9 tt2 ... tt5, as in\ntq4:tq3 or q4_0+rotate=on (default f16)");
+  choice.cache.add_to(
+      line,
+      "cache specs, separated by commas: K or K:V of the\nnames that 'tq codecs' lists, as in tq4:tq3 or\n"
+      "q4_0+rotate=on (default f16)");
   line.app
       .add_option("--base", choice.options.base_kv, "cache of the base, whose weights are the file's\n(default f32)")
       ->type_name("SPEC")

@@ -31,6 +31,7 @@ constexpr std::array kCommands = {
     Command{"eval", "what compression costs, measured against the uncompressed model", eval_command},
     Command{"tokenize", "the token ids of a text", tokenize_command},
     Command{"vectors", "what each codec costs on plain vectors", vectors_command},
+    Command{"codecs", "the names of all codecs, and the true bits of each", codecs_command},
 };
 
 constexpr std::string_view kExamples =
@@ -59,7 +60,7 @@ void print_version() {
 #else
   constexpr const char* kCompiler = "GCC " __VERSION__;
 #endif
-  fmt::print("tq {}\ncompiler: {}, {}\nkernels: {} (TQ_SIMD=scalar|avx2|avx512 forces others)\n", TQ_VERSION, kCompiler,
+  fmt::print("tq {}\ncompiler: {}, {}\nkernels: {} (TQ_SIMD=scalar|neon|avx2|avx512 forces others)\n", TQ_VERSION, kCompiler,
              TQ_BUILD_TYPE, simd_target());
 }
 

@@ -78,8 +78,7 @@ void add_sampling_options(CommandLine& line, RunChoice& choice) {
 
 void add_compression_options(CommandLine& line, RunChoice& choice) {
   choice.cache.add_to(
-      line,
-      "cache: K or K:V of f32 f16 bf16 q8_0 q5_1 q5_0 q4_1 q4_0\niq4_nl mxfp4 affine2 ... affine8 tq1 ... tq9\ntt2 ... tt5, as in tq4:tq3 or q4_0+rotate=on\n(default f16)");
+      line, "cache: K or K:V of the names that 'tq codecs' lists, as\nin tq4:tq3 or q4_0+rotate=on (default f16)");
   line.app
       .add_option("--weights", choice.weights,
                   "compress the matrices of the layers on load\n(default: as the file has them)")

@@ -21,19 +21,26 @@ struct VectorsChoice {
 };
 
 void add_options(CommandLine& line, VectorsChoice& choice) {
-  line.app.add_option("--input", choice.input, ".npy, .fvecs, .bvecs or MNIST's idx, also .gz")->type_name("FILE")->group(kInputGroup);
+  line.app.add_option("--input", choice.input, ".npy, .fvecs, .bvecs or MNIST's idx, also .gz")
+      ->type_name("FILE")
+      ->group(kInputGroup);
   line.app
-      .add_option("--queries", choice.queries, "vectors to look for (default: the vectors\nthemselves, each among the others)")
+      .add_option("--queries", choice.queries,
+                  "vectors to look for (default: the vectors\nthemselves, each among the others)")
       ->type_name("FILE")
       ->group(kInputGroup);
   line.app.add_option("--rows", choice.max_rows, "use the first N vectors (default: all)")
       ->type_name("N")
       ->check(whole_number(0, 1LL << 40))
       ->group(kInputGroup);
-  line.app.add_option("--codec", choice.codecs, "codecs, separated by commas\n(default " + choice.codecs + ")")
+  line.app
+      .add_option("--codec", choice.codecs,
+                  "codecs ('tq codecs'), separated by commas\n(default " + choice.codecs + ")")
       ->type_name("LIST")
       ->group(kCompressionGroup);
-  line.app.add_option("-k", choice.k, "recall: is the nearest among the k best? (default 1,10,100)")->type_name("LIST")->group(kScoringGroup);
+  line.app.add_option("-k", choice.k, "recall: is the nearest among the k best? (default 1,10,100)")
+      ->type_name("LIST")
+      ->group(kScoringGroup);
   line.app.add_option("--max-queries", choice.options.max_queries, "at most so many queries (default 1000)")
       ->type_name("N")
       ->check(whole_number(1, 1LL << 40))
@@ -59,7 +66,8 @@ Result<void> complete_options(VectorsChoice& choice) {
   if (!numbers) return std::unexpected(numbers.error());
   choice.options.k.clear();
   for (const std::string& text : *numbers) {
-    if (const std::string problem = whole_number(1, 1'000'000)(text); !problem.empty()) return fail(ErrorCode::kUsage, "-k: " + problem);
+    if (const std::string problem = whole_number(1, 1'000'000)(text); !problem.empty())
+      return fail(ErrorCode::kUsage, "-k: " + problem);
     std::size_t k = 0;
     std::from_chars(text.data(), text.data() + text.size(), k);
     choice.options.k.push_back(k);
@@ -73,7 +81,8 @@ Result<void> vectors_command(const Arguments& arguments) {
   CommandLine line({.name = "vectors",
                     .summary = "what each codec costs on plain vectors: error, bias, recall, speed",
                     .usage = "--input FILE [options]",
-                    .examples = {"--input embeddings.npy --codec tq4,tq3,tq2,q4_0", "--input base.fvecs --queries query.fvecs -k 1,10,100",
+                    .examples = {"--input embeddings.npy --codec tq4,tq3,tq2,q4_0",
+                                 "--input base.fvecs --queries query.fvecs -k 1,10,100",
                                  "--input t10k-images-idx3-ubyte.gz --json mnist.json"}});
   VectorsChoice choice;
   add_options(line, choice);
@@ -84,7 +93,8 @@ Result<void> vectors_command(const Arguments& arguments) {
 
   const Result<VectorSet> data = read_vectors(choice.input, choice.max_rows);
   if (!data) return std::unexpected(data.error());
-  const Result<VectorSet> queries = choice.queries.empty() ? Result<VectorSet>(VectorSet{}) : read_vectors(choice.queries);
+  const Result<VectorSet> queries =
+      choice.queries.empty() ? Result<VectorSet>(VectorSet{}) : read_vectors(choice.queries);
   if (!queries) return std::unexpected(queries.error());
   ProgressBar bar("vectors");
   const Result<VectorsReport> report =

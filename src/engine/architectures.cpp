@@ -24,18 +24,20 @@ Result<const Architecture*> find_architecture(const TensorFile& file) {
   static const std::array kArchitectures = {llama_architecture()};
   const std::string name = architecture_name(file);
   if (name.empty()) {
-    return fail(ErrorCode::kBadFile,
-                fmt::format("{}: no architecture is named; a GGUF needs the key general.architecture, safetensors a config.json "
-                            "beside them",
-                            file.path()));
+    return fail(
+        ErrorCode::kBadFile,
+        fmt::format(
+            "{}: no architecture is named; a GGUF needs the key general.architecture, safetensors a config.json "
+            "beside them",
+            file.path()));
   }
   std::string known;
   for (const Architecture& architecture : kArchitectures) {
     if (architecture.name == name) return &architecture;
     known += (known.empty() ? "" : ", ") + std::string(architecture.name);
   }
-  return fail(ErrorCode::kUsage,
-              fmt::format("{}: the architecture '{}' is not built; this version runs {}", file.path(), name.substr(0, 64), known));
+  return fail(ErrorCode::kUsage, fmt::format("{}: the architecture '{}' is not built; this version runs {}",
+                                             file.path(), name.substr(0, 64), known));
 }
 
 Result<void> check_config(const ModelConfig& config, std::string_view path) {
@@ -43,7 +45,8 @@ Result<void> check_config(const ModelConfig& config, std::string_view path) {
     const char* what;
     std::size_t value, low, high;
   };
-  // The upper bounds are an order of magnitude above any published model; they keep every product of two of them far from 2^64.
+  // The upper bounds are an order of magnitude above any published model; they keep every product of two of them far
+  // from 2^64.
   const std::array bounds = {
       Bound{"vocabulary", config.vocab_size, 1, 1U << 24},
       Bound{"hidden size", config.hidden_size, 1, 1U << 20},
@@ -57,13 +60,13 @@ Result<void> check_config(const ModelConfig& config, std::string_view path) {
   };
   for (const Bound& bound : bounds) {
     if (bound.value < bound.low || bound.value > bound.high) {
-      return fail(ErrorCode::kBadFile, fmt::format("{}: a {} of {} is impossible; it must lie between {} and {}", path, bound.what,
-                                                   bound.value, bound.low, bound.high));
+      return fail(ErrorCode::kBadFile, fmt::format("{}: a {} of {} is impossible; it must lie between {} and {}", path,
+                                                   bound.what, bound.value, bound.low, bound.high));
     }
   }
   if (config.n_heads % config.n_kv_heads != 0) {
-    return fail(ErrorCode::kBadFile, fmt::format("{}: {} heads cannot share {} key/value heads evenly", path, config.n_heads,
-                                                 config.n_kv_heads));
+    return fail(ErrorCode::kBadFile, fmt::format("{}: {} heads cannot share {} key/value heads evenly", path,
+                                                 config.n_heads, config.n_kv_heads));
   }
   if (config.rope_dim % 2 != 0) {
     return fail(ErrorCode::kBadFile, fmt::format("{}: {} rotary dimensions do not make pairs", path, config.rope_dim));
@@ -71,8 +74,8 @@ Result<void> check_config(const ModelConfig& config, std::string_view path) {
   const bool numbers_are_sound = std::isfinite(config.rms_norm_eps) && config.rms_norm_eps > 0 &&
                                  std::isfinite(config.rope_theta) && config.rope_theta > 0;
   if (!numbers_are_sound) {
-    return fail(ErrorCode::kBadFile, fmt::format("{}: the norm epsilon {} and the rotary base {} must be positive", path,
-                                                 config.rms_norm_eps, config.rope_theta));
+    return fail(ErrorCode::kBadFile, fmt::format("{}: the norm epsilon {} and the rotary base {} must be positive",
+                                                 path, config.rms_norm_eps, config.rope_theta));
   }
   return {};
 }

@@ -28,10 +28,11 @@ enum class TensorRole {
 
 /// One row of the table. `layer` is ignored for tensors that are not in a layer.
 struct Architecture {
-  std::string_view name;     ///< `general.architecture` of GGUF and `model_type` of Hugging Face
+  std::string_view name;  ///< `general.architecture` of GGUF and `model_type` of Hugging Face
   Result<ModelConfig> (*read_config)(const TensorFile& file);
   std::string (*tensor_name)(const TensorFile& file, TensorRole role, std::size_t layer);
-  /// The rotary pairs of a query or key row are (i, i + rope_dim/2) in this file, not (2i, 2i + 1) as the engine has them.
+  /// The rotary pairs of a query or key row are (i, i + rope_dim/2) in this file, not (2i, 2i + 1) as the engine has
+  /// them.
   bool (*half_split)(const TensorFile& file);
 };
 

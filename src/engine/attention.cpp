@@ -17,7 +17,8 @@ struct Tile {
   std::size_t kv_head, first, n_tokens;
 };
 
-void attend_tile(const ModelConfig& config, KvCache& cache, const AttentionJob& job, const Tile& tile, AttentionScratch& scratch) {
+void attend_tile(const ModelConfig& config, KvCache& cache, const AttentionJob& job, const Tile& tile,
+                 AttentionScratch& scratch) {
   const std::size_t dim = config.head_dim, group = config.n_heads / config.n_kv_heads;
   const std::size_t count = tile.n_tokens * group;
   const std::size_t n_positions = job.position + tile.first + tile.n_tokens;
@@ -27,7 +28,8 @@ void attend_tile(const ModelConfig& config, KvCache& cache, const AttentionJob& 
   scratch.queries.resize(count * dim);
   for (std::size_t t = 0; t < tile.n_tokens; ++t) {
     const float* from = job.queries + (tile.first + t) * row + head;
-    std::transform(from, from + group * dim, scratch.queries.data() + t * group * dim, [scale](float q) { return q * scale; });
+    std::transform(from, from + group * dim, scratch.queries.data() + t * group * dim,
+                   [scale](float q) { return q * scale; });
   }
   cache.k_codec().prepare(scratch.queries.data(), count, dim, scratch.query);
   scratch.scores.resize(std::max(scratch.scores.size(), count * n_positions));
@@ -45,17 +47,20 @@ void attend_tile(const ModelConfig& config, KvCache& cache, const AttentionJob& 
                              scratch.sums.data(), scratch.workspace);
   for (std::size_t i = 0; i < count; ++i) cache.v_codec().from_coded(scratch.sums.data() + i * dim);
   for (std::size_t t = 0; t < tile.n_tokens; ++t) {
-    std::memcpy(job.out + (tile.first + t) * row + head, scratch.sums.data() + t * group * dim, group * dim * sizeof(float));
+    std::memcpy(job.out + (tile.first + t) * row + head, scratch.sums.data() + t * group * dim,
+                group * dim * sizeof(float));
   }
 }
 
 }  // namespace
 
-void attend(const ModelConfig& config, KvCache& cache, const AttentionJob& job, ThreadPool& pool, std::vector<AttentionScratch>& scratch) {
+void attend(const ModelConfig& config, KvCache& cache, const AttentionJob& job, ThreadPool& pool,
+            std::vector<AttentionScratch>& scratch) {
   const std::size_t n_tiles = (job.n_tokens + kTileTokens - 1) / kTileTokens;
   pool.for_ranges(n_tiles * config.n_kv_heads, 1, [&](std::size_t begin, std::size_t end, unsigned thread) {
     for (std::size_t task = begin; task < end; ++task) {
-      // Late tiles see more positions than early ones: taking them alternately from both ends gives each thread the same work.
+      // Late tiles see more positions than early ones: taking them alternately from both ends gives each thread the
+      // same work.
       const std::size_t turn = task / config.n_kv_heads;
       const std::size_t index = turn % 2 == 0 ? turn / 2 : n_tiles - 1 - turn / 2;
       const std::size_t first = index * kTileTokens;

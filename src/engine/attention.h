@@ -16,15 +16,18 @@ struct AttentionScratch {
   std::vector<float> queries, scores, sums;
 };
 
-/// One attention of `n_tokens` tokens at positions position … position + n_tokens − 1, whose keys and values the cache already holds.
+/// One attention of `n_tokens` tokens at positions position … position + n_tokens − 1, whose keys and values the cache
+/// already holds.
 struct AttentionJob {
   std::size_t layer, position, n_tokens;
   const float* queries;  ///< n_tokens x n_heads x head_dim
   float* out;            ///< the same shape
 };
 
-/// Scores are inner products of rotated queries with codes, values are summed as codes, and each head is rotated back once:
-/// out = R⁻¹ Σ softmax(⟨R q, c⟩/√d) v. Token t sees positions 0 … t. The result does not depend on the number of threads.
-void attend(const ModelConfig& config, KvCache& cache, const AttentionJob& job, ThreadPool& pool, std::vector<AttentionScratch>& scratch);
+/// Scores are inner products of rotated queries with codes, values are summed as codes, and each head is rotated back
+/// once: out = R⁻¹ Σ softmax(⟨R q, c⟩/√d) v. Token t sees positions 0 … t. The result does not depend on the number of
+/// threads.
+void attend(const ModelConfig& config, KvCache& cache, const AttentionJob& job, ThreadPool& pool,
+            std::vector<AttentionScratch>& scratch);
 
 }  // namespace tq

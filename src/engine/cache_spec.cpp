@@ -30,14 +30,18 @@ constexpr std::array kAliases = {
 /// Codes of a few bits that are not rotated already.
 bool can_be_rotated(const CodecSpec& spec) { return spec.rotation == RotationKind::kNone && spec.bits <= 8; }
 
-/// llama.cpp rotates keys by the longest power of two that divides the head, values by 64 (its commit f454bd7eb, llama-kv-cache.cpp).
+/// llama.cpp rotates keys by the longest power of two that divides the head, values by 64 (its commit f454bd7eb,
+/// llama-kv-cache.cpp).
 constexpr std::uint32_t kRotatedKeyBlock = 0, kRotatedValueBlock = 64;
 
 Result<void> apply_option(std::string_view option, std::string_view text, CacheSpec& spec) {
   if (option == "rotate=off" || option == "center=off") return {};
   if (option == "rotate=on") {
     if (!can_be_rotated(spec.k) && !can_be_rotated(spec.v)) {
-      return fail(ErrorCode::kUsage, fmt::format("cache '{}': rotate=on is for block types such as q8_0 and q4_0; tq and tt rotate by themselves", text));
+      return fail(
+          ErrorCode::kUsage,
+          fmt::format("cache '{}': rotate=on is for block types such as q8_0 and q4_0; tq and tt rotate by themselves",
+                      text));
     }
     if (can_be_rotated(spec.k)) spec.k = spec.k.with_plain_hadamard(kRotatedKeyBlock);
     if (can_be_rotated(spec.v)) spec.v = spec.v.with_plain_hadamard(kRotatedValueBlock);
@@ -74,7 +78,8 @@ Result<CacheSpec> CacheSpec::parse(std::string_view given) {
   for (std::string_view rest = std::string_view(expanded).substr(codecs.size()); !rest.empty();) {
     rest.remove_prefix(1);  // the '+'
     const std::string_view option = rest.substr(0, rest.find('+'));
-    if (const Result<void> applied = apply_option(option, text, spec); !applied) return std::unexpected(applied.error());
+    if (const Result<void> applied = apply_option(option, text, spec); !applied)
+      return std::unexpected(applied.error());
     rest.remove_prefix(option.size());
   }
   return spec;

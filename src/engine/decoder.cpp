@@ -8,9 +8,14 @@
 namespace tq {
 
 Decoder::Decoder(const LoadedModel& model, std::shared_ptr<ThreadPool> pool)
-    : model_(model), config_(model.config()), pool_(std::move(pool)), workspaces_(pool_->size()), attention_(pool_->size()) {}
+    : model_(model),
+      config_(model.config()),
+      pool_(std::move(pool)),
+      workspaces_(pool_->size()),
+      attention_(pool_->size()) {}
 
-void Decoder::run(std::span<const TokenId> tokens, std::size_t position, KvCache& cache, std::size_t n_logits, float* logits) {
+void Decoder::run(std::span<const TokenId> tokens, std::size_t position, KvCache& cache, std::size_t n_logits,
+                  float* logits) {
   n_tokens_ = tokens.size();
   embed(tokens);
   const std::vector<double>& frequencies = model_.rope_frequencies();

@@ -19,8 +19,8 @@ class Decoder {
  public:
   Decoder(const LoadedModel& model, std::shared_ptr<ThreadPool> pool);
 
-  /// Runs the batch at positions position …, writing its keys and values to the cache. The logits of the last `n_logits` tokens go
-  /// to `logits`, n_logits x vocab_size.
+  /// Runs the batch at positions position …, writing its keys and values to the cache. The logits of the last
+  /// `n_logits` tokens go to `logits`, n_logits x vocab_size.
   void run(std::span<const TokenId> tokens, std::size_t position, KvCache& cache, std::size_t n_logits, float* logits);
 
  private:
@@ -43,7 +43,7 @@ class Decoder {
   std::vector<float> residual_, normed_, query_, key_, value_, attended_, gate_, up_, projected_;
   std::vector<float> cosines_, sines_;  // n_tokens x rotary pairs
   Activations activations_;
-  std::vector<Workspace> workspaces_;         // one for each thread
+  std::vector<Workspace> workspaces_;        // one for each thread
   std::vector<AttentionScratch> attention_;  // one for each thread
 };
 

@@ -48,9 +48,10 @@ Result<KvCache> KvCache::create(const ModelConfig& config, const CacheSpec& spec
   if (bytes < available) cache.storage_.reset(new (std::nothrow) std::byte[bytes]);
   if (cache.storage_ == nullptr) {
     constexpr double kMebi = 1024.0 * 1024.0;
-    return fail(ErrorCode::kOutOfMemory,
-                fmt::format("a {} cache for {} tokens takes {:.0f} MiB, and {:.0f} MiB are free; lower -c or take fewer bits", spec.name(),
-                            context, static_cast<double>(bytes) / kMebi, static_cast<double>(available) / kMebi));
+    return fail(
+        ErrorCode::kOutOfMemory,
+        fmt::format("a {} cache for {} tokens takes {:.0f} MiB, and {:.0f} MiB are free; lower -c or take fewer bits",
+                    spec.name(), context, static_cast<double>(bytes) / kMebi, static_cast<double>(available) / kMebi));
   }
   return cache;
 }

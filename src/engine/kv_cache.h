@@ -8,9 +8,9 @@
 
 namespace tq {
 
-/// For each layer and key/value head, the storage of `context` rows of keys and of as many values, one after the other: one allocation
-/// of exactly the bytes that cache_footprint() promises. Rows are written before they are read; memory that is never written is never
-/// touched.
+/// For each layer and key/value head, the storage of `context` rows of keys and of as many values, one after the other:
+/// one allocation of exactly the bytes that cache_footprint() promises. Rows are written before they are read; memory
+/// that is never written is never touched.
 class KvCache {
  public:
   static Result<KvCache> create(const ModelConfig& config, const CacheSpec& spec, std::size_t context);
@@ -19,7 +19,9 @@ class KvCache {
   const Codec& v_codec() const { return *v_codec_; }
 
   /// The storage of one head; row number i is that of position i.
-  std::byte* keys(std::size_t layer, std::size_t kv_head) { return storage_.get() + (layer * n_kv_heads_ + kv_head) * head_bytes_; }
+  std::byte* keys(std::size_t layer, std::size_t kv_head) {
+    return storage_.get() + (layer * n_kv_heads_ + kv_head) * head_bytes_;
+  }
   std::byte* values(std::size_t layer, std::size_t kv_head) { return keys(layer, kv_head) + key_bytes_; }
 
   const CacheFootprint& footprint() const { return footprint_; }

@@ -13,24 +13,30 @@ namespace {
 /// Rows that one thread takes at a time: a group of the codecs that interleave rows.
 constexpr std::size_t kRowGrain = 16;
 
-Result<const TensorView*> find_tensor(const TensorFile& file, const std::string& name, const std::vector<std::uint64_t>& shape) {
+Result<const TensorView*> find_tensor(const TensorFile& file, const std::string& name,
+                                      const std::vector<std::uint64_t>& shape) {
   const TensorView* tensor = file.find(name);
-  if (tensor == nullptr) return fail(ErrorCode::kBadFile, fmt::format("{}: the tensor {} is missing", file.path(), name));
+  if (tensor == nullptr)
+    return fail(ErrorCode::kBadFile, fmt::format("{}: the tensor {} is missing", file.path(), name));
   if (tensor->shape != shape) {
-    return fail(ErrorCode::kBadFile, fmt::format("{}: the tensor {} has the shape {}, and the model's configuration asks for {}",
-                                                 file.path(), name, tensor->shape, shape));
+    return fail(ErrorCode::kBadFile,
+                fmt::format("{}: the tensor {} has the shape {}, and the model's configuration asks for {}",
+                            file.path(), name, tensor->shape, shape));
   }
   return tensor;
 }
 
-Result<std::shared_ptr<const Codec>> codec_of(const TensorFile& file, const TensorView& tensor, std::size_t cols, CodecCache& codecs) {
+Result<std::shared_ptr<const Codec>> codec_of(const TensorFile& file, const TensorView& tensor, std::size_t cols,
+                                              CodecCache& codecs) {
   const Result<CodecSpec> spec = CodecSpec::parse(tensor.type);
   if (!spec) {
-    return fail(ErrorCode::kUsage, fmt::format("{}: the tensor {} is stored as {}, which this build cannot decode yet", file.path(),
-                                               tensor.name, tensor.type));
+    return fail(ErrorCode::kUsage, fmt::format("{}: the tensor {} is stored as {}, which this build cannot decode yet",
+                                               file.path(), tensor.name, tensor.type));
   }
   Result<std::shared_ptr<const Codec>> codec = codecs.get(*spec, cols);
-  if (!codec) return fail(ErrorCode::kBadFile, fmt::format("{}: the tensor {}: {}", file.path(), tensor.name, codec.error().message));
+  if (!codec)
+    return fail(ErrorCode::kBadFile,
+                fmt::format("{}: the tensor {}: {}", file.path(), tensor.name, codec.error().message));
   return codec;
 }
 
@@ -45,14 +51,16 @@ Result<std::shared_ptr<const Codec>> CodecCache::get(const CodecSpec& spec, std:
   return codec;
 }
 
-Result<Matrix> load_matrix(const TensorFile& file, const std::string& name, std::size_t rows, std::size_t cols, CodecCache& codecs) {
+Result<Matrix> load_matrix(const TensorFile& file, const std::string& name, std::size_t rows, std::size_t cols,
+                           CodecCache& codecs) {
   const Result<const TensorView*> tensor = find_tensor(file, name, {rows, cols});
   if (!tensor) return std::unexpected(tensor.error());
   Result<std::shared_ptr<const Codec>> codec = codec_of(file, **tensor, cols, codecs);
   if (!codec) return fail(std::move(codec));
   if ((*tensor)->bytes.size() != (*codec)->storage_bytes(rows)) {
-    return fail(ErrorCode::kBadFile, fmt::format("{}: the tensor {} has {} bytes, and its shape asks for {}", file.path(), name,
-                                                 (*tensor)->bytes.size(), (*codec)->storage_bytes(rows)));
+    return fail(ErrorCode::kBadFile,
+                fmt::format("{}: the tensor {} has {} bytes, and its shape asks for {}", file.path(), name,
+                            (*tensor)->bytes.size(), (*codec)->storage_bytes(rows)));
   }
   return Matrix{rows, cols, *codec, (*tensor)->bytes, {}};
 }
@@ -64,8 +72,9 @@ Result<std::vector<float>> load_vector(const TensorFile& file, const std::string
   const Result<std::shared_ptr<const Codec>> codec = codec_of(file, **tensor, length, codecs);
   if (!codec) return std::unexpected(codec.error());
   if ((*tensor)->bytes.size() != (*codec)->storage_bytes(1)) {
-    return fail(ErrorCode::kBadFile, fmt::format("{}: the tensor {} has {} bytes, and its shape asks for {}", file.path(), name,
-                                                 (*tensor)->bytes.size(), (*codec)->storage_bytes(1)));
+    return fail(ErrorCode::kBadFile,
+                fmt::format("{}: the tensor {} has {} bytes, and its shape asks for {}", file.path(), name,
+                            (*tensor)->bytes.size(), (*codec)->storage_bytes(1)));
   }
   std::vector<float> values(length);
   (*codec)->decode((*tensor)->bytes.data(), 0, 1, values.data());
@@ -113,7 +122,9 @@ void Activations::multiply(const Matrix& matrix, float* out, ThreadPool& pool, s
   const Codec& codec = *matrix.codec;
   if (prepared_for_ != &codec) {
     codec.make_room(count_, query_);
-    pool.for_ranges(count_, 1, [&](std::size_t begin, std::size_t end, unsigned) { codec.fill(x_, codec.dim(), begin, end, query_); });
+    pool.for_ranges(count_, 1, [&](std::size_t begin, std::size_t end, unsigned) {
+      codec.fill(x_, codec.dim(), begin, end, query_);
+    });
     prepared_for_ = &codec;
   }
   pool.for_ranges(matrix.rows, kRowGrain, [&](std::size_t begin, std::size_t end, unsigned thread) {

@@ -15,7 +15,8 @@
 
 namespace tq {
 
-/// rows x cols; row r codes the weights of output r. The bytes lie in the model file, or in `owned` when they had to be changed.
+/// rows x cols; row r codes the weights of output r. The bytes lie in the model file, or in `owned` when they had to be
+/// changed.
 struct Matrix {
   std::size_t rows = 0, cols = 0;
   std::shared_ptr<const Codec> codec;
@@ -29,7 +30,8 @@ struct Matrix {
   }
 };
 
-/// Codecs that have been made, so that matrices of the same type and width share one (and with it a rotated activation).
+/// Codecs that have been made, so that matrices of the same type and width share one (and with it a rotated
+/// activation).
 class CodecCache {
  public:
   Result<std::shared_ptr<const Codec>> get(const CodecSpec& spec, std::size_t dim);
@@ -38,9 +40,10 @@ class CodecCache {
   std::vector<std::shared_ptr<const Codec>> codecs_;
 };
 
-/// The tensor as a matrix of the shape that the config asks for, used where it is mapped. kBadFile for another shape, kUsage for a type
-/// that cannot be decoded.
-Result<Matrix> load_matrix(const TensorFile& file, const std::string& name, std::size_t rows, std::size_t cols, CodecCache& codecs);
+/// The tensor as a matrix of the shape that the config asks for, used where it is mapped. kBadFile for another shape,
+/// kUsage for a type that cannot be decoded.
+Result<Matrix> load_matrix(const TensorFile& file, const std::string& name, std::size_t rows, std::size_t cols,
+                           CodecCache& codecs);
 
 /// A tensor of one dimension, as floats.
 Result<std::vector<float>> load_vector(const TensorFile& file, const std::string& name, std::size_t length);

@@ -72,7 +72,8 @@ class ModelLoader {
 
   bool load_outside_layers() {
     const ModelConfig& c = config();
-    if (!take(load_matrix(file(), name_of(TensorRole::kEmbedding), c.vocab_size, c.hidden_size, codecs_), model_->embedding_)) {
+    if (!take(load_matrix(file(), name_of(TensorRole::kEmbedding), c.vocab_size, c.hidden_size, codecs_),
+              model_->embedding_)) {
       return false;
     }
     add_to_footprint(c.vocab_size * c.hidden_size, model_->embedding_.bytes.size());
@@ -91,9 +92,11 @@ class ModelLoader {
     if (file().find(name) != nullptr && !take(load_vector(file(), name, pairs), factors)) return false;
     for (std::size_t i = 0; i < pairs; ++i) {
       const double exponent = -2.0 * static_cast<double>(i) / static_cast<double>(config().rope_dim);
-      model_->rope_frequencies_.push_back(std::pow(static_cast<double>(config().rope_theta), exponent) / static_cast<double>(factors[i]));
+      model_->rope_frequencies_.push_back(std::pow(static_cast<double>(config().rope_theta), exponent) /
+                                          static_cast<double>(factors[i]));
       if (!std::isfinite(model_->rope_frequencies_.back())) {
-        error_ = {ErrorCode::kBadFile, fmt::format("{}: the tensor {} divides a rotary frequency by {}", file().path(), name, factors[i])};
+        error_ = {ErrorCode::kBadFile,
+                  fmt::format("{}: the tensor {} divides a rotary frequency by {}", file().path(), name, factors[i])};
         return false;
       }
     }
@@ -104,7 +107,8 @@ class ModelLoader {
     const std::string name = name_of(role, layer);
     if (!take(load_matrix(file(), name, rows, cols, codecs_), matrix)) return false;
     const bool rotary = role == TensorRole::kQuery || role == TensorRole::kKey;
-    if (rotary && architecture_->half_split(file())) interleave_rotary_rows(matrix, config().head_dim, config().rope_dim);
+    if (rotary && architecture_->half_split(file()))
+      interleave_rotary_rows(matrix, config().head_dim, config().rope_dim);
     if (spec_) {
       if (const Result<void> coded = recode(matrix, *spec_, codecs_, pool_); !coded) {
         error_ = {coded.error().code, fmt::format("{}: the tensor {}: {}", file().path(), name, coded.error().message)};
@@ -133,13 +137,16 @@ class ModelLoader {
            load_linear(TensorRole::kDown, i, hidden, c.feed_forward_size, layer.down);
   }
 
-  /// A tensor that the forward pass would leave out (a bias, say) means another model than the one that would be computed.
+  /// A tensor that the forward pass would leave out (a bias, say) means another model than the one that would be
+  /// computed.
   bool all_tensors_used() {
     for (const TensorView& tensor : file().tensors()) {
-      const bool buffer = tensor.name.ends_with("rotary_emb.inv_freq");  // written by old Hugging Face versions, never read
+      const bool buffer =
+          tensor.name.ends_with("rotary_emb.inv_freq");  // written by old Hugging Face versions, never read
       if (used_.contains(tensor.name) || buffer) continue;
-      error_ = {ErrorCode::kUsage, fmt::format("{}: the tensor {} has no place in the architecture {}; this is another kind of model",
-                                               file().path(), tensor.name, config().architecture)};
+      error_ = {ErrorCode::kUsage,
+                fmt::format("{}: the tensor {} has no place in the architecture {}; this is another kind of model",
+                            file().path(), tensor.name, config().architecture)};
       return false;
     }
     return true;

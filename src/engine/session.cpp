@@ -16,19 +16,25 @@ namespace {
 
 class DecoderSession final : public Session {
  public:
-  DecoderSession(std::shared_ptr<const LoadedModel> model, KvCache cache, std::size_t context, const SessionOptions& options)
-      : model_(std::move(model)), cache_(std::move(cache)), context_(context), batch_(std::max<std::size_t>(1, options.batch)),
+  DecoderSession(std::shared_ptr<const LoadedModel> model, KvCache cache, std::size_t context,
+                 const SessionOptions& options)
+      : model_(std::move(model)),
+        cache_(std::move(cache)),
+        context_(context),
+        batch_(std::max<std::size_t>(1, options.batch)),
         decoder_(*model_, options.threads == nullptr ? std::make_shared<ThreadPool>(1) : options.threads) {}
 
   Result<void> append(std::span<const TokenId> tokens, std::size_t n_logits, std::span<float> logits) override {
     const std::size_t vocab = model_->config().vocab_size;
     assert(n_logits <= tokens.size() && logits.size() >= n_logits * vocab);
     if (tokens.size() > context_ - position_) {
-      return fail(ErrorCode::kUsage, fmt::format("{} tokens after {} do not fit into a context of {}", tokens.size(), position_, context_));
+      return fail(ErrorCode::kUsage, fmt::format("{} tokens after {} do not fit into a context of {}", tokens.size(),
+                                                 position_, context_));
     }
     for (const TokenId token : tokens) {
       if (token < 0 || static_cast<std::size_t>(token) >= vocab) {
-        return fail(ErrorCode::kUsage, fmt::format("the token {} is not in the model's vocabulary of {}", token, vocab));
+        return fail(ErrorCode::kUsage,
+                    fmt::format("the token {} is not in the model's vocabulary of {}", token, vocab));
       }
     }
     const std::size_t first_logits = tokens.size() - n_logits;
@@ -67,8 +73,8 @@ Result<std::unique_ptr<Session>> Session::create(std::shared_ptr<const Model> mo
   }
   Result<KvCache> cache = KvCache::create(config, options.cache, context);
   if (!cache) return fail(std::move(cache));
-  return std::make_unique<DecoderSession>(std::static_pointer_cast<const LoadedModel>(std::move(model)), std::move(*cache), context,
-                                          options);
+  return std::make_unique<DecoderSession>(std::static_pointer_cast<const LoadedModel>(std::move(model)),
+                                          std::move(*cache), context, options);
 }
 
 std::shared_ptr<ThreadPool> make_thread_pool(unsigned threads) { return std::make_shared<ThreadPool>(threads); }

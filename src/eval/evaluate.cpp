@@ -1,5 +1,5 @@
-// The order of an evaluation. First the continuations, one row after the other, so that a row's cache is alone in memory; then the
-// windows, base and rows side by side in slices, so that no window of logits has to be kept.
+// The order of an evaluation. First the continuations, one row after the other, so that a row's cache is alone in
+// memory; then the windows, base and rows side by side in slices, so that no window of logits has to be kept.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -18,7 +18,8 @@ using eval::Meter;
 using eval::Pace;
 using eval::Windows;
 
-/// Positions whose logits are held at a time, for the base and for one row. It does not change a result but by rounding.
+/// Positions whose logits are held at a time, for the base and for one row. It does not change a result but by
+/// rounding.
 constexpr std::size_t kSlice = 64;
 
 /// The base's greedy words after one prompt.
@@ -58,12 +59,16 @@ class Evaluation {
   std::vector<float> base_logits_, logits_;
 };
 
-Evaluation::Evaluation(const EvalOptions& options, const Windows& windows, std::vector<Lane>& lanes, SessionOptions session,
-                       const Progress& progress)
-    : options_(options), windows_(windows), lanes_(lanes), session_(std::move(session)),
+Evaluation::Evaluation(const EvalOptions& options, const Windows& windows, std::vector<Lane>& lanes,
+                       SessionOptions session, const Progress& progress)
+    : options_(options),
+      windows_(windows),
+      lanes_(lanes),
+      session_(std::move(session)),
       continuations_(std::min(options.continuations, windows.count())),
       length_(std::min(options.continuation_tokens, windows.context / 2)),
-      meter_(progress, lanes.size() * (continuations_ * (windows.first_scored() + length_) + windows.count() * windows.end_scored())) {}
+      meter_(progress, lanes.size() * (continuations_ * (windows.first_scored() + length_) +
+                                       windows.count() * windows.end_scored())) {}
 
 std::size_t Evaluation::continuation_tokens() const {
   std::size_t tokens = 0;
@@ -132,7 +137,8 @@ Result<void> Evaluation::follow(Lane& row, std::span<const TokenId> prompt, cons
 Result<void> Evaluation::begin_window(std::span<const TokenId> window) {
   for (Lane& lane : lanes_) {
     lane.rewind();
-    if (Result<void> read = eval::prefill(lane, window.first(windows_.first_scored()), 0, {}, meter_); !read) return read;
+    if (Result<void> read = eval::prefill(lane, window.first(windows_.first_scored()), 0, {}, meter_); !read)
+      return read;
   }
   return {};
 }
@@ -155,13 +161,15 @@ Result<void> Evaluation::read_slice(Lane& row, std::span<const TokenId> tokens, 
   if (!options_.decode) return row.append(tokens, tokens.size(), logits, Pace::kOther);
   const std::size_t vocab = row.vocab_size();
   for (std::size_t i = 0; i < tokens.size(); ++i) {
-    if (Result<void> read = row.append(tokens.subspan(i, 1), 1, logits.subspan(i * vocab, vocab), Pace::kDecode); !read) return read;
+    if (Result<void> read = row.append(tokens.subspan(i, 1), 1, logits.subspan(i * vocab, vocab), Pace::kDecode); !read)
+      return read;
   }
   return {};
 }
 
 /// Every spec, parsed, with the seed of the rotations, and known to fit the model.
-Result<std::vector<CacheSpec>> parse_caches(const std::vector<std::string>& names, const EvalOptions& options, const ModelConfig& config) {
+Result<std::vector<CacheSpec>> parse_caches(const std::vector<std::string>& names, const EvalOptions& options,
+                                            const ModelConfig& config) {
   std::vector<CacheSpec> specs;
   for (const std::string& name : names) {
     Result<CacheSpec> spec = CacheSpec::parse(name);
@@ -174,7 +182,8 @@ Result<std::vector<CacheSpec>> parse_caches(const std::vector<std::string>& name
 }
 
 /// One model for each way to hold the weights; "" is the file's own.
-Result<std::map<std::string, std::shared_ptr<const Model>>> load_models(const std::shared_ptr<const TensorFile>& file, const EvalOptions& options) {
+Result<std::map<std::string, std::shared_ptr<const Model>>> load_models(const std::shared_ptr<const TensorFile>& file,
+                                                                        const EvalOptions& options) {
   for (const std::string& name : options.weights) {
     if (name.empty()) continue;
     if (const Result<CodecSpec> spec = CodecSpec::parse(name); !spec) return std::unexpected(spec.error());
@@ -193,15 +202,16 @@ Result<std::map<std::string, std::shared_ptr<const Model>>> load_models(const st
 
 }  // namespace
 
-Result<EvalReport> evaluate(std::shared_ptr<const TensorFile> file, const Tokenizer& tokenizer, std::string_view text, std::string text_name,
-                            const EvalOptions& options, const Progress& progress) {
+Result<EvalReport> evaluate(std::shared_ptr<const TensorFile> file, const Tokenizer& tokenizer, std::string_view text,
+                            std::string text_name, const EvalOptions& options, const Progress& progress) {
   const Result<ModelConfig> config = read_model_config(*file);
   if (!config) return std::unexpected(config.error());
   const Result<std::vector<CacheSpec>> base = parse_caches({options.base_kv}, options, *config);
   if (!base) return std::unexpected(base.error());
   const Result<std::vector<CacheSpec>> caches = parse_caches(options.kv, options, *config);
   if (!caches) return std::unexpected(caches.error());
-  const Result<Windows> windows = eval::cut_windows(text, tokenizer, config->vocab_size, options.context, options.chunks);
+  const Result<Windows> windows =
+      eval::cut_windows(text, tokenizer, config->vocab_size, options.context, options.chunks);
   if (!windows) return std::unexpected(windows.error());
   const auto models = load_models(file, options);
   if (!models) return std::unexpected(models.error());

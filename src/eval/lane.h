@@ -42,7 +42,8 @@ class Lane {
 
   /// Session::append(), on the clock.
   Result<void> append(std::span<const TokenId> tokens, std::size_t n_logits, std::span<float> logits, Pace pace);
-  /// Compares the logits of consecutive positions (next.size() x vocab_size) with the base's; `next` are the tokens that follow.
+  /// Compares the logits of consecutive positions (next.size() x vocab_size) with the base's; `next` are the tokens
+  /// that follow.
   void compare(std::span<const float> base_logits, std::span<const float> logits, std::span<const TokenId> next);
   void compare(std::span<const float> logits, TokenId base_token) { continuation_.add(logits, base_token); }
   void note_peak_memory();

@@ -50,7 +50,8 @@ Position compare(std::span<const float> base, std::span<const float> logits, std
   }
   const double base_log_sum = base_largest + std::log(base_sum);
   const double log_sum = log_sum_exp(logits, static_cast<double>(logits[top]));
-  // KL = Σ p (log p − log q) = Σ p (base logit − logit) + log Σ exp(logit) − log Σ exp(base logit): never below 0 but by rounding.
+  // KL = Σ p (log p − log q) = Σ p (base logit − logit) + log Σ exp(logit) − log Σ exp(base logit): never below 0 but
+  // by rounding.
   const double kld = weighted / base_sum + log_sum - base_log_sum;
   result.kld = std::max(kld, 0.0);
   result.nll = log_sum - static_cast<double>(logits[next]);

@@ -14,7 +14,9 @@ namespace {
 std::string or_dash(double value, std::string text) { return std::isfinite(value) ? std::move(text) : "-"; }
 
 /// Four significant digits for what is small, as many decimals as a column of KL divergences can be compared by.
-std::string divergence(double value) { return or_dash(value, value < 0.001 && value > 0 ? fmt::format("{:.1e}", value) : fmt::format("{:.4f}", value)); }
+std::string divergence(double value) {
+  return or_dash(value, value < 0.001 && value > 0 ? fmt::format("{:.1e}", value) : fmt::format("{:.4f}", value));
+}
 
 std::string percent(double share) { return or_dash(share, fmt::format("{:.2f}", 100 * share)); }
 
@@ -43,13 +45,17 @@ constexpr Column kColumns[] = {
     {"99.9 %", [](const EvalRow& row) { return divergence(row.text.kld_p999); }},
     {"top-1 %", [](const EvalRow& row) { return percent(row.text.top1_agreement); }},
     {"token %", [](const EvalRow& row) { return percent(row.continuation.token_accuracy); }},
-    {"missed", [](const EvalRow& row) { return or_dash(row.continuation.missed_divergence, fmt::format("{:.3f}", row.continuation.missed_divergence)); }},
+    {"missed",
+     [](const EvalRow& row) {
+       return or_dash(row.continuation.missed_divergence, fmt::format("{:.3f}", row.continuation.missed_divergence));
+     }},
     {"t/s", [](const EvalRow& row) { return speed(row.decode_tps); }},
 };
 
 /// Letters as a terminal counts them: bytes that continue a UTF-8 character take no column.
 std::size_t width_of(std::string_view text) {
-  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; }));
+  return static_cast<std::size_t>(
+      std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; }));
 }
 
 std::string padded(const std::string& text, std::size_t width, bool to_the_right) {
@@ -60,7 +66,8 @@ std::string padded(const std::string& text, std::size_t width, bool to_the_right
 }  // namespace
 
 std::string to_table(const EvalReport& report) {
-  const bool show_weights = std::any_of(report.rows.begin(), report.rows.end(), [&](const EvalRow& row) { return row.weights != report.base.weights; });
+  const bool show_weights = std::any_of(report.rows.begin(), report.rows.end(),
+                                        [&](const EvalRow& row) { return row.weights != report.base.weights; });
   std::vector<std::vector<std::string>> lines(1);
   if (show_weights) lines[0].insert(lines[0].end(), {"weights", "bpw"});
   lines[0].emplace_back("cache");
@@ -84,11 +91,13 @@ std::string to_table(const EvalReport& report) {
     table += text + "\n";
   }
   const auto& settings = report.settings;
-  return table + fmt::format("\nbase: weights {}, cache {}, perplexity {:.4f}; {} tokens of {} scored in {} windows of {} through {};\n"
-                             "token and missed: {} tokens that the base said itself; {}, {} kernels, {} threads\n",
-                             report.base.weights, settings.base, report.base.text.ppl, settings.scored_tokens, settings.text,
-                             settings.chunks, settings.context, settings.path, settings.continuation_tokens, report.machine.cpu,
-                             report.machine.simd, report.machine.threads);
+  return table +
+         fmt::format(
+             "\nbase: weights {}, cache {}, perplexity {:.4f}; {} tokens of {} scored in {} windows of {} through {};\n"
+             "token and missed: {} tokens that the base said itself; {}, {} kernels, {} threads\n",
+             report.base.weights, settings.base, report.base.text.ppl, settings.scored_tokens, settings.text,
+             settings.chunks, settings.context, settings.path, settings.continuation_tokens, report.machine.cpu,
+             report.machine.simd, report.machine.threads);
 }
 
 }  // namespace tq

@@ -17,7 +17,8 @@ Mean mean_of(std::span<const float> values);
 class Percentiles {
  public:
   explicit Percentiles(std::span<const float> values);
-  /// Linear between the two nearest of the sorted values x₀ … xₙ₋₁, at position share · (n − 1). `share` 0 … 1; NaN of an empty list.
+  /// Linear between the two nearest of the sorted values x₀ … xₙ₋₁, at position share · (n − 1). `share` 0 … 1; NaN of
+  /// an empty list.
   double at(double share) const;
 
  private:

@@ -5,10 +5,12 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <limits>
 #include <memory>
 #include <utility>
 
 #include "eval/provenance.h"
+#include "turboquant/vector_index.h"
 
 namespace tq {
 namespace {
@@ -17,55 +19,28 @@ using SteadyClock = std::chrono::steady_clock;
 
 /// Queries that share a pass over the vectors.
 constexpr std::size_t kBatch = 8;
+/// Queries of the measurement one at a time, which slow codecs would make endless.
+constexpr std::size_t kMostSingle = 200;
 /// Vectors that are scored before their scores are looked at: with 8 queries 128 KiB, which stays in a level-2 cache.
 constexpr std::size_t kSlice = 4096;
 
-double seconds_since(SteadyClock::time_point start) { return std::chrono::duration<double>(SteadyClock::now() - start).count(); }
+double seconds_since(SteadyClock::time_point start) {
+  return std::chrono::duration<double>(SteadyClock::now() - start).count();
+}
 
 /// Rows of length 1; a row of zeros stays.
 VectorSet normalized(const VectorSet& set) {
   VectorSet unit = set;
   for (std::size_t r = 0; r < set.rows; ++r) {
     double squares = 0;
-    for (std::size_t i = 0; i < set.dim; ++i) squares += static_cast<double>(set.row(r)[i]) * static_cast<double>(set.row(r)[i]);
+    for (std::size_t i = 0; i < set.dim; ++i)
+      squares += static_cast<double>(set.row(r)[i]) * static_cast<double>(set.row(r)[i]);
     const double factor = squares > 0 ? 1 / std::sqrt(squares) : 0;
-    for (std::size_t i = 0; i < set.dim; ++i) unit.values[r * set.dim + i] = static_cast<float>(static_cast<double>(set.row(r)[i]) * factor);
+    for (std::size_t i = 0; i < set.dim; ++i)
+      unit.values[r * set.dim + i] = static_cast<float>(static_cast<double>(set.row(r)[i]) * factor);
   }
   return unit;
 }
-
-/// The best `capacity` of a stream of scores; the earlier one of equals.
-class Best {
- public:
-  struct Hit {
-    float score;
-    std::size_t row;
-    bool operator<(const Hit& other) const { return score != other.score ? score > other.score : row < other.row; }
-  };
-
-  explicit Best(std::size_t capacity) : capacity_(capacity) { hits_.reserve(capacity + 1); }
-
-  void offer(float score, std::size_t row) {
-    if (hits_.size() == capacity_ && !(score > hits_.front().score)) return;
-    hits_.push_back({score, row});
-    std::push_heap(hits_.begin(), hits_.end());  // the worst hit on top
-    if (hits_.size() <= capacity_) return;
-    std::pop_heap(hits_.begin(), hits_.end());
-    hits_.pop_back();
-  }
-
-  /// How many hits are better than `row`; capacity when it is not among them.
-  std::size_t rank_of(std::size_t row) const {
-    const auto found = std::find_if(hits_.begin(), hits_.end(), [row](const Hit& hit) { return hit.row == row; });
-    if (found == hits_.end()) return capacity_;
-    return static_cast<std::size_t>(std::count_if(hits_.begin(), hits_.end(), [&](const Hit& hit) { return hit < *found; }));
-  }
-  std::size_t top() const { return std::min_element(hits_.begin(), hits_.end())->row; }
-
- private:
-  std::size_t capacity_;
-  std::vector<Hit> hits_;
-};
 
 /// Sums over pairs of an exact inner product x and its estimate y.
 struct Pairs {
@@ -84,7 +59,8 @@ struct Pairs {
 
 class Search {
  public:
-  Search(const VectorSet& data, const VectorSet& queries, const VectorsOptions& options, VectorsReport& report, const VectorsProgress& progress)
+  Search(const VectorSet& data, const VectorSet& queries, const VectorsOptions& options, VectorsReport& report,
+         const VectorsProgress& progress)
       : data_(normalized(data)), options_(options), report_(report), progress_(progress) {
     const bool own = queries.rows == 0;
     const std::size_t available = own ? data.rows : queries.rows, count = std::min(available, options.max_queries);
@@ -102,13 +78,24 @@ class Search {
   }
 
   /// The steps of the progress bar.
-  std::uint64_t steps(std::size_t n_codecs) const { return (n_codecs + 1) * queries_.rows + n_codecs * data_.rows; }
+  std::uint64_t steps(std::size_t n_codecs) const {
+    return queries_.rows + n_codecs * (2 * queries_.rows + n_single() + data_.rows);
+  }
   void set_total(std::uint64_t total) { total_ = total; }
 
   Result<void> find_exact() {
     const std::shared_ptr<const Codec> exact = make_codec(CodecSpec{}, data_.dim).value();
     const auto* storage = reinterpret_cast<const std::byte*>(data_.values.data());
-    return for_batches(*exact, storage, [&](std::size_t, const Best& best) { nearest_.push_back(best.top()); }, nullptr);
+    nearest_.assign(queries_.rows, 0);
+    std::vector<float> best(queries_.rows, -std::numeric_limits<float>::infinity());
+    return for_scores(*exact, storage,
+                      [&](std::size_t query, std::size_t first, std::size_t n, const float* scores) {
+                        for (std::size_t i = 0; i < n; ++i) {
+                          if (first + i == self_[query] || !(scores[i] > best[query])) continue;
+                          best[query] = scores[i];
+                          nearest_[query] = first + i;
+                        }
+                      });
   }
 
   Result<void> run(const CodecSpec& spec) {
@@ -126,14 +113,22 @@ class Search {
     row.mse = mean_squared_error(*make_codec(spec.with_scale(ScaleRule::kLeastSquares), data_.dim).value());
 
     Pairs pairs;
-    std::vector<std::size_t> ranks;
-    scan_seconds_ = 0;
-    const Result<void> scanned =
-        for_batches(*codec, storage.data(), [&](std::size_t query, const Best& best) { ranks.push_back(best.rank_of(nearest_[query])); }, &pairs);
-    if (!scanned) return scanned;
-    row.scan_qps = static_cast<double>(queries_.rows) / scan_seconds_;
+    if (Result<void> compared = compare(*codec, storage.data(), pairs); !compared) return compared;
     row.ip_bias = pairs.bias();
     row.ip_var_d = static_cast<double>(data_.dim) * pairs.variance();
+    storage = {};
+
+    const auto index =
+        VectorIndex::build(data_.values.data(), data_.rows, data_.dim, spec.with_scale(ScaleRule::kUnbiased));
+    if (!index) return std::unexpected(index.error());
+    row.index_bytes_per_vector = index->bytes_per_vector();
+    std::vector<std::size_t> ranks;
+    const Result<double> in_batches = search(*index, kBatch, queries_.rows, &ranks);
+    if (!in_batches) return std::unexpected(in_batches.error());
+    row.scan_qps = *in_batches;
+    const Result<double> single = search(*index, 1, n_single(), nullptr);
+    if (!single) return std::unexpected(single.error());
+    row.single_qps = *single;
     for (const std::size_t k : options_.k) {
       const auto found = std::count_if(ranks.begin(), ranks.end(), [k](std::size_t rank) { return rank < k; });
       row.recall.push_back(static_cast<double>(found) / static_cast<double>(ranks.size()));
@@ -143,6 +138,8 @@ class Search {
   }
 
  private:
+  std::size_t n_single() const { return std::min(queries_.rows, kMostSingle); }
+
   Result<void> advance(std::uint64_t steps) {
     done_ += steps;
     if (!progress_ || progress_(done_, total_)) return {};
@@ -151,10 +148,10 @@ class Search {
 
   Result<void> encode(const Codec& codec, std::vector<std::byte>& storage) {
     Workspace scratch;
-    for (std::size_t r = 0; r < data_.rows; ++r) {
-      codec.encode(data_.row(r), storage.data(), r, scratch);
-      if ((r + 1) % kSlice != 0 && r + 1 != data_.rows) continue;
-      if (Result<void> advanced = advance(r % kSlice + 1); !advanced) return advanced;
+    for (std::size_t r = 0; r < data_.rows; r += kSlice) {
+      const std::size_t n = std::min(kSlice, data_.rows - r);
+      codec.encode_rows(data_.row(r), n, storage.data(), r, scratch);
+      if (Result<void> advanced = advance(n); !advanced) return advanced;
     }
     return {};
   }
@@ -182,52 +179,66 @@ class Search {
     return sum / static_cast<double>(counted);
   }
 
-  /// Scores all vectors against 8 queries at a time and gives the best of each query to `look`. With `pairs`, every score is compared with
-  /// the exact inner product, off the clock.
+  /// Scores all vectors against 8 queries at a time: look(query, first row, n, the n scores).
   template <class Look>
-  Result<void> for_batches(const Codec& codec, const std::byte* storage, Look look, Pairs* pairs) {
-    const std::size_t most = std::min(data_.rows, *std::max_element(options_.k.begin(), options_.k.end()));
+  Result<void> for_scores(const Codec& codec, const std::byte* storage, Look look) {
     Workspace scratch;
     Query query;
     std::vector<float> scores(kBatch * kSlice);
     for (std::size_t first = 0; first < queries_.rows; first += kBatch) {
       const std::size_t count = std::min(kBatch, queries_.rows - first);
-      std::vector<Best> best(count, Best(most));
-      auto start = SteadyClock::now();
       codec.prepare(queries_.row(first), count, data_.dim, query);
       for (std::size_t r = 0; r < data_.rows; r += kSlice) {
         const std::size_t n = std::min(kSlice, data_.rows - r);
         codec.scores(query, storage, r, n, scores.data(), kSlice, scratch);
-        for (std::size_t q = 0; q < count; ++q) {
-          for (std::size_t i = 0; i < n; ++i) {
-            if (r + i != self_[first + q]) best[q].offer(scores[q * kSlice + i], r + i);
-          }
-        }
-        if (pairs == nullptr) continue;
-        scan_seconds_ += seconds_since(start);
-        compare(first, count, r, n, scores, *pairs);
-        start = SteadyClock::now();
+        for (std::size_t q = 0; q < count; ++q) look(first + q, r, n, scores.data() + q * kSlice);
       }
-      scan_seconds_ += seconds_since(start);
-      for (std::size_t q = 0; q < count; ++q) look(first + q, best[q]);
       if (Result<void> advanced = advance(count); !advanced) return advanced;
     }
     return {};
   }
 
-  void compare(std::size_t first, std::size_t count, std::size_t row, std::size_t n, const std::vector<float>& scores, Pairs& pairs) {
+  /// Every score beside the exact inner product.
+  Result<void> compare(const Codec& codec, const std::byte* storage, Pairs& pairs) {
     const std::shared_ptr<const Codec> exact = make_codec(CodecSpec{}, data_.dim).value();
     Workspace scratch;
     Query query;
-    std::vector<float> truth(kBatch * kSlice);
-    exact->prepare(queries_.row(first), count, data_.dim, query);
-    exact->scores(query, reinterpret_cast<const std::byte*>(data_.values.data()), row, n, truth.data(), kSlice, scratch);
-    for (std::size_t q = 0; q < count; ++q) {
+    std::vector<float> truth(kSlice);
+    return for_scores(codec, storage, [&](std::size_t q, std::size_t first, std::size_t n, const float* scores) {
+      exact->prepare(queries_.row(q), 1, data_.dim, query);
+      exact->scores(query, reinterpret_cast<const std::byte*>(data_.values.data()), first, n, truth.data(), kSlice,
+                    scratch);
       for (std::size_t i = 0; i < n; ++i) {
-        if (row + i == self_[first + q]) continue;
-        pairs.add(static_cast<double>(truth[q * kSlice + i]), static_cast<double>(scores[q * kSlice + i]));
+        if (first + i != self_[q]) pairs.add(static_cast<double>(truth[i]), static_cast<double>(scores[i]));
+      }
+    });
+  }
+
+  /// Looks for the first `count` queries, `batch` at a time; `ranks`, unless null, says how many hits stand before each one's true nearest row. Returns
+  /// queries per second.
+  Result<double> search(const VectorIndex& index, std::size_t batch, std::size_t count, std::vector<std::size_t>* ranks) {
+    const std::size_t most = *std::max_element(options_.k.begin(), options_.k.end());
+    VectorIndex::Scratch scratch;
+    double seconds = 0;
+    for (std::size_t first = 0; first < count; first += batch) {
+      const std::size_t n = std::min(batch, count - first);
+      const auto start = SteadyClock::now();
+      // A query that is a row finds itself, too.
+      const auto hits = index.search(queries_.row(first), n, most + 1, scratch);
+      seconds += seconds_since(start);
+      if (Result<void> advanced = advance(n); !advanced) return std::unexpected(advanced.error());
+      for (std::size_t q = 0; q < n && ranks != nullptr; ++q) {
+        std::size_t rank = 0;
+        bool found = false;
+        for (const VectorIndex::Hit& hit : hits[q]) {
+          found = hit.row == nearest_[first + q];
+          if (found) break;
+          if (hit.row != self_[first + q]) ++rank;
+        }
+        ranks->push_back(found ? rank : most);
       }
     }
+    return static_cast<double>(count) / seconds;
   }
 
   VectorSet data_, queries_;
@@ -237,7 +248,6 @@ class Search {
   std::vector<std::size_t> self_;     ///< the row that a query is; data.rows when it is none
   std::vector<std::size_t> nearest_;  ///< the true nearest row of each query
   std::uint64_t done_ = 0, total_ = 0;
-  double scan_seconds_ = 0;
 };
 
 Result<std::vector<CodecSpec>> parse_codecs(const VectorSet& data, const VectorsOptions& options) {
@@ -254,8 +264,8 @@ Result<std::vector<CodecSpec>> parse_codecs(const VectorSet& data, const Vectors
 
 }  // namespace
 
-Result<VectorsReport> evaluate_vectors(const VectorSet& data, const VectorSet& queries, std::string name, const VectorsOptions& options,
-                                       const VectorsProgress& progress) {
+Result<VectorsReport> evaluate_vectors(const VectorSet& data, const VectorSet& queries, std::string name,
+                                       const VectorsOptions& options, const VectorsProgress& progress) {
   const Result<std::vector<CodecSpec>> specs = parse_codecs(data, options);
   if (!specs) return std::unexpected(specs.error());
   if (queries.rows > 0 && queries.dim != data.dim) {
@@ -269,7 +279,8 @@ Result<VectorsReport> evaluate_vectors(const VectorSet& data, const VectorSet& q
   report.rows = data.rows;
   report.dim = data.dim;
   report.name = std::move(name);
-  report.sha256 = eval::sha256_hex({reinterpret_cast<const char*>(data.values.data()), data.values.size() * sizeof(float)});
+  report.sha256 =
+      eval::sha256_hex({reinterpret_cast<const char*>(data.values.data()), data.values.size() * sizeof(float)});
   report.k = options.k;
   Search search(data, queries, options, report, progress);
   search.set_total(search.steps(specs->size()));

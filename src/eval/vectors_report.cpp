@@ -39,6 +39,8 @@ std::string to_json(const VectorsReport& report) {
                             {"recall", recall},
                             {"encode_vps", finite(row.encode_vps)},
                             {"scan_qps", finite(row.scan_qps)},
+                            {"single_qps", finite(row.single_qps)},
+                            {"index_bytes_per_vector", row.index_bytes_per_vector},
                             {"build_seconds", finite(row.build_seconds)}});
   }
   return json.dump(2, ' ', false, Json::error_handler_t::replace);
@@ -47,18 +49,20 @@ std::string to_json(const VectorsReport& report) {
 std::string to_table(const VectorsReport& report) {
   std::size_t width = 5;
   for (const VectorsRow& row : report.codecs) width = std::max(width, row.codec.size());
-  std::string table = fmt::format("{:<{}}  {:>6}  {:>7}  {:>9}  {:>8}  {:>8}", "codec", width, "bits", "bytes", "mse", "ip bias", "d·ip var");
+  std::string table = fmt::format("{:<{}}  {:>6}  {:>7}  {:>9}  {:>8}  {:>8}", "codec", width, "bits", "bytes", "mse",
+                                  "ip bias", "d·ip var");
   for (const std::size_t k : report.k) table += fmt::format("  {:>6}", fmt::format("1@{}", k));
-  table += fmt::format("  {:>8}  {:>7}\n", "encode/s", "scan/s");
+  table += fmt::format("  {:>8}  {:>7}  {:>8}\n", "encode/s", "scan/s", "single/s");
   for (const VectorsRow& row : report.codecs) {
-    table += fmt::format("{:<{}}  {:>6.3f}  {:>7.1f}  {:>9.3g}  {:>+8.4f}  {:>8.3g}", row.codec, width, row.bits, row.bytes_per_vector, row.mse,
-                         row.ip_bias, row.ip_var_d);
+    table += fmt::format("{:<{}}  {:>6.3f}  {:>7.1f}  {:>9.3g}  {:>+8.4f}  {:>8.3g}", row.codec, width, row.bits,
+                         row.bytes_per_vector, row.mse, row.ip_bias, row.ip_var_d);
     for (const double recall : row.recall) table += fmt::format("  {:>6.3f}", recall);
-    table += fmt::format("  {:>8}  {:>7}\n", rate(row.encode_vps), rate(row.scan_qps));
+    table += fmt::format("  {:>8}  {:>7}  {:>8}\n", rate(row.encode_vps), rate(row.scan_qps), rate(row.single_qps));
   }
-  const std::string against = report.leave_one_out ? "each of them a vector, looked for among the others" : "from a set of their own";
-  return table + fmt::format("{} vectors of {} values, scaled to length 1; {} queries, {}; one thread\n", report.rows, report.dim,
-                             report.queries, against);
+  const std::string against =
+      report.leave_one_out ? "each of them a vector, looked for among the others" : "from a set of their own";
+  return table + fmt::format("{} vectors of {} values, scaled to length 1; {} queries, {}; one thread\n", report.rows,
+                             report.dim, report.queries, against);
 }
 
 }  // namespace tq

@@ -14,9 +14,10 @@ Result<Windows> cut_windows(std::string_view text, const Tokenizer& tokenizer, s
   Windows windows{tokenizer.encode(text), context};
   const std::size_t available = windows.tokens.size() / context;
   if (available == 0) {
-    return fail(ErrorCode::kUsage,
-                fmt::format("the text has {} tokens, fewer than one window of {}; use a longer text or a shorter window",
-                            windows.tokens.size(), context));
+    return fail(
+        ErrorCode::kUsage,
+        fmt::format("the text has {} tokens, fewer than one window of {}; use a longer text or a shorter window",
+                    windows.tokens.size(), context));
   }
   const std::size_t count = chunks == 0 ? available : std::min(chunks, available);
   windows.tokens.resize(count * context);
@@ -25,9 +26,10 @@ Result<Windows> cut_windows(std::string_view text, const Tokenizer& tokenizer, s
   }
   for (const TokenId token : windows.tokens) {
     if (token >= 0 && static_cast<std::size_t>(token) < vocab_size) continue;
-    return fail(ErrorCode::kUsage,
-                fmt::format("the text has the token {}, but the model's vocabulary ends at {}; use the model's own tokenizer",
-                            token, vocab_size));
+    return fail(
+        ErrorCode::kUsage,
+        fmt::format("the text has the token {}, but the model's vocabulary ends at {}; use the model's own tokenizer",
+                    token, vocab_size));
   }
   return windows;
 }

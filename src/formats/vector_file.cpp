@@ -1,4 +1,5 @@
-// Plain vectors: NumPy arrays, the .fvecs and .bvecs of the TEXMEX sets, MNIST's idx. THE list of these formats is kReaders.
+// Plain vectors: NumPy arrays, the .fvecs and .bvecs of the TEXMEX sets, MNIST's idx. THE list of these formats is
+// kReaders.
 #include <zlib.h>
 
 #include <algorithm>
@@ -27,10 +28,14 @@ enum class Element { kF32, kF64, kF16, kI8, kU8 };
 
 std::size_t size_of(Element element) {
   switch (element) {
-    case Element::kF32: return 4;
-    case Element::kF64: return 8;
-    case Element::kF16: return 2;
-    default: return 1;
+    case Element::kF32:
+      return 4;
+    case Element::kF64:
+      return 8;
+    case Element::kF16:
+      return 2;
+    default:
+      return 1;
   }
 }
 
@@ -43,11 +48,16 @@ T load(const std::byte* bytes) {
 
 float value_at(Element element, const std::byte* bytes) {
   switch (element) {
-    case Element::kF32: return load<float>(bytes);
-    case Element::kF64: return static_cast<float>(load<double>(bytes));
-    case Element::kF16: return half_to_float(load<std::uint16_t>(bytes));
-    case Element::kI8: return static_cast<float>(load<std::int8_t>(bytes));
-    default: return static_cast<float>(load<std::uint8_t>(bytes));
+    case Element::kF32:
+      return load<float>(bytes);
+    case Element::kF64:
+      return static_cast<float>(load<double>(bytes));
+    case Element::kF16:
+      return half_to_float(load<std::uint16_t>(bytes));
+    case Element::kI8:
+      return static_cast<float>(load<std::int8_t>(bytes));
+    default:
+      return static_cast<float>(load<std::uint8_t>(bytes));
   }
 }
 
@@ -99,7 +109,8 @@ std::vector<std::uint64_t> read_shape(std::string_view text) {
     std::size_t digits = 0;
     for (; digits < text.size() && text[digits] >= '0' && text[digits] <= '9'; ++digits) {
       const auto scaled = checked_multiply<std::uint64_t>(number, 10);
-      const auto sum = scaled ? checked_add<std::uint64_t>(*scaled, static_cast<std::uint64_t>(text[digits] - '0')) : std::nullopt;
+      const auto sum =
+          scaled ? checked_add<std::uint64_t>(*scaled, static_cast<std::uint64_t>(text[digits] - '0')) : std::nullopt;
       if (!sum) return {};
       number = *sum;
     }
@@ -115,7 +126,8 @@ Result<Table> read_npy(Bytes bytes, std::string_view name) {
   ByteReader reader(bytes.subspan(6));
   std::uint8_t major = 0, minor = 0;
   if (!reader.read(major) || !reader.read(minor)) return bad_file(name, "the file ends in the header; fetch it again");
-  if (major < 1 || major > 3) return bad_file(name, "this .npy has version {}.{}; versions 1 to 3 are known", major, minor);
+  if (major < 1 || major > 3)
+    return bad_file(name, "this .npy has version {}.{}; versions 1 to 3 are known", major, minor);
   std::uint32_t length = 0;
   std::uint16_t short_length = 0;
   const bool has_length = major == 1 ? reader.read(short_length) : reader.read(length);
@@ -127,21 +139,26 @@ Result<Table> read_npy(Bytes bytes, std::string_view name) {
     std::string_view name;
     Element element;
   };
-  static constexpr std::array kTypes = {Type{"'<f4'", Element::kF32}, Type{"'<f8'", Element::kF64}, Type{"'<f2'", Element::kF16},
-                                        Type{"'|i1'", Element::kI8}, Type{"'|u1'", Element::kU8}};
+  static constexpr std::array kTypes = {Type{"'<f4'", Element::kF32}, Type{"'<f8'", Element::kF64},
+                                        Type{"'<f2'", Element::kF16}, Type{"'|i1'", Element::kI8},
+                                        Type{"'|u1'", Element::kU8}};
   const std::string_view descr = dictionary_value(header, "descr");
-  const auto type = std::find_if(kTypes.begin(), kTypes.end(), [&](const Type& candidate) { return candidate.name == descr; });
-  if (type == kTypes.end()) return bad_file(name, "an array of type {} cannot be read; save it as float32", in_quotes(descr));
-  if (dictionary_value(header, "fortran_order") != "False") return bad_file(name, "the array must be in C order, row by row");
+  const auto type =
+      std::find_if(kTypes.begin(), kTypes.end(), [&](const Type& candidate) { return candidate.name == descr; });
+  if (type == kTypes.end())
+    return bad_file(name, "an array of type {} cannot be read; save it as float32", in_quotes(descr));
+  if (dictionary_value(header, "fortran_order") != "False")
+    return bad_file(name, "the array must be in C order, row by row");
   const std::vector<std::uint64_t> shape = read_shape(dictionary_value(header, "shape"));
-  if (shape.size() != 2) return bad_file(name, "the array must have 2 dimensions, vectors and values, not {}", shape.size());
+  if (shape.size() != 2)
+    return bad_file(name, "the array must have 2 dimensions, vectors and values, not {}", shape.size());
 
   Table table{type->element, shape[0], shape[1], 6 + reader.position(), 0};
   const auto stride = checked_multiply<std::uint64_t>(table.dim, size_of(table.element));
   const auto total = stride ? checked_multiply<std::uint64_t>(*stride, table.rows) : std::nullopt;
   if (!total || *total != reader.remaining()) {
-    return bad_file(name, "the array of {} x {} does not fill the {} bytes that follow its header; the file is damaged", shape[0], shape[1],
-                    reader.remaining());
+    return bad_file(name, "the array of {} x {} does not fill the {} bytes that follow its header; the file is damaged",
+                    shape[0], shape[1], reader.remaining());
   }
   table.stride = *stride;
   return table;
@@ -155,7 +172,8 @@ Result<Table> read_vecs(Bytes bytes, std::string_view name, Element element) {
   if (!reader.read(dim) || dim < 1) return bad_file(name, "the first vector has the length {}", dim);
   Table table{element, 0, static_cast<std::uint64_t>(dim), 4, 4 + static_cast<std::uint64_t>(dim) * size_of(element)};
   if (bytes.size() % table.stride != 0) {
-    return bad_file(name, "{} bytes are no whole number of vectors of length {}; the file is cut off, fetch it again", bytes.size(), dim);
+    return bad_file(name, "{} bytes are no whole number of vectors of length {}; the file is cut off, fetch it again",
+                    bytes.size(), dim);
   }
   table.rows = bytes.size() / table.stride;
   for (std::uint64_t r = 0; r < table.rows; ++r) {
@@ -187,8 +205,8 @@ Result<Table> read_idx(Bytes bytes, std::string_view name) {
   table.stride = table.dim;
   const auto total = checked_multiply(table.rows, table.dim);
   if (!total || *total != bytes.size() - table.first) {
-    return bad_file(name, "{} x {} bytes do not fill the {} that follow the header; the file is damaged", table.rows, table.dim,
-                    bytes.size() - table.first);
+    return bad_file(name, "{} x {} bytes do not fill the {} that follow the header; the file is damaged", table.rows,
+                    table.dim, bytes.size() - table.first);
   }
   return table;
 }
@@ -210,7 +228,8 @@ constexpr std::array kReaders = {
 
 Result<Table> read_table(Bytes bytes, const std::filesystem::path& path) {
   for (const Reader& reader : kReaders) {
-    const bool fits = reader.start.empty() ? path.extension() == reader.extension : as_text(bytes).starts_with(reader.start);
+    const bool fits =
+        reader.start.empty() ? path.extension() == reader.extension : as_text(bytes).starts_with(reader.start);
     if (fits && bytes.size() > 6) return reader.read(bytes, path.string());
   }
   return bad_file(path.string(), "this is no file of vectors; .npy, .fvecs, .bvecs and idx (also .gz) can be read");
@@ -219,7 +238,8 @@ Result<Table> read_table(Bytes bytes, const std::filesystem::path& path) {
 /// The contents of a gzip file. Its claims about sizes are not believed.
 Result<std::vector<std::byte>> inflate_gzip(Bytes packed, std::string_view name) {
   z_stream stream{};
-  if (inflateInit2(&stream, 15 + 16) != Z_OK) return fail(ErrorCode::kOutOfMemory, fmt::format("{}: no memory to unpack it", name));
+  if (inflateInit2(&stream, 15 + 16) != Z_OK)
+    return fail(ErrorCode::kOutOfMemory, fmt::format("{}: no memory to unpack it", name));
   const std::unique_ptr<z_stream, int (*)(z_stream*)> ended(&stream, inflateEnd);
   std::vector<std::byte> unpacked;
   std::vector<std::byte> piece(std::size_t{1} << 20);
@@ -233,7 +253,8 @@ Result<std::vector<std::byte>> inflate_gzip(Bytes packed, std::string_view name)
     stream.next_out = reinterpret_cast<Bytef*>(piece.data());
     stream.avail_out = static_cast<uInt>(piece.size());
     status = inflate(&stream, Z_NO_FLUSH);
-    if (status != Z_OK && status != Z_STREAM_END) return bad_file(name, "the compressed data are damaged or cut off; fetch it again");
+    if (status != Z_OK && status != Z_STREAM_END)
+      return bad_file(name, "the compressed data are damaged or cut off; fetch it again");
     const std::size_t n = piece.size() - stream.avail_out;
     if (unpacked.size() + n > kMostUnpacked) return bad_file(name, "it unpacks to more than {} bytes", kMostUnpacked);
     unpacked.insert(unpacked.end(), piece.begin(), piece.begin() + static_cast<std::ptrdiff_t>(n));

@@ -27,33 +27,34 @@ struct Row {
   RotationKind rotation;
   unsigned rounds;
   std::shared_ptr<const Codec> (*make)(const CodecSpec&, std::size_t dim);
+  const char* about;
   const char* suffix = "";  // behind the width
 };
 
 constexpr std::array kRows = {
-    Row{"f32", CodecFamily::kF32, 32, 32, 1, RotationKind::kNone, 0, make_float_codec},
-    Row{"f16", CodecFamily::kF16, 16, 16, 1, RotationKind::kNone, 0, make_float_codec},
-    Row{"bf16", CodecFamily::kBF16, 16, 16, 1, RotationKind::kNone, 0, make_float_codec},
-    Row{"q8_0", CodecFamily::kQ8_0, 8, 8, 32, RotationKind::kNone, 0, make_block_codec},
-    Row{"q5_1", CodecFamily::kQ5_1, 5, 5, 32, RotationKind::kNone, 0, make_block_codec},
-    Row{"q5_0", CodecFamily::kQ5_0, 5, 5, 32, RotationKind::kNone, 0, make_block_codec},
-    Row{"q4_1", CodecFamily::kQ4_1, 4, 4, 32, RotationKind::kNone, 0, make_block_codec},
-    Row{"q4_0", CodecFamily::kQ4_0, 4, 4, 32, RotationKind::kNone, 0, make_block_codec},
-    Row{"q2_k", CodecFamily::kQ2_K, 2, 2, 256, RotationKind::kNone, 0, make_super_block_codec},
-    Row{"q3_k", CodecFamily::kQ3_K, 3, 3, 256, RotationKind::kNone, 0, make_super_block_codec},
-    Row{"q4_k", CodecFamily::kQ4_K, 4, 4, 256, RotationKind::kNone, 0, make_super_block_codec},
-    Row{"q5_k", CodecFamily::kQ5_K, 5, 5, 256, RotationKind::kNone, 0, make_super_block_codec},
-    Row{"q6_k", CodecFamily::kQ6_K, 6, 6, 256, RotationKind::kNone, 0, make_super_block_codec},
-    Row{"iq4_nl", CodecFamily::kIQ4_NL, 4, 4, 32, RotationKind::kNone, 0, make_block_codec},
-    Row{"mxfp4", CodecFamily::kMXFP4, 4, 4, 32, RotationKind::kNone, 0, make_block_codec},
-    Row{"affine", CodecFamily::kAffine, 2, 8, 64, RotationKind::kNone, 0, make_affine_codec},
-    Row{"tq", CodecFamily::kTurbo, 1, Codebook::kMaxBits, 1, RotationKind::kRandomHadamard, 3, make_turbo_codec},
-    Row{"tt", CodecFamily::kTrellis, 2, 5, 1, RotationKind::kRandomHadamard, 3, make_trellis_codec},
-    Row{"tq", CodecFamily::kTwoPass, 2, Codebook::kMaxBits, 1, RotationKind::kRandomHadamard, 3, make_two_pass_codec, "p"},
-    Row{"tq", CodecFamily::kTwoPassGauss, 2, Codebook::kMaxBits, 1, RotationKind::kRandomHadamard, 3, make_two_pass_codec, "p-gauss"},
-    Row{"tq", CodecFamily::kSplit, 2, 4, 1, RotationKind::kNone, 0, make_first_quarter_codec, "-split"},
-    Row{"rabitq", CodecFamily::kRabitq, 1, 9, 1, RotationKind::kRandomHadamard, 4, make_rabitq_codec},
-    Row{"rabitq", CodecFamily::kRabitqFast, 2, 9, 1, RotationKind::kRandomHadamard, 4, make_rabitq_codec, "-fast"},
+    Row{"f32", CodecFamily::kF32, 32, 32, 1, RotationKind::kNone, 0, make_float_codec, "32-bit floats, uncompressed"},
+    Row{"f16", CodecFamily::kF16, 16, 16, 1, RotationKind::kNone, 0, make_float_codec, "16-bit floats"},
+    Row{"bf16", CodecFamily::kBF16, 16, 16, 1, RotationKind::kNone, 0, make_float_codec, "16-bit floats with the range of f32"},
+    Row{"q8_0", CodecFamily::kQ8_0, 8, 8, 32, RotationKind::kNone, 0, make_block_codec, "GGUF: blocks of 32, a scale"},
+    Row{"q5_1", CodecFamily::kQ5_1, 5, 5, 32, RotationKind::kNone, 0, make_block_codec, "GGUF: blocks of 32, a scale and a minimum"},
+    Row{"q5_0", CodecFamily::kQ5_0, 5, 5, 32, RotationKind::kNone, 0, make_block_codec, "GGUF: blocks of 32, a scale"},
+    Row{"q4_1", CodecFamily::kQ4_1, 4, 4, 32, RotationKind::kNone, 0, make_block_codec, "GGUF: blocks of 32, a scale and a minimum"},
+    Row{"q4_0", CodecFamily::kQ4_0, 4, 4, 32, RotationKind::kNone, 0, make_block_codec, "GGUF: blocks of 32, a scale"},
+    Row{"q2_k", CodecFamily::kQ2_K, 2, 2, 256, RotationKind::kNone, 0, make_super_block_codec, "GGUF: blocks of 16 in 256, scales and minima"},
+    Row{"q3_k", CodecFamily::kQ3_K, 3, 3, 256, RotationKind::kNone, 0, make_super_block_codec, "GGUF: blocks of 16 in 256, scales"},
+    Row{"q4_k", CodecFamily::kQ4_K, 4, 4, 256, RotationKind::kNone, 0, make_super_block_codec, "GGUF: blocks of 32 in 256, scales and minima"},
+    Row{"q5_k", CodecFamily::kQ5_K, 5, 5, 256, RotationKind::kNone, 0, make_super_block_codec, "GGUF: blocks of 32 in 256, scales and minima"},
+    Row{"q6_k", CodecFamily::kQ6_K, 6, 6, 256, RotationKind::kNone, 0, make_super_block_codec, "GGUF: blocks of 16 in 256, scales"},
+    Row{"iq4_nl", CodecFamily::kIQ4_NL, 4, 4, 32, RotationKind::kNone, 0, make_block_codec, "GGUF: blocks of 32, a scale, a curved grid"},
+    Row{"mxfp4", CodecFamily::kMXFP4, 4, 4, 32, RotationKind::kNone, 0, make_block_codec, "GGUF: blocks of 32 small floats, a power of two"},
+    Row{"affine", CodecFamily::kAffine, 2, 8, 64, RotationKind::kNone, 0, make_affine_codec, "groups of 64, a scale and a minimum (MLX)"},
+    Row{"tq", CodecFamily::kTurbo, 1, Codebook::kMaxBits, 1, RotationKind::kRandomHadamard, 3, make_turbo_codec, "TurboQuant: rotation, Lloyd-Max codebook, a corrected scale"},
+    Row{"tt", CodecFamily::kTrellis, 2, 5, 1, RotationKind::kRandomHadamard, 3, make_trellis_codec, "TurboQuant with a trellis for a codebook: less error, slower to encode"},
+    Row{"tq", CodecFamily::kTwoPass, 2, Codebook::kMaxBits, 1, RotationKind::kRandomHadamard, 3, make_two_pass_codec, "TurboQuant in two passes: the last bit is an orthogonal sketch of the residual", "p"},
+    Row{"tq", CodecFamily::kTwoPassGauss, 2, Codebook::kMaxBits, 1, RotationKind::kRandomHadamard, 3, make_two_pass_codec, "the same with a Gaussian sketch, as the paper has it", "p-gauss"},
+    Row{"tq", CodecFamily::kSplit, 2, 4, 1, RotationKind::kNone, 0, make_first_quarter_codec, "the outlier split of the paper: a quarter of the channels gets one more bit", "-split"},
+    Row{"rabitq", CodecFamily::kRabitq, 1, 9, 1, RotationKind::kRandomHadamard, 4, make_rabitq_codec, "extended RaBitQ: rotation, uniform grid, the best scale searched for each row"},
+    Row{"rabitq", CodecFamily::kRabitqFast, 2, 9, 1, RotationKind::kRandomHadamard, 4, make_rabitq_codec, "the same with one scale for all rows", "-fast"},
 };
 
 std::string row_name(const Row& row, unsigned bits) {
@@ -65,14 +66,10 @@ std::size_t longest_row(const CodecSpec& spec) {
   return spec.family == CodecFamily::kTwoPassGauss ? kLongestGaussRow : kLongestRow;
 }
 
-/// The table in a few words: a range for each row that has widths.
+/// The table in a few words.
 std::string known_names() {
   std::string names;
-  for (const Row& row : kRows) {
-    if (!names.empty()) names += ", ";
-    names += row_name(row, row.first_bits);
-    if (row.first_bits != row.last_bits) names += " to " + row_name(row, row.last_bits);
-  }
+  for (const CodecRange& range : codec_ranges()) names += (names.empty() ? "" : ", ") + range.names;
   return names;
 }
 
@@ -91,6 +88,15 @@ std::vector<std::string> codec_names() {
     for (unsigned bits = row.first_bits; bits <= row.last_bits; ++bits) names.push_back(row_name(row, bits));
   }
   return names;
+}
+
+std::vector<CodecRange> codec_ranges() {
+  std::vector<CodecRange> ranges;
+  for (const Row& row : kRows) {
+    const std::string first = row_name(row, row.first_bits), last = row_name(row, row.last_bits);
+    ranges.push_back({.names = first == last ? first : first + " to " + last, .first = first, .last = last, .about = row.about});
+  }
+  return ranges;
 }
 
 Result<CodecSpec> CodecSpec::parse(std::string_view name) {

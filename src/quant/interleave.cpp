@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cassert>
 #include <cstring>
 
 namespace tq {
@@ -13,26 +14,54 @@ constexpr std::size_t kChunk = 32, kFields = 8, kWordBytes = 64;
 /// f / per_byte, at bit (f % per_byte) · bits of every byte. The bits that are then left over at the top of each byte, word after word,
 /// are a stream that holds the other fields. With 9 bits the words carry the low 8, and one more word the ninth bits of all fields.
 struct Shape {
-  explicit Shape(unsigned width)
+  explicit constexpr Shape(unsigned width)
       : bits(std::min(width, 8U)), per_byte(8 / bits), direct(per_byte * bits), spare(8 - per_byte * bits), has_ninth(width > 8) {}
 
   unsigned bits, per_byte, direct, spare;
   bool has_ninth;
 
-  std::size_t words(std::size_t n_fields) const {
+  constexpr std::size_t words(std::size_t n_fields) const {
     if (n_fields == 0) return 0;
     return std::min<std::size_t>(bits, (n_fields + per_byte - 1) / per_byte) + (has_ninth ? 1 : 0);
   }
 };
 
-using Fields = std::array<std::uint32_t, kFields>;
+/// One field, or one word, of 16 rows.
+struct Lanes {
+  std::array<std::uint32_t, kInterleavedRows> row{};
+
+  Lanes& operator|=(const Lanes& other) {
+    for (std::size_t r = 0; r < row.size(); ++r) row[r] |= other.row[r];
+    return *this;
+  }
+  Lanes operator<<(unsigned n) const {
+    Lanes result;
+    for (std::size_t r = 0; r < row.size(); ++r) result.row[r] = row[r] << n;
+    return result;
+  }
+  Lanes operator>>(unsigned n) const {
+    Lanes result;
+    for (std::size_t r = 0; r < row.size(); ++r) result.row[r] = row[r] >> n;
+    return result;
+  }
+  Lanes operator&(std::uint32_t mask) const {
+    Lanes result;
+    for (std::size_t r = 0; r < row.size(); ++r) result.row[r] = row[r] & mask;
+    return result;
+  }
+};
+
+template <class Word>
+using FieldsOf = std::array<Word, kFields>;
+using Fields = FieldsOf<std::uint32_t>;
 using Words = std::array<std::uint32_t, 9>;
 
 /// The lowest `n` bits of every byte.
 constexpr std::uint32_t low_bits(unsigned n) { return ((1U << n) - 1) * 0x01010101U; }
 
-Words pack(const Shape& shape, const Fields& low, const Fields& high) {
-  Words words{};
+/// Word is one row's or those of 16.
+template <class Word, std::size_t kWords>
+inline void pack_low(const Shape& shape, const FieldsOf<Word>& low, std::array<Word, kWords>& words) {
   for (unsigned f = 0; f < shape.direct; ++f) words[f / shape.per_byte] |= low[f] << f % shape.per_byte * shape.bits;
   for (unsigned f = shape.direct; f < kFields; ++f) {
     for (unsigned bit = 0; bit < shape.bits; ++bit) {
@@ -40,14 +69,19 @@ Words pack(const Shape& shape, const Fields& low, const Fields& high) {
       words[at / shape.spare] |= (low[f] >> bit & low_bits(1)) << (8 - shape.spare + at % shape.spare);
     }
   }
+}
+
+Words pack(const Shape& shape, const Fields& low, const Fields& high) {
+  Words words{};
+  pack_low(shape, low, words);
   if (shape.has_ninth) {
     for (unsigned f = 0; f < kFields; ++f) words[8] |= high[f] << f;
   }
   return words;
 }
 
-void unpack(const Shape& shape, const Words& words, Fields& low, Fields& high) {
-  low = high = {};
+template <class Word, std::size_t kWords>
+inline void unpack_low(const Shape& shape, const std::array<Word, kWords>& words, FieldsOf<Word>& low) {
   for (unsigned f = 0; f < shape.direct; ++f) low[f] = words[f / shape.per_byte] >> f % shape.per_byte * shape.bits & low_bits(shape.bits);
   for (unsigned f = shape.direct; f < kFields; ++f) {
     for (unsigned bit = 0; bit < shape.bits; ++bit) {
@@ -55,8 +89,53 @@ void unpack(const Shape& shape, const Words& words, Fields& low, Fields& high) {
       low[f] |= (words[at / shape.spare] >> (8 - shape.spare + at % shape.spare) & low_bits(1)) << bit;
     }
   }
+}
+
+void unpack(const Shape& shape, const Words& words, Fields& low, Fields& high) {
+  low = high = {};
+  unpack_low(shape, words, low);
   if (shape.has_ninth) {
     for (unsigned f = 0; f < kFields; ++f) high[f] = words[8] >> f & low_bits(1);
+  }
+}
+
+/// The width is known to the compiler, which then unrolls everything.
+template <unsigned kBits>
+void interleave_chunks(const std::uint8_t* fields, std::size_t dim, std::byte* words) {
+  constexpr Shape kShape(kBits);
+  for (std::size_t begin = 0; begin < dim; begin += kChunk) {
+    const std::size_t n_fields = (std::min(kChunk, dim - begin) + 3) / 4, n_words = kShape.words(n_fields);
+    FieldsOf<Lanes> low{};
+    std::array<Lanes, kBits> packed{};
+    std::memcpy(low.data(), fields, n_fields * kWordBytes);
+    pack_low(kShape, low, packed);
+    std::memcpy(words, packed.data(), n_words * kWordBytes);
+    fields += n_fields * kWordBytes;
+    words += n_words * kWordBytes;
+  }
+}
+
+template <unsigned kBits>
+void split_chunks(const std::byte* words, std::size_t dim, std::byte* signs, std::byte* rest) {
+  constexpr Shape kShape(kBits), kSign(1), kRest(kBits - 1);
+  const std::size_t chunks = (dim + kChunk - 1) / kChunk;
+  for (std::size_t c = 0; c < chunks; ++c) {
+    const std::size_t n_words = kShape.words((std::min(kChunk, dim - c * kChunk) + 3) / 4);
+    std::array<Lanes, kBits> packed{};
+    std::memcpy(packed.data(), words, n_words * kWordBytes);
+    words += n_words * kWordBytes;
+    FieldsOf<Lanes> codes{}, high{};
+    unpack_low(kShape, packed, codes);
+    for (unsigned f = 0; f < kFields; ++f) {
+      high[f] = codes[f] >> (kBits - 1) & low_bits(1);
+      codes[f] = codes[f] & low_bits(kBits - 1);
+    }
+    std::array<Lanes, 1> sign{};
+    std::array<Lanes, kBits - 1> others{};
+    pack_low(kSign, high, sign);
+    pack_low(kRest, codes, others);
+    std::memcpy(signs + c * kWordBytes, sign.data(), kWordBytes);
+    for (std::size_t w = 0; w < others.size(); ++w) std::memcpy(rest + (w * chunks + c) * kWordBytes, &others[w], kWordBytes);
   }
 }
 
@@ -86,6 +165,22 @@ void interleave_row(const std::uint16_t* codes, std::size_t dim, unsigned bits, 
       std::memcpy(at, &word, sizeof word);
     }
   }
+}
+
+void interleave_fields(const std::uint8_t* fields, std::size_t dim, unsigned bits, std::byte* words) {
+  switch (bits) {
+    case 1: return interleave_chunks<1>(fields, dim, words);
+    case 2: return interleave_chunks<2>(fields, dim, words);
+    case 3: return interleave_chunks<3>(fields, dim, words);
+    default: assert(bits == 4); return interleave_chunks<4>(fields, dim, words);
+  }
+}
+
+void split_planes(const std::byte* words, std::size_t dim, unsigned bits, std::byte* signs, std::byte* rest) {
+  if (bits == 2) return split_chunks<2>(words, dim, signs, rest);
+  if (bits == 3) return split_chunks<3>(words, dim, signs, rest);
+  assert(bits == 4);
+  split_chunks<4>(words, dim, signs, rest);
 }
 
 void separate_row(const std::byte* words, std::size_t dim, unsigned bits, std::size_t row, std::uint16_t* codes) {

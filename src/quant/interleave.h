@@ -15,7 +15,14 @@ std::size_t interleaved_words(std::size_t dim, unsigned bits);
 /// codes[i] < 2^bits → the 4 bytes of `row` < 16 in each word. Other rows keep their bytes.
 void interleave_row(const std::uint16_t* codes, std::size_t dim, unsigned bits, std::size_t row, std::byte* words);
 
-/// The way back.
+/// The same for 16 rows at once: fields as Kernels::quantize_lanes writes them, ⌈dim / 4⌉ x 64 bytes. 1 to 4 bits.
+void interleave_fields(const std::uint8_t* fields, std::size_t dim, unsigned bits, std::byte* words);
+
+/// The words of 16 rows → the highest bit of each code and the other bits, as Kernels::dot_planes reads them: ⌈dim / 32⌉ x 64 bytes and
+/// bits − 1 times as many. 2 to 4 bits.
+void split_planes(const std::byte* words, std::size_t dim, unsigned bits, std::byte* signs, std::byte* rest);
+
+/// The way back of interleave_row.
 void separate_row(const std::byte* words, std::size_t dim, unsigned bits, std::size_t row, std::uint16_t* codes);
 
 }  // namespace tq

@@ -1,6 +1,8 @@
 // TurboQuant, one pass, as turbo_codec.cpp codes it, in the layout that integer products want: groups of 32 rows, their scales first,
 // then twice the interleaved codes of 16 rows (interleave.h). Up to 4 bits the centroids are multiples of one step, so that codes
 // meet int8 queries without being decoded.
+#include "quant/interleaved_codec.h"
+
 #include <algorithm>
 #include <array>
 #include <cassert>
@@ -11,25 +13,12 @@
 
 #include "quant/codecs.h"
 #include "quant/interleave.h"
+#include "quant/lane_codec.h"
 #include "quant/scaled_row.h"
 #include "simd/kernels.h"
 #include "turboquant/codebook.h"
 
 namespace tq {
-namespace {
-
-constexpr std::size_t kGroupRows = 32;  // 32 scales of f16 fill one cache line, so that all words stay aligned
-/// Beyond 4 bits a step of 1/127 of the largest centroid would cost more than the code itself: 2 % of the error at 5 bits, 11 % at 6.
-constexpr unsigned kMostIntegerBits = 4;
-constexpr std::size_t kLongestIntegerRow = 131072;  // 127 · 127 · 131072 < 2^31
-
-/// A codebook whose centroids are table[i] · step.
-struct ByteCodebook {
-  std::array<std::int8_t, 16> table{};
-  float step = 0;
-};
-
-/// Rounds the centroids to multiples of 1/127 of the largest one.
 ByteCodebook round_to_bytes(Codebook& codebook) {
   ByteCodebook bytes;
   bytes.step = codebook.centroids.back() / 127.0F;
@@ -43,10 +32,12 @@ ByteCodebook round_to_bytes(Codebook& codebook) {
   return bytes;
 }
 
-class InterleavedCodec final : public Codec {
+namespace {
+
+class InterleavedCodec final : public LaneCodec {
  public:
   InterleavedCodec(const CodecSpec& spec, std::size_t dim, Codebook codebook)
-      : Codec(spec, dim, kGroupRows, kGroupRows * scale_bytes(spec) + 2 * 64 * interleaved_words(dim, spec.bits)),
+      : LaneCodec(spec, dim, kGroupRows, kGroupRows * scale_bytes(spec) + 2 * 64 * interleaved_words(dim, spec.bits)),
         n_words_(interleaved_words(dim, spec.bits)), integer_(spec.bits <= kMostIntegerBits && dim <= kLongestIntegerRow),
         codebook_(std::move(codebook)) {
     if (integer_) bytes_ = round_to_bytes(codebook_);
@@ -66,6 +57,41 @@ class InterleavedCodec final : public Codec {
     const std::size_t lane = row % kGroupRows;
     store_scale(spec(), scale, group + lane * scale_bytes(spec()));
     interleave_row(scratch.codes.data(), dim(), spec().bits, lane % kInterleavedRows, words(group, lane / kInterleavedRows));
+  }
+
+  void encode_rows(const float* y, std::size_t n_rows, std::byte* storage, std::size_t first, Workspace& scratch) const override {
+    if (!takes_lanes()) return Codec::encode_rows(y, n_rows, storage, first, scratch);
+    scratch.lanes.resize(std::max(scratch.lanes.size(), kLanes * dim()));
+    for_blocks(
+        first, n_rows, [&](std::size_t r) { encode(y + r * dim(), storage, first + r, scratch); },
+        [&](std::size_t r) {
+          kernels().to_lanes(y + r * dim(), dim(), kLanes, dim(), scratch.lanes.data());
+          encode_lanes(scratch.lanes.data(), storage, first + r, scratch);
+        });
+  }
+
+  bool takes_lanes() const override { return spec().bits <= kMostIntegerBits; }
+  void encode_lanes(float* lanes, std::byte* storage, std::size_t row, Workspace& scratch) const override {
+    scratch.choices.resize(std::max(scratch.choices.size(), (dim() + 3) / 4 * 64));
+    std::array<float, kLanes> factors, products, squares;
+    const auto sizes = measure_lanes(lanes, dim(), factors.data());
+    kernels().quantize_lanes({.x = lanes,
+                              .n = dim(),
+                              .factors = factors.data(),
+                              .bits = spec().bits,
+                              .boundaries = codebook_.boundaries.data(),
+                              .centroids = codebook_.centroids.data(),
+                              .squares_of_x = spec().scale == ScaleRule::kUnbiased,
+                              .fields = scratch.choices.data(),
+                              .products = products.data(),
+                              .squares = squares.data()});
+    std::byte* group = storage + row / kGroupRows * group_bytes();
+    const std::size_t half = row / kLanes % 2;
+    for (std::size_t r = 0; r < kLanes; ++r) {
+      const float scale = sizes[r].rms == 0 ? 0 : corrected_scale(sizes[r], spec().scale, products[r], squares[r]);
+      store_scale(spec(), scale, group + (half * kLanes + r) * scale_bytes(spec()));
+    }
+    interleave_fields(scratch.choices.data(), dim(), spec().bits, words(group, half));
   }
 
   void decode_coded(const std::byte* storage, std::size_t first, std::size_t n_rows, float* out) const override {
@@ -92,7 +118,9 @@ class InterleavedCodec final : public Codec {
       const float* row = query.coded.data() + i * dim();
       std::int8_t* bytes = query.bytes.data() + i * padded();
       float largest = 0;
-      for (std::size_t j = 0; j < dim(); ++j) largest = std::max(largest, std::abs(row[j]));
+      for (std::size_t j = 0; j < dim(); ++j) {
+        largest = std::isnan(row[j]) ? std::numeric_limits<float>::infinity() : std::max(largest, std::abs(row[j]));
+      }
       // A query that is not finite gives scores that are not finite either; one below 2^-100 gives zeros.
       const bool usable = largest > 0x1p-100F && largest < 0x1p100F;
       query.units[i] = usable ? largest / 127.0F : largest < 1 ? 0.0F : std::numeric_limits<float>::quiet_NaN();

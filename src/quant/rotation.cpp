@@ -5,6 +5,7 @@
 #include <cassert>
 #include <cmath>
 #include <numbers>
+#include <utility>
 
 #include "base/random.h"
 #include "quant/gaussian.h"
@@ -97,6 +98,22 @@ void Rotation::apply(float* x) const {
     kernels().multiply(x, signs_.data() + round * dim_, dim_);
     mix(x);
   }
+}
+
+float* Rotation::apply_to_16(const float* rows, float* lanes) const {
+  assert(kind_ != RotationKind::kDenseHaar);
+  constexpr std::size_t kLanes = 16;
+  const Kernels& simd = kernels();
+  float *x = lanes, *other = lanes + kLanes * dim_;
+  simd.to_lanes(rows, dim_, kLanes, dim_, x);
+  if (kind_ == RotationKind::kPlainHadamard) simd.hadamard_lanes(x, run_, runs_, nullptr, scale_);
+  for (unsigned round = 0; round < rounds_; ++round) {
+    simd.hadamard_lanes(x, run_, runs_, signs_.data() + round * dim_, scale_);
+    if (hartley_.empty()) continue;
+    simd.mix_runs(hartley_.data(), runs_, x, run_ * kLanes, other);
+    std::swap(x, other);
+  }
+  return x;
 }
 
 void Rotation::apply_inverse(float* x) const {

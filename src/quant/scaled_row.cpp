@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <limits>
 
 #include "base/float16.h"
 #include "simd/kernels.h"
@@ -10,15 +11,20 @@
 namespace tq {
 namespace {
 
-/// Divides by a power of two, which is exact, so that the largest magnitude lies in [1, 2). Returns the exponent.
+/// The exponent of the largest magnitude of a row, where dividing by its power of two is exact.
+int unit_exponent(float largest) {
+  return largest == 0 ? 0 : std::clamp(std::ilogb(largest), -126, 126);  // both 2^±126 are normal floats
+}
+
+/// Divides by a power of two, so that the largest magnitude lies in [1, 2). Returns the exponent.
 int to_unit_exponent(float* x, std::size_t n) {
   float largest = 0;
   for (std::size_t i = 0; i < n; ++i) {
     if (!std::isfinite(x[i])) x[i] = 0;
     largest = std::max(largest, std::abs(x[i]));
   }
-  if (largest == 0) return 0;
-  const int exponent = std::clamp(std::ilogb(largest), -126, 126);  // both 2^±126 are normal floats
+  const int exponent = unit_exponent(largest);
+  if (exponent == 0) return 0;
   kernels().scale(x, std::ldexp(1.0F, -exponent), n);
   return exponent;
 }
@@ -36,13 +42,34 @@ UnitRow normalize(const float* y, std::size_t n, std::vector<float>& unit) {
   return row;
 }
 
+std::array<UnitRow, 16> measure_lanes(float* lanes, std::size_t n, float* factors) {
+  std::array<UnitRow, 16> rows;
+  std::array<float, 16> largest, squares;
+  kernels().measure_lanes(lanes, n, largest.data());
+  for (std::size_t r = 0; r < rows.size(); ++r) {
+    rows[r].exponent = unit_exponent(largest[r]);
+    factors[r] = std::ldexp(1.0F, -rows[r].exponent);
+  }
+  kernels().scale_lanes(lanes, n, factors, squares.data());
+  for (std::size_t r = 0; r < rows.size(); ++r) {
+    rows[r].rms = std::sqrt(squares[r] / static_cast<float>(n));
+    factors[r] = squares[r] == 0 ? std::numeric_limits<float>::quiet_NaN() : 1.0F / rows[r].rms;
+  }
+  return rows;
+}
+
 float corrected_scale(const UnitRow& row, ScaleRule rule, const float* unit, const float* centroids, std::size_t n) {
   const auto dot = kernels().ordered_dot;
+  if (rule == ScaleRule::kNorm) return corrected_scale(row, rule, 1, 1);
+  const float* squared = rule == ScaleRule::kUnbiased ? unit : centroids;
+  return corrected_scale(row, rule, dot(centroids, unit, n), dot(squared, squared, n));
+}
+
+float corrected_scale(const UnitRow& row, ScaleRule rule, float product, float squares) {
   float correction = 1;
-  const float product = rule == ScaleRule::kNorm ? 1 : dot(centroids, unit, n);
-  if (!(product > 0)) return 0;
-  if (rule == ScaleRule::kUnbiased) correction = dot(unit, unit, n) / product;
-  if (rule == ScaleRule::kLeastSquares) correction = product / dot(centroids, centroids, n);
+  if (rule != ScaleRule::kNorm && !(product > 0)) return 0;
+  if (rule == ScaleRule::kUnbiased) correction = squares / product;
+  if (rule == ScaleRule::kLeastSquares) correction = product / squares;
   return std::ldexp(row.rms * correction, row.exponent);
 }
 

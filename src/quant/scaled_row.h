@@ -1,6 +1,7 @@
 // The one scalar beside the codes of a row: how a row is brought to unit size before coding, and what is stored afterwards.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <vector>
 
@@ -17,9 +18,17 @@ struct UnitRow {
 /// y (n values) → unit (n values of mean square 1). Values that are not finite count as 0. The same bits on every CPU.
 UnitRow normalize(const float* y, std::size_t n, std::vector<float>& unit);
 
+/// The same for 16 rows in lanes (Kernels::to_lanes), but for the last step: the unit rows are the lanes times `factors` (16 values, NaN
+/// for a row of zeros).
+std::array<UnitRow, 16> measure_lanes(float* lanes, std::size_t n, float* factors);
+
 /// The scale to store when `unit` was coded as `centroids` (n each). 0 where their inner product is not positive: then
 /// they say nothing about the row. Nearest centroids on both sides of 0 never come to that.
 float corrected_scale(const UnitRow& row, ScaleRule rule, const float* unit, const float* centroids, std::size_t n);
+
+/// The same from the sums: `product` of the centroids with the unit row, `squares` of the unit row (kUnbiased) or of the centroids
+/// (kLeastSquares). kNorm uses neither.
+float corrected_scale(const UnitRow& row, ScaleRule rule, float product, float squares);
 
 /// The stored form of a scale: f16, or f32 where the spec asks for it.
 std::size_t scale_bytes(const CodecSpec& spec);

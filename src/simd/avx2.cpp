@@ -45,6 +45,14 @@ inline F sign() {
   return {signs, signs};
 }
 
+template <int h, bool with>
+inline F take_swapped(F a, F b) {
+  if constexpr (h == 8) return with ? F{a.low, b.low} : F{b.high, a.high};
+  constexpr int kLanesWithBit = h == 1 ? 0xAA : h == 2 ? 0xCC : 0xF0, kMask = with ? kLanesWithBit & 0xFF : ~kLanesWithBit & 0xFF;
+  const F swapped = swap<h>(b);
+  return {_mm256_blend_ps(a.low, swapped.low, kMask), _mm256_blend_ps(a.high, swapped.high, kMask)};
+}
+
 inline float reduce_add(F a) {
   const __m256 eight = _mm256_add_ps(a.low, a.high);
   const __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
@@ -210,6 +218,15 @@ template <unsigned n>
 inline B down(B a) {
   return {_mm256_srli_epi32(a.low, n), _mm256_srli_epi32(a.high, n)};
 }
+template <unsigned n>
+inline B up(B a) {
+  return {_mm256_slli_epi32(a.low, n), _mm256_slli_epi32(a.high, n)};
+}
+template <unsigned mask>
+inline B keep(B a) {
+  const __m256i bits = _mm256_set1_epi8(static_cast<char>(mask));
+  return {_mm256_and_si256(a.low, bits), _mm256_and_si256(a.high, bits)};
+}
 template <unsigned mask>
 inline B pick(B a, B b) {
   const __m256i bits = _mm256_set1_epi8(static_cast<char>(mask));
@@ -243,6 +260,14 @@ inline I dot4(I sum, B values, const std::int8_t* query) {
   __builtin_memcpy(&four, query, sizeof four);
   const __m256i repeated = _mm256_set1_epi32(four);
   return {dot4_half(sum.low, values.low, repeated), dot4_half(sum.high, values.high, repeated)};
+}
+
+inline I dot4(I sum, B values, B query) {
+  return {dot4_half(sum.low, values.low, query.low), dot4_half(sum.high, values.high, query.high)};
+}
+inline unsigned mask_greater(F a, F b) {
+  const auto half = [](__m256 x, __m256 y) { return static_cast<unsigned>(_mm256_movemask_ps(_mm256_cmp_ps(x, y, _CMP_GT_OQ))); };
+  return half(a.low, b.low) | half(a.high, b.high) << 8;
 }
 
 #include "simd/kernels.inl"

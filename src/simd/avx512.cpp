@@ -35,6 +35,16 @@ inline F sign() {
   return _mm512_mask_blend_ps(static_cast<__mmask16>(kLanesWithBit), _mm512_set1_ps(1.0F), _mm512_set1_ps(-1.0F));
 }
 
+template <int h, bool with>
+inline F take_swapped(F a, F b) {
+  constexpr unsigned kLanesWithBit = h == 1 ? 0xAAAA : h == 2 ? 0xCCCC : h == 4 ? 0xF0F0 : 0xFF00;
+  constexpr auto kMask = static_cast<__mmask16>(with ? kLanesWithBit : ~kLanesWithBit & 0xFFFFU);
+  if constexpr (h == 1) return _mm512_mask_permute_ps(a, kMask, b, 0xB1);
+  if constexpr (h == 2) return _mm512_mask_permute_ps(a, kMask, b, 0x4E);
+  if constexpr (h == 4) return _mm512_mask_shuffle_f32x4(a, kMask, b, b, 0xB1);
+  if constexpr (h == 8) return _mm512_mask_shuffle_f32x4(a, kMask, b, b, 0x4E);
+}
+
 inline __m128 half_add(__m256 a) { return _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1)); }
 inline float reduce_add(F a) {
   const __m128 four = half_add(_mm256_add_ps(_mm512_castps512_ps256(a), _mm512_extractf32x8_ps(a, 1)));
@@ -72,9 +82,9 @@ inline I add_if_greater(I k, F x, F b, int step) {
 }
 inline I if_nan(F x, I a, I b) { return _mm512_mask_blend_epi32(_mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q), b, a); }
 
-/// Up to 32 entries live in two registers.
+/// Up to 32 entries live in one or two registers.
 struct Table {
-  Table(const float* values, std::size_t n) : entries(values), in_registers(n <= 32) {
+  Table(const float* values, std::size_t n) : entries(values), in_registers(n <= 32), in_one(n <= 16) {
     const auto lanes = [n](std::size_t first) {
       return static_cast<__mmask16>(n >= first + 16 ? 0xFFFFU : n <= first ? 0U : (1U << (n - first)) - 1U);
     };
@@ -83,10 +93,11 @@ struct Table {
     high = _mm512_maskz_loadu_ps(lanes(16), entries + (n > 16 ? 16 : 0));
   }
   const float* entries;
-  bool in_registers;
+  bool in_registers, in_one;
   F low = _mm512_setzero_ps(), high = _mm512_setzero_ps();
 };
 inline F look_up(const Table& table, I index) {
+  if (table.in_one) return _mm512_permutexvar_ps(index, table.low);
   if (table.in_registers) return _mm512_permutex2var_ps(table.low, index, table.high);
   return _mm512_i32gather_ps(index, table.entries, sizeof(float));
 }
@@ -167,6 +178,14 @@ template <unsigned n>
 inline B down(B a) {
   return _mm512_srli_epi32(a, n);
 }
+template <unsigned n>
+inline B up(B a) {
+  return _mm512_slli_epi32(a, n);
+}
+template <unsigned mask>
+inline B keep(B a) {
+  return _mm512_and_si512(a, _mm512_set1_epi8(static_cast<char>(mask)));
+}
 template <unsigned mask>
 inline B pick(B a, B b) {
   return _mm512_ternarylogic_epi32(_mm512_set1_epi8(static_cast<char>(mask)), a, b, 0xCA);
@@ -191,6 +210,9 @@ inline I dot4(I sum, B values, const std::int8_t* query) {
   __builtin_memcpy(&four, query, sizeof four);
   return _mm512_dpbusd_epi32(sum, values, _mm512_set1_epi32(four));
 }
+
+inline I dot4(I sum, B values, B query) { return _mm512_dpbusd_epi32(sum, values, query); }
+inline unsigned mask_greater(F a, F b) { return _mm512_cmp_ps_mask(a, b, _CMP_GT_OQ); }
 
 #include "simd/kernels.inl"
 

@@ -35,6 +35,8 @@ constexpr std::array kTargets = {
 #if defined(__x86_64__)
     Target{&kAvx512Kernels, has_avx512},
     Target{&kAvx2Kernels, has_avx2},
+#elif defined(__aarch64__)
+    Target{&kNeonKernels, [] { return true; }},
 #endif
     Target{&kScalarKernels, [] { return true; }},
 };

@@ -29,6 +29,53 @@ struct InterleavedDot {
   std::size_t out_stride;
 };
 
+/// Codes of 2 to 4 bits in two planes. A chunk is 32 codes of a row; `signs` has the highest bit of each, as 1-bit codes are interleaved
+/// (64 bytes for a chunk of 16 rows, 4 of each row), and `words` the other bits row by row, as codes of one bit less have them: bits − 1
+/// words of 4 bytes for a chunk. The arguments of Kernels::dot_plane_rows, which reads single rows:
+struct PlaneRows {
+  const std::uint8_t* signs;  ///< of all rows, 16 after 16
+  const std::uint8_t* words;  ///< word w of chunk c of row r at 4 · ((r · (bits − 1) + w) · chunks + c); 64 bytes behind the last are readable
+  std::size_t chunks;
+  unsigned bits;
+  const std::int8_t* table;   ///< 2^bits
+  const float* row_scales;    ///< of all rows
+  const std::uint32_t* rows;  ///< n_rows numbers of rows
+  std::size_t n_rows;
+  const std::int8_t* query;   ///< bytes 4 f … 4 f + 3 of chunk c at 4 · (f · padded + c), padded = chunks rounded up to 16, else zeros
+  std::int32_t query_sum;
+  float query_unit;
+  float* out;                 ///< n_rows
+};
+/// … of Kernels::dot_planes, which reads 16 rows:
+struct PlaneDot {
+  const std::uint8_t* signs;  ///< chunks x 64 bytes
+  const std::uint8_t* words;  ///< word w of chunk c of all 16 rows (Kernels::to_lanes) at 64 · (w · chunks + c)
+  std::size_t chunks;
+  unsigned bits;
+  const std::int8_t* table;   ///< 2^bits
+  const float* row_scales;    ///< 16
+  const std::int8_t* queries;       ///< as in InterleavedDot
+  std::size_t query_stride;
+  const std::int32_t* query_sums;
+  const float* query_units;
+  std::size_t n_queries;
+  float* out;                 ///< out[q * out_stride + row], always 16 rows
+  std::size_t out_stride;
+};
+/// … and of Kernels::scan_signs, which reads the signs of n_blocks times 16 rows.
+struct SignScan {
+  const std::uint8_t* words;  ///< n_blocks x chunks x 64 bytes
+  std::size_t n_blocks, chunks;
+  const float *scales, *errors;  ///< n_blocks x 16
+  const std::int8_t* queries;    ///< as in InterleavedDot
+  std::size_t query_stride;
+  const std::int32_t* query_sums;
+  const float *query_units, *margins;  ///< n_queries
+  std::size_t n_queries;
+  float* out;                    ///< out[q * out_stride + row], n_blocks x 16 rows
+  std::size_t out_stride;
+};
+
 /// The arguments of Kernels::search_windows. A state is the window − bits low bits of a window: all that the codes in front of it see.
 /// For each x, from the last to the first, and each window w of 2^window:
 ///     cost of w = costs[w >> bits] + (x − values[w])², its low `bits` bits of mantissa replaced by w >> (window − bits)
@@ -43,8 +90,22 @@ struct WindowSearch {
   std::uint8_t* choices;  ///< n x states
 };
 
+/// The arguments of Kernels::quantize_lanes: 16 rows whose lane r of vector i is value i of row r.
+struct LaneQuantizer {
+  const float* x;           ///< n x 16
+  std::size_t n;
+  const float* factors;     ///< 16: what each row is multiplied by first. NaN gives it the code 0 everywhere
+  unsigned bits;            ///< of a code, 1 to 4
+  const float* boundaries;  ///< 2^bits − 1, ascending
+  const float* centroids;   ///< 2^bits
+  bool squares_of_x;        ///< squares are those of x · factor, else those of its centroids
+  std::uint8_t* fields;     ///< ⌈n / 4⌉ x 64 bytes: byte j of the 4 of row r in field f is the code of value 4·f + j, or 0 behind the end
+  float* products;          ///< 16: Σ (x · factor) · centroid, as ordered_dot adds
+  float* squares;           ///< 16: likewise
+};
+
 struct Kernels {
-  const char* name;  ///< "scalar", "avx2", "avx512"
+  const char* name;  ///< "scalar", "neon", "avx2", "avx512"
 
   /// ⟨a, b⟩ over n floats in double-free fixed order, mul then add. Same bits. Used wherever a stored byte depends on the sum.
   float (*ordered_dot)(const float* a, const float* b, std::size_t n);
@@ -70,6 +131,18 @@ struct Kernels {
   /// y[j * n + i] = Σ_k matrix[j * count + k] · x[k * n + i], k ascending, mul then add. Same bits. x and y do not overlap.
   void (*mix_runs)(const float* matrix, std::size_t count, const float* x, std::size_t n, float* y);
 
+  /// lanes[i * 16 + r] = rows[r * stride + i] for i < n; zeros for the rows from n_rows ≤ 16 on. Same bits.
+  void (*to_lanes)(const float* rows, std::size_t stride, std::size_t n_rows, std::size_t n, float* lanes);
+  /// For 16 rows in lanes, n_runs times n values, what multiply(x, signs, n), hadamard(x, n) and scale(x, factor, n) do with each run,
+  /// bit for bit. n a power of two; `signs` are n_runs · n, or null for none.
+  void (*hadamard_lanes)(float* lanes, std::size_t n, std::size_t n_runs, const float* signs, float factor);
+  /// largest[r] = the largest |value| of row r. Values that are not finite become 0 first. Same bits.
+  void (*measure_lanes)(float* lanes, std::size_t n, float* largest);
+  /// Row r *= factors[r]; squares[r] = ordered_dot of the row with itself. Same bits.
+  void (*scale_lanes)(float* lanes, std::size_t n, const float* factors, float* squares);
+  /// The codes of 16 rows, as quantize() finds them, and the sums from which their scale is made. Same bits.
+  void (*quantize_lanes)(const LaneQuantizer& job);
+
   /// codes[i] = number of boundaries strictly below x[i]. `boundaries` ascending, n_boundaries = 2^b − 1 with b in 1…9. Same bits.
   /// A NaN gets code 0.
   void (*quantize)(const float* x, std::size_t n, const float* boundaries, std::size_t n_boundaries, std::uint16_t* codes);
@@ -94,6 +167,14 @@ struct Kernels {
   void (*to_bytes)(const float* x, std::size_t n, float factor, std::int8_t* out);
   /// out = (Σ table[code] · query) · row_scale · query_unit, the sum exact in 32 bits. Same bits.
   void (*dot_interleaved)(const InterleavedDot& job);
+
+  /// out = (Σ table[code] · query) · row_scale · query_unit, the sum exact in 32 bits, for codes in two planes. Same bits.
+  void (*dot_planes)(const PlaneDot& job);
+  void (*dot_plane_rows)(const PlaneRows& job);
+  /// out = (Σ ±query) · query_unit · scale + margin · error, + where the bit is set. Same bits.
+  void (*scan_signs)(const SignScan& job);
+  /// The indices i < n of x[i] > threshold, ascending; returns how many. Room for n. Same bits.
+  std::size_t (*find_above)(const float* x, std::size_t n, float threshold, std::uint32_t* found);
 
   /// IEEE half and bfloat16, round to nearest even, NaN stays NaN, overflow becomes infinity. Same bits. Any alignment of the bytes.
   void (*f16_to_f32)(const void* in, std::size_t n, float* out);

@@ -54,6 +54,11 @@ inline F sign() {
   return each([](int i) { return (i & h) == 0 ? 1.0F : -1.0F; });
 }
 
+template <int h, bool with>
+inline F take_swapped(const F& a, const F& b) {
+  return each([&](int i) { return ((i & h) != 0) == with ? b.lane[i ^ h] : a.lane[i]; });
+}
+
 inline float reduce_add(const F& a) {
   F sum = a;
   for (int h = 8; h > 0; h /= 2) {
@@ -204,6 +209,14 @@ template <unsigned n>
 inline B down(const B& a) {
   return each_word([&](int i) { return a.word[i] >> n; });
 }
+template <unsigned n>
+inline B up(const B& a) {
+  return each_word([&](int i) { return a.word[i] << n; });
+}
+template <unsigned mask>
+inline B keep(const B& a) {
+  return each_word([&](int i) { return a.word[i] & mask * 0x01010101U; });
+}
 template <unsigned mask>
 inline B pick(const B& a, const B& b) {
   constexpr std::uint32_t kMask = mask * 0x01010101U;
@@ -226,12 +239,26 @@ inline B look_up(const ByteTable<bits>& table, const B& index) {
     return values;
   });
 }
+inline I dot4(const I& sum, const B& values, const B& query) {
+  return each_int([&](int i) {
+    std::int32_t total = sum.lane[i];
+    for (unsigned at = 0; at < 32; at += 8) {
+      total += static_cast<std::int8_t>(values.word[i] >> at) * static_cast<std::int8_t>(query.word[i] >> at);
+    }
+    return total;
+  });
+}
 inline I dot4(const I& sum, const B& values, const std::int8_t* query) {
   return each_int([&](int i) {
     std::int32_t total = sum.lane[i];
     for (unsigned byte = 0; byte < 4; ++byte) total += static_cast<std::int8_t>(values.word[i] >> 8 * byte) * query[byte];
     return total;
   });
+}
+inline unsigned mask_greater(const F& a, const F& b) {
+  unsigned mask = 0;
+  for (int i = 0; i < 16; ++i) mask |= (a.lane[i] > b.lane[i] ? 1U : 0U) << i;
+  return mask;
 }
 
 #include "simd/kernels.inl"

@@ -3,10 +3,12 @@
 
 #include <algorithm>
 #include <csignal>
+#include <nlohmann/json.hpp>
 #include <ostream>
 
 #include "cli/process.h"
 #include "support/shared_data.h"
+#include "turboquant/codec.h"
 
 namespace tq::test {
 namespace {
@@ -65,7 +67,7 @@ TEST(Usage, HelpNamesEveryCommandAndEachExplainsItself) {
   EXPECT_EQ(help.exit_code, 0);
   EXPECT_EQ(help.err, "");
   EXPECT_EQ(tq({}).out, help.out);
-  for (const std::string name : {"info", "run", "eval", "tokenize"}) {
+  for (const std::string name : {"info", "run", "eval", "tokenize", "vectors", "codecs"}) {
     EXPECT_NE(help.out.find("\n  " + name + " "), std::string::npos) << name;
     const Outcome page = tq({name, "--help"});
     EXPECT_EQ(page.exit_code, 0);
@@ -76,7 +78,7 @@ TEST(Usage, HelpNamesEveryCommandAndEachExplainsItself) {
 }
 
 TEST(Usage, NoLineOfTheHelpIsWiderThanATerminal) {
-  for (const std::string name : {"info", "run", "eval", "tokenize"}) {
+  for (const std::string name : {"info", "run", "eval", "tokenize", "vectors", "codecs"}) {
     const std::string page = tq({name, "--help"}).out;
     for (std::size_t begin = 0; begin < page.size();) {
       const std::size_t end = page.find('\n', begin);
@@ -85,6 +87,19 @@ TEST(Usage, NoLineOfTheHelpIsWiderThanATerminal) {
       begin = end + 1;
     }
   }
+}
+
+TEST(Usage, CodecsListsEveryCodecWithItsTrueBits) {
+  const Outcome page = tq({"codecs", "--dim", "256", "--json", "-"});
+  ASSERT_EQ(page.exit_code, 0) << page.err;
+  const auto report = nlohmann::json::parse(page.out);
+  EXPECT_EQ(report["codecs"].size(), codec_names().size());
+  for (const auto& row : report["codecs"]) {
+    const std::string name = row["codec"];
+    EXPECT_EQ(row["bits"], make_codec(CodecSpec::parse(name).value(), 256).value()->bits_per_value()) << name;
+  }
+  EXPECT_NE(tq({"codecs"}).out.find("tq1 to tq9"), std::string::npos);
+  EXPECT_EQ(tq({"codecs", "--dim", "0"}).exit_code, 2);
 }
 
 TEST(Usage, TheVersionSaysWhichKernelsRun) {

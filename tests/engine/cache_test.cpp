@@ -7,7 +7,8 @@ namespace tq {
 namespace {
 
 TEST(CacheSpec, the_text_form_reads_back) {
-  for (const char* text : {"f32", "f16", "tq4", "tq4:tq3", "q8_0:tq2", "q4_0+rotate=on", "q8_0:q4_0+rotate=on", "tq4:q4_0+rotate=on"}) {
+  for (const char* text :
+       {"f32", "f16", "tq4", "tq4:tq3", "q8_0:tq2", "q4_0+rotate=on", "q8_0:q4_0+rotate=on", "tq4:q4_0+rotate=on"}) {
     const Result<CacheSpec> spec = CacheSpec::parse(text);
     ASSERT_TRUE(spec.has_value()) << text;
     EXPECT_EQ(spec->name(), text);
@@ -24,7 +25,8 @@ TEST(CacheSpec, keys_are_unbiased_and_values_least_squares) {
 }
 
 TEST(CacheSpec, names_of_other_engines_are_understood_and_explained) {
-  for (const auto& [name, meaning] : {std::pair{"turbo3", "tq3"}, {"tbq4_0", "tq4"}, {"turboquant_k3v4_nc", "tq3:tq4"}}) {
+  for (const auto& [name, meaning] :
+       {std::pair{"turbo3", "tq3"}, {"tbq4_0", "tq4"}, {"turboquant_k3v4_nc", "tq3:tq4"}}) {
     const Result<CacheSpec> spec = CacheSpec::parse(name);
     ASSERT_TRUE(spec.has_value()) << name;
     EXPECT_EQ(spec->name(), meaning);
@@ -33,9 +35,10 @@ TEST(CacheSpec, names_of_other_engines_are_understood_and_explained) {
 }
 
 TEST(CacheSpec, nonsense_is_a_usage_error) {
-  for (const std::string& text : {std::string(), std::string(":"), std::string("tq4:"), std::string(":tq4"), std::string("tq4:tq4:tq4"), std::string("tq4+"),
-                                  std::string("tq4+rotate=on"), std::string("q4_0+rotate=maybe"), std::string("+rotate=on"), std::string("tq10"),
-                                  std::string("f16+rotate=on"), std::string(1U << 20, 'x'), std::string("tq4\0", 4)}) {
+  for (const std::string& text :
+       {std::string(), std::string(":"), std::string("tq4:"), std::string(":tq4"), std::string("tq4:tq4:tq4"),
+        std::string("tq4+"), std::string("tq4+rotate=on"), std::string("q4_0+rotate=maybe"), std::string("+rotate=on"),
+        std::string("tq10"), std::string("f16+rotate=on"), std::string(1U << 20, 'x'), std::string("tq4\0", 4)}) {
     const Result<CacheSpec> spec = CacheSpec::parse(text);
     ASSERT_FALSE(spec.has_value()) << text.substr(0, 20);
     EXPECT_EQ(spec.error().code, ErrorCode::kUsage);
@@ -43,7 +46,8 @@ TEST(CacheSpec, nonsense_is_a_usage_error) {
   }
 }
 
-// Bits per value of heads of 64, by hand: codes, and one f16 scale for each row (tq) or for each 32 values (block types).
+// Bits per value of heads of 64, by hand: codes, and one f16 scale for each row (tq) or for each 32 values (block
+// types).
 TEST(Cache, bits_are_true_and_the_bytes_are_those_bits) {
   const auto model = test::load(test::pycoder_gguf());
   const ModelConfig& config = model->config();
@@ -51,13 +55,15 @@ TEST(Cache, bits_are_true_and_the_bytes_are_those_bits) {
     const char* spec;
     double k, v;
   };
-  for (const Row& row : {Row{"f32", 32, 32}, Row{"f16", 16, 16}, Row{"bf16", 16, 16}, Row{"q8_0", 8.5, 8.5}, Row{"q4_0+rotate=on", 4.5, 4.5},
-                         Row{"tq8", 8.25, 8.25}, Row{"tq4:tq2", 4.25, 2.25}, Row{"tq3", 3.25, 3.25}, Row{"tq9:f16", 9.25, 16}}) {
+  for (const Row& row : {Row{"f32", 32, 32}, Row{"f16", 16, 16}, Row{"bf16", 16, 16}, Row{"q8_0", 8.5, 8.5},
+                         Row{"q4_0+rotate=on", 4.5, 4.5}, Row{"tq8", 8.25, 8.25}, Row{"tq4:tq2", 4.25, 2.25},
+                         Row{"tq3", 3.25, 3.25}, Row{"tq9:f16", 9.25, 16}}) {
     const auto session = test::open_session(model, {.cache = row.spec, .context = 352});
     const CacheFootprint cache = session->cache();
     EXPECT_DOUBLE_EQ(cache.bits_k, row.k) << row.spec;
     EXPECT_DOUBLE_EQ(cache.bits_v, row.v) << row.spec;
-    const double values = static_cast<double>(config.n_layers * config.n_kv_heads * config.head_dim) * 352;  // whole groups of 32
+    const double values =
+        static_cast<double>(config.n_layers * config.n_kv_heads * config.head_dim) * 352;  // whole groups of 32
     EXPECT_DOUBLE_EQ(static_cast<double>(cache.bytes), values * (row.k + row.v) / 8) << row.spec;
     const CacheFootprint promised = test::must(cache_footprint(config, test::must(CacheSpec::parse(row.spec)), 352));
     EXPECT_EQ(promised.bytes, cache.bytes);
@@ -90,7 +96,8 @@ TEST(Cache, a_head_that_a_block_type_cannot_code_is_a_usage_error) {
   EXPECT_EQ(session.error().code, ErrorCode::kUsage);
 }
 
-// Every codec of the table, as K and as V: attention on codes must be near attention on floats, and nearer with more bits.
+// Every codec of the table, as K and as V: attention on codes must be near attention on floats, and nearer with more
+// bits.
 TEST(Cache, more_bits_are_nearer_to_the_exact_cache) {
   const auto model = test::load(test::pycoder_gguf());
   const std::vector<TokenId> tokens = test::some_tokens(100, model->config().vocab_size);
@@ -100,7 +107,8 @@ TEST(Cache, more_bits_are_nearer_to_the_exact_cache) {
     const auto session = test::open_session(model, {.cache = spec, .threads = 2});
     const std::vector<float> logits = test::logits_of(*session, tokens);
     double sum = 0;
-    for (std::size_t i = 0; i < logits.size(); ++i) sum += std::pow(static_cast<double>(logits[i]) - static_cast<double>(expected[i]), 2);
+    for (std::size_t i = 0; i < logits.size(); ++i)
+      sum += std::pow(static_cast<double>(logits[i]) - static_cast<double>(expected[i]), 2);
     return std::sqrt(sum / static_cast<double>(logits.size()));
   };
   double previous = 1e30;

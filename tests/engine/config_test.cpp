@@ -29,17 +29,27 @@ TEST(Config, a_sound_one_passes) { EXPECT_TRUE(check_config(sound(), "model").ha
 TEST(Config, every_field_has_its_bounds) {
   using Change = void (*)(ModelConfig&);
   const std::vector<Change> changes = {
-      [](ModelConfig& c) { c.vocab_size = 0; },         [](ModelConfig& c) { c.vocab_size = SIZE_MAX; },
-      [](ModelConfig& c) { c.hidden_size = 0; },        [](ModelConfig& c) { c.hidden_size = 1U << 21; },
-      [](ModelConfig& c) { c.n_layers = 0; },           [](ModelConfig& c) { c.n_layers = SIZE_MAX; },
-      [](ModelConfig& c) { c.n_heads = 0; },            [](ModelConfig& c) { c.n_kv_heads = 0; },
-      [](ModelConfig& c) { c.n_kv_heads = 16; },        [](ModelConfig& c) { c.n_kv_heads = 3; },
-      [](ModelConfig& c) { c.head_dim = 0; },           [](ModelConfig& c) { c.head_dim = 1U << 13; },
-      [](ModelConfig& c) { c.feed_forward_size = 0; },  [](ModelConfig& c) { c.context_length = 0; },
-      [](ModelConfig& c) { c.rope_dim = 0; },           [](ModelConfig& c) { c.rope_dim = 7; },
-      [](ModelConfig& c) { c.rope_dim = 10; },          [](ModelConfig& c) { c.rms_norm_eps = 0; },
+      [](ModelConfig& c) { c.vocab_size = 0; },
+      [](ModelConfig& c) { c.vocab_size = SIZE_MAX; },
+      [](ModelConfig& c) { c.hidden_size = 0; },
+      [](ModelConfig& c) { c.hidden_size = 1U << 21; },
+      [](ModelConfig& c) { c.n_layers = 0; },
+      [](ModelConfig& c) { c.n_layers = SIZE_MAX; },
+      [](ModelConfig& c) { c.n_heads = 0; },
+      [](ModelConfig& c) { c.n_kv_heads = 0; },
+      [](ModelConfig& c) { c.n_kv_heads = 16; },
+      [](ModelConfig& c) { c.n_kv_heads = 3; },
+      [](ModelConfig& c) { c.head_dim = 0; },
+      [](ModelConfig& c) { c.head_dim = 1U << 13; },
+      [](ModelConfig& c) { c.feed_forward_size = 0; },
+      [](ModelConfig& c) { c.context_length = 0; },
+      [](ModelConfig& c) { c.rope_dim = 0; },
+      [](ModelConfig& c) { c.rope_dim = 7; },
+      [](ModelConfig& c) { c.rope_dim = 10; },
+      [](ModelConfig& c) { c.rms_norm_eps = 0; },
       [](ModelConfig& c) { c.rms_norm_eps = std::numeric_limits<float>::quiet_NaN(); },
-      [](ModelConfig& c) { c.rope_theta = -1; },        [](ModelConfig& c) { c.rope_theta = std::numeric_limits<float>::infinity(); },
+      [](ModelConfig& c) { c.rope_theta = -1; },
+      [](ModelConfig& c) { c.rope_theta = std::numeric_limits<float>::infinity(); },
   };
   for (std::size_t i = 0; i < changes.size(); ++i) {
     ModelConfig config = sound();

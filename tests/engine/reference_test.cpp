@@ -1,5 +1,5 @@
-// The forward pass against an independent one (models/pycoder/reference.json: float64, written from the model's definition), and
-// the containers of one model against each other.
+// The forward pass against an independent one (models/pycoder/reference.json: float64, written from the model's
+// definition), and the containers of one model against each other.
 #include <cmath>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -33,7 +33,8 @@ TEST_P(EveryContainer, logits_agree_with_the_independent_forward_pass_to_1e_3) {
     EXPECT_LT(test::largest_difference(std::span(logits).last(vocab), last), 1e-3);
     const auto tops = sample.at("argmax").get<std::vector<TokenId>>();
     ASSERT_EQ(tops.size(), ids.size());
-    for (std::size_t i = 0; i < ids.size(); ++i) EXPECT_EQ(argmax(std::span(logits).subspan(i * vocab, vocab)), tops[i]) << i;
+    for (std::size_t i = 0; i < ids.size(); ++i)
+      EXPECT_EQ(argmax(std::span(logits).subspan(i * vocab, vocab)), tops[i]) << i;
   }
 }
 

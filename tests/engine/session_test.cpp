@@ -13,7 +13,8 @@ const std::shared_ptr<const Model>& model() {
 }
 std::size_t vocab() { return model()->config().vocab_size; }
 
-// Logits are near 10 in size; the two paths add in the same order but tile attention differently, so only fused roundings differ.
+// Logits are near 10 in size; the two paths add in the same order but tile attention differently, so only fused
+// roundings differ.
 TEST(Session, prefill_and_decode_agree_to_1e_4_for_every_length_from_1_to_40) {
   const std::vector<TokenId> tokens = test::some_tokens(40, vocab());
   const auto decoding = test::open_session(model());
@@ -28,8 +29,10 @@ TEST(Session, prefill_and_decode_agree_to_1e_4_for_every_length_from_1_to_40) {
 
 TEST(Session, prefill_and_decode_agree_to_1e_4_at_500) {
   const std::vector<TokenId> tokens = test::some_tokens(500, vocab());
-  const auto prefilling = test::open_session(model(), {.threads = 2}), decoding = test::open_session(model(), {.threads = 2});
-  EXPECT_LT(test::largest_difference(test::logits_of(*prefilling, tokens), test::decoded_logits_of(*decoding, tokens)), 1e-4);
+  const auto prefilling = test::open_session(model(), {.threads = 2}),
+             decoding = test::open_session(model(), {.threads = 2});
+  EXPECT_LT(test::largest_difference(test::logits_of(*prefilling, tokens), test::decoded_logits_of(*decoding, tokens)),
+            1e-4);
 }
 
 TEST(Session, threads_change_no_bit) {
@@ -74,13 +77,15 @@ TEST(Session, fewer_logits_are_the_last_ones) {
 TEST(Session, truncating_forgets_what_came_after) {
   const std::vector<TokenId> tokens = test::some_tokens(30, vocab()), others = test::some_tokens(30, vocab(), 2);
   for (const char* cache : {"f32", "tq3"}) {
-    const auto fresh = test::open_session(model(), {.cache = cache}), used = test::open_session(model(), {.cache = cache});
+    const auto fresh = test::open_session(model(), {.cache = cache}),
+               used = test::open_session(model(), {.cache = cache});
     test::logits_of(*fresh, std::span(tokens).first(10));
     test::logits_of(*used, std::span(tokens).first(10));
     test::logits_of(*used, others);
     used->truncate(10);
     EXPECT_EQ(used->position(), 10U);
-    EXPECT_EQ(test::logits_of(*used, std::span(tokens).subspan(10)), test::logits_of(*fresh, std::span(tokens).subspan(10)));
+    EXPECT_EQ(test::logits_of(*used, std::span(tokens).subspan(10)),
+              test::logits_of(*fresh, std::span(tokens).subspan(10)));
     used->truncate(1000);
     EXPECT_EQ(used->position(), 30U) << "there is nothing behind the end";
   }
@@ -91,13 +96,15 @@ TEST(Session, what_does_not_fit_changes_nothing) {
   const std::vector<TokenId> tokens = test::some_tokens(21, vocab());
   std::vector<float> logits(vocab());
   ASSERT_TRUE(session->append(std::span(tokens).first(5), 1, logits).has_value());
-  for (const std::vector<TokenId>& bad : {tokens, {1, -1}, {1, static_cast<TokenId>(vocab())}, {std::numeric_limits<TokenId>::min()}}) {
+  for (const std::vector<TokenId>& bad :
+       {tokens, {1, -1}, {1, static_cast<TokenId>(vocab())}, {std::numeric_limits<TokenId>::min()}}) {
     const Result<void> refused = session->append(bad, 0, {});
     ASSERT_FALSE(refused.has_value());
     EXPECT_EQ(refused.error().code, ErrorCode::kUsage);
     EXPECT_EQ(session->position(), 5U);
   }
-  EXPECT_TRUE(session->append(std::span(tokens).subspan(5, 15), 1, logits).has_value()) << "the context can be filled to the brim";
+  EXPECT_TRUE(session->append(std::span(tokens).subspan(5, 15), 1, logits).has_value())
+      << "the context can be filled to the brim";
   EXPECT_EQ(session->position(), session->context());
 }
 
@@ -118,7 +125,8 @@ TEST(Weights, compressed_matrices_have_their_true_bits_and_wide_ones_keep_the_lo
     EXPECT_EQ(compressed->weights_name(), weights);
     const auto session = test::open_session(compressed);
     const double difference = test::largest_difference(test::logits_of(*session, tokens), expected);
-    // Relative errors of a matrix: 1e-3 at 9 bits, 0.1 at 4; logits are near 10 and the largest of 16 x 4096 is looked at.
+    // Relative errors of a matrix: 1e-3 at 9 bits, 0.1 at 4; logits are near 10 and the largest of 16 x 4096 is looked
+    // at.
     const std::string name = weights;
     if (name == "f32") EXPECT_LT(difference, 1e-3);
     if (name == "tq9") EXPECT_LT(difference, 0.3);
@@ -126,7 +134,8 @@ TEST(Weights, compressed_matrices_have_their_true_bits_and_wide_ones_keep_the_lo
     previous = difference;
     const ModelFootprint footprint = compressed->footprint();
     EXPECT_EQ(footprint.parameters, model()->footprint().parameters);
-    if (name == "tq4") EXPECT_NEAR(footprint.linear_bits_per_weight(), 4 + 16.0 / 256, 0.04) << "one f16 for each row of 256 or 512";
+    if (name == "tq4")
+      EXPECT_NEAR(footprint.linear_bits_per_weight(), 4 + 16.0 / 256, 0.04) << "one f16 for each row of 256 or 512";
     if (name == "q4_0") EXPECT_DOUBLE_EQ(footprint.linear_bits_per_weight(), 4.5);
   }
 }

@@ -15,13 +15,18 @@ Result<EvalReport> measure(const EvalOptions& options, const std::string& text, 
 
 EvalReport measured(const EvalOptions& options) { return test::must(measure(options, test::python_text())); }
 
-// models/pycoder/reference.json: float64, an implementation of its own; llama.cpp's tool gives the same figures on the same file.
+// models/pycoder/reference.json: float64, an implementation of its own; llama.cpp's tool gives the same figures on the
+// same file.
 TEST(Evaluate, perplexities_are_those_of_the_independent_forward_pass) {
   TQ_NEEDS_SHARED_DATA("text/pycoder-heldout.txt");
   const std::string text = test::read_all(test::shared_data("text/pycoder-heldout.txt"));
   const auto reference = nlohmann::json::parse(std::ifstream(test::pycoder() / "reference.json"));
   for (const nlohmann::json& expected : reference.at("perplexity")) {
-    EvalOptions options{.kv = {"f32"}, .context = expected.at("window"), .chunks = expected.at("chunks"), .continuations = 0, .threads = 2};
+    EvalOptions options{.kv = {"f32"},
+                        .context = expected.at("window"),
+                        .chunks = expected.at("chunks"),
+                        .continuations = 0,
+                        .threads = 2};
     const EvalReport report = test::must(measure(options, text));
     EXPECT_EQ(report.settings.scored_tokens, expected.at("scored").get<std::size_t>());
     EXPECT_NEAR(report.base.text.ppl / expected.at("ppl").get<double>(), 1, 1e-4) << options.context;
@@ -60,20 +65,27 @@ TEST(Evaluate, an_exact_cache_is_exactly_the_base_in_prefill_and_nearly_in_decod
 
 TEST(Evaluate, divergence_grows_as_bits_fall_in_both_paths_and_the_paths_agree) {
   const std::vector<std::string> widths = {"tq8", "tq6", "tq4", "tq3", "tq2"};
-  EvalOptions options{.kv = widths, .context = 256, .chunks = 4, .continuations = 1, .continuation_tokens = 4, .threads = 2};
+  EvalOptions options{
+      .kv = widths, .context = 256, .chunks = 4, .continuations = 1, .continuation_tokens = 4, .threads = 2};
   const EvalReport prefill = measured(options);
   options.decode = true;
   const EvalReport decode = measured(options);
   for (std::size_t i = 0; i < widths.size(); ++i) {
     const Comparison::Summary &a = prefill.rows[i].text, &b = decode.rows[i].text;
-    if (i > 0) EXPECT_GT(a.kld_mean, 2 * prefill.rows[i - 1].text.kld_mean) << widths[i] << "; theory says 4 for each bit";
+    if (i > 0)
+      EXPECT_GT(a.kld_mean, 2 * prefill.rows[i - 1].text.kld_mean) << widths[i] << "; theory says 4 for each bit";
     if (i > 0) EXPECT_GT(b.kld_mean, 2 * decode.rows[i - 1].text.kld_mean) << widths[i];
     EXPECT_NEAR(a.kld_mean, b.kld_mean, 2 * std::hypot(a.kld_mean_se, b.kld_mean_se)) << widths[i];
   }
 }
 
 TEST(Evaluate, weights_and_caches_make_a_grid_with_the_cache_as_the_faster_axis) {
-  EvalOptions options{.weights = {"", "tq4"}, .kv = {"f16", "tq4"}, .context = 128, .chunks = 1, .continuations = 1, .continuation_tokens = 4};
+  EvalOptions options{.weights = {"", "tq4"},
+                      .kv = {"f16", "tq4"},
+                      .context = 128,
+                      .chunks = 1,
+                      .continuations = 1,
+                      .continuation_tokens = 4};
   const EvalReport report = measured(options);
   ASSERT_EQ(report.rows.size(), 4U);
   for (std::size_t i = 0; i < 4; ++i) {
@@ -87,12 +99,14 @@ TEST(Evaluate, weights_and_caches_make_a_grid_with_the_cache_as_the_faster_axis)
   EXPECT_EQ(report.base.continuation.token_accuracy, 1);
   EXPECT_LT(report.rows[2].weights_bpw_linear, 4.2);
   EXPECT_LT(report.rows[0].text.kld_mean, report.rows[1].text.kld_mean);
-  EXPECT_LT(report.rows[1].text.kld_mean, report.rows[2].text.kld_mean) << "4-bit weights cost more than a 4-bit cache here";
+  EXPECT_LT(report.rows[1].text.kld_mean, report.rows[2].text.kld_mean)
+      << "4-bit weights cost more than a 4-bit cache here";
   EXPECT_EQ(report.settings.base, "f32");
 }
 
 TEST(Evaluate, threads_change_no_figure) {
-  EvalOptions options{.kv = {"tq3"}, .context = 128, .chunks = 2, .continuations = 1, .continuation_tokens = 8, .threads = 1};
+  EvalOptions options{
+      .kv = {"tq3"}, .context = 128, .chunks = 2, .continuations = 1, .continuation_tokens = 8, .threads = 1};
   const EvalReport one = measured(options);
   options.threads = 3;
   const EvalReport three = measured(options);
@@ -128,7 +142,8 @@ TEST(Evaluate, what_is_wrong_is_said_before_anything_runs) {
 }
 
 TEST(Evaluate, stops_when_it_is_told_to_and_counts_to_its_end) {
-  const EvalOptions options{.kv = {"tq4", "f16"}, .context = 128, .chunks = 3, .continuations = 2, .continuation_tokens = 8};
+  const EvalOptions options{
+      .kv = {"tq4", "f16"}, .context = 128, .chunks = 3, .continuations = 2, .continuation_tokens = 8};
   std::uint64_t calls = 0, last = 0, end = 0;
   ASSERT_TRUE(measure(options, test::python_text(), [&](std::uint64_t done, std::uint64_t total) {
                 ++calls;
@@ -140,7 +155,8 @@ TEST(Evaluate, stops_when_it_is_told_to_and_counts_to_its_end) {
   EXPECT_EQ(last, end) << "the bar ends at 100 %";
   for (const std::uint64_t stop : {std::uint64_t{1}, calls / 2}) {
     std::uint64_t seen = 0;
-    const auto report = measure(options, test::python_text(), [&](std::uint64_t, std::uint64_t) { return ++seen < stop; });
+    const auto report =
+        measure(options, test::python_text(), [&](std::uint64_t, std::uint64_t) { return ++seen < stop; });
     ASSERT_FALSE(report.has_value());
     EXPECT_EQ(report.error().code, ErrorCode::kInterrupted);
   }

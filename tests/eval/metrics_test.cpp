@@ -31,7 +31,9 @@ Sample sample(double noise) {
   return s;
 }
 
-std::span<const float> row(const std::vector<float>& rows, std::size_t i) { return std::span(rows).subspan(i * kVocab, kVocab); }
+std::span<const float> row(const std::vector<float>& rows, std::size_t i) {
+  return std::span(rows).subspan(i * kVocab, kVocab);
+}
 
 std::vector<long double> log_softmax(std::span<const float> logits) {
   long double sum = 0;
@@ -59,7 +61,9 @@ TEST(Comparison, every_figure_is_its_definition) {
     long double divergence = 0;
     for (std::size_t v = 0; v < kVocab; ++v) {
       divergence += std::exp(p[v]) * (p[v] - q[v]);
-      abs += std::abs(static_cast<long double>(s.base[i * kVocab + v]) - static_cast<long double>(s.logits[i * kVocab + v])) / kVocab;
+      abs += std::abs(static_cast<long double>(s.base[i * kVocab + v]) -
+                      static_cast<long double>(s.logits[i * kVocab + v])) /
+             kVocab;
     }
     klds.push_back(static_cast<double>(divergence));
     nlls.push_back(-q[next]);
@@ -68,7 +72,8 @@ TEST(Comparison, every_figure_is_its_definition) {
     nll -= q[next] / kPositions;
     base_nll -= p[next] / kPositions;
     delta += std::pow(std::exp(q[next]) - std::exp(p[next]), 2) / kPositions;
-    agreed += std::max_element(p.begin(), p.end()) - p.begin() == std::max_element(q.begin(), q.end()) - q.begin() ? 1 : 0;
+    agreed +=
+        std::max_element(p.begin(), p.end()) - p.begin() == std::max_element(q.begin(), q.end()) - q.begin() ? 1 : 0;
   }
   for (std::size_t i = 0; i < kPositions; ++i) {
     squares += std::pow(nlls[i] - nll, 2);

@@ -32,17 +32,23 @@ TEST(ReportJson, has_every_field_of_the_contract) {
   const auto json = nlohmann::json::parse(to_json(report()));
   EXPECT_EQ(json.at("schema"), "turboquant.eval/1");
   for (const char* field : {"name", "architecture"}) EXPECT_TRUE(json.at("model").at(field).is_string()) << field;
-  for (const char* field : {"parameters", "file_bytes"}) EXPECT_TRUE(json.at("model").at(field).is_number_unsigned()) << field;
+  for (const char* field : {"parameters", "file_bytes"})
+    EXPECT_TRUE(json.at("model").at(field).is_number_unsigned()) << field;
   for (const char* field : {"cpu", "simd"}) EXPECT_TRUE(json.at("machine").at(field).is_string()) << field;
   EXPECT_TRUE(json.at("machine").at("threads").is_number_unsigned());
-  for (const char* field : {"text", "text_sha256", "base", "path"}) EXPECT_TRUE(json.at("settings").at(field).is_string()) << field;
-  for (const char* field : {"context", "chunks", "scored_tokens", "seed"}) EXPECT_TRUE(json.at("settings").at(field).is_number_unsigned()) << field;
+  for (const char* field : {"text", "text_sha256", "base", "path"})
+    EXPECT_TRUE(json.at("settings").at(field).is_string()) << field;
+  for (const char* field : {"context", "chunks", "scored_tokens", "seed"})
+    EXPECT_TRUE(json.at("settings").at(field).is_number_unsigned()) << field;
   ASSERT_EQ(json.at("rows").size(), 2U);
   for (const char* field : {"weights", "kv"}) EXPECT_TRUE(json.at("rows")[0].at(field).is_string()) << field;
-  for (const char* field : {"weights_bytes", "kv_bytes", "peak_rss_bytes"}) EXPECT_TRUE(json.at("rows")[0].at(field).is_number_unsigned()) << field;
-  for (const char* field : {"weights_bpw", "kv_bits_k", "kv_bits_v", "ppl", "ppl_se", "ppl_ratio", "kld_mean", "kld_mean_se", "kld_median", "kld_p99",
-                            "kld_p999", "kld_max", "top1_agreement", "token_accuracy", "missed_divergence", "base_token_ppl", "mae_logits",
-                            "rms_delta_p", "decode_tps", "seconds"}) {
+  for (const char* field : {"weights_bytes", "kv_bytes", "peak_rss_bytes"})
+    EXPECT_TRUE(json.at("rows")[0].at(field).is_number_unsigned()) << field;
+  for (const char* field : {"weights_bpw",    "kv_bits_k",      "kv_bits_v",         "ppl",
+                            "ppl_se",         "ppl_ratio",      "kld_mean",          "kld_mean_se",
+                            "kld_median",     "kld_p99",        "kld_p999",          "kld_max",
+                            "top1_agreement", "token_accuracy", "missed_divergence", "base_token_ppl",
+                            "mae_logits",     "rms_delta_p",    "decode_tps",        "seconds"}) {
     EXPECT_TRUE(json.at("rows")[0].at(field).is_number()) << field;
   }
   EXPECT_EQ(json.at("model").at("name"), "model \"quoted\"");

@@ -15,10 +15,13 @@
 namespace tq {
 namespace {
 
-VectorSet gaussian_set(std::size_t rows, std::size_t dim, std::uint64_t seed) { return {rows, dim, test::gaussian(rows * dim, seed)}; }
+VectorSet gaussian_set(std::size_t rows, std::size_t dim, std::uint64_t seed) {
+  return {rows, dim, test::gaussian(rows * dim, seed)};
+}
 
-// With rows of Gaussians the figures are those of the theory: bits, error (§ "Scale rules" of docs/algorithm.md), no bias, and a variance
-// of D/(1 − D) for the unbiased scale. 2000 rows of 128: an error of 0.5 % and, over 40 000 pairs, a slope good to 0.003 at 2 bits.
+// With rows of Gaussians the figures are those of the theory: bits, error (§ "Scale rules" of docs/algorithm.md), no
+// bias, and a variance of D/(1 − D) for the unbiased scale. 2000 rows of 128: an error of 0.5 % and, over 40 000 pairs,
+// a slope good to 0.003 at 2 bits.
 TEST(Vectors, figures_on_random_rows_are_those_of_the_theory) {
   VectorsOptions options{.codecs = {"f32", "tq4", "tq2"}, .max_queries = 200};
   const auto report = evaluate_vectors(gaussian_set(2000, 128, 1), {}, "random", options, {});
@@ -55,7 +58,8 @@ TEST(Vectors, what_does_not_fit_is_a_usage_error_before_anything_runs) {
   const VectorSet data = gaussian_set(10, 48, 3);
   bool ran = false;
   const VectorsProgress progress = [&](std::uint64_t, std::uint64_t) { return ran = true; };
-  for (const auto& [codec, queries] : {std::pair{"tq10", VectorSet{}}, {"q4_0", VectorSet{}}, {"tq4", gaussian_set(3, 32, 4)}}) {
+  for (const auto& [codec, queries] :
+       {std::pair{"tq10", VectorSet{}}, {"q4_0", VectorSet{}}, {"tq4", gaussian_set(3, 32, 4)}}) {
     const auto report = evaluate_vectors(data, queries, "x", {.codecs = {"f16", codec}}, progress);
     ASSERT_FALSE(report.has_value()) << codec;
     EXPECT_EQ(report.error().code, ErrorCode::kUsage);
@@ -73,7 +77,8 @@ TEST(Vectors, json_has_every_field_of_the_contract) {
   const auto json = nlohmann::json::parse(to_json(*report));
   EXPECT_EQ(json.at("schema"), "turboquant.vectors/1");
   for (const char* field : {"rows", "dim", "sha256"}) EXPECT_TRUE(json.at("data").contains(field)) << field;
-  for (const char* field : {"codec", "bits", "bytes_per_vector", "mse", "ip_bias", "ip_var_d", "encode_vps", "scan_qps", "build_seconds"}) {
+  for (const char* field :
+       {"codec", "bits", "bytes_per_vector", "mse", "ip_bias", "ip_var_d", "encode_vps", "scan_qps", "single_qps", "index_bytes_per_vector", "build_seconds"}) {
     EXPECT_TRUE(json.at("rows")[0].contains(field)) << field;
   }
   EXPECT_TRUE(json.at("rows")[0].at("recall").contains("1@10"));
@@ -113,9 +118,12 @@ std::string npy(const std::string& dictionary, const std::string& data) {
   return bytes + header + data;
 }
 
-std::string floats(const std::vector<float>& values) { return {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float)}; }
+std::string floats(const std::vector<float>& values) {
+  return {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float)};
+}
 
-const std::string kSound = npy("{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }", floats({1, 2, 3, 4, 5, 6}));
+const std::string kSound =
+    npy("{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }", floats({1, 2, 3, 4, 5, 6}));
 
 TEST_F(VectorFiles, npy_and_vecs_and_idx_read_what_was_written) {
   const auto array = read_vectors(write("a.npy", kSound));
@@ -125,7 +133,8 @@ TEST_F(VectorFiles, npy_and_vecs_and_idx_read_what_was_written) {
   EXPECT_EQ(array->values, (std::vector<float>{1, 2, 3, 4, 5, 6}));
   EXPECT_EQ(read_vectors(write("a.npy", kSound), 1)->rows, 1U);
   const std::string three = std::string("\x03\0\0\0", 4);
-  EXPECT_EQ(read_vectors(write("a.fvecs", three + floats({1, 2, 3}) + three + floats({4, 5, 6})))->values, array->values);
+  EXPECT_EQ(read_vectors(write("a.fvecs", three + floats({1, 2, 3}) + three + floats({4, 5, 6})))->values,
+            array->values);
   EXPECT_EQ(read_vectors(write("a.bvecs", three + "\x01\x02\x03" + three + "\x04\x05\x06"))->values, array->values);
   const std::string idx = std::string("\0\0\x08\x03\0\0\0\x02\0\0\0\x01\0\0\0\x03", 16) + "\x01\x02\x03\x04\x05\x06";
   EXPECT_EQ(read_vectors(write("a.idx", idx))->values, array->values);
@@ -133,7 +142,8 @@ TEST_F(VectorFiles, npy_and_vecs_and_idx_read_what_was_written) {
 
 TEST_F(VectorFiles, a_file_cut_anywhere_is_refused) {
   for (std::size_t n = 0; n < kSound.size(); ++n) refuse("a.npy", kSound.substr(0, n));
-  const std::string vecs = std::string("\x03\0\0\0", 4) + floats({1, 2, 3}) + std::string("\x03\0\0\0", 4) + floats({4, 5, 6});
+  const std::string vecs =
+      std::string("\x03\0\0\0", 4) + floats({1, 2, 3}) + std::string("\x03\0\0\0", 4) + floats({4, 5, 6});
   for (std::size_t n = 0; n < vecs.size(); ++n) {
     if (n != vecs.size() / 2) refuse("a.fvecs", vecs.substr(0, n));
   }
@@ -143,16 +153,20 @@ TEST_F(VectorFiles, a_file_cut_anywhere_is_refused) {
 
 TEST_F(VectorFiles, impossible_headers_are_refused) {
   const std::string data = floats({1, 2, 3, 4, 5, 6});
-  for (const char* dictionary :
-       {"{'descr': '>f4', 'fortran_order': False, 'shape': (2, 3), }", "{'descr': '<f4', 'fortran_order': True, 'shape': (2, 3), }",
-        "{'descr': '<f4', 'fortran_order': False, 'shape': (6,), }", "{'descr': '<f4', 'fortran_order': False, 'shape': (4294967296, 4294967296), }",
-        "{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999999999999999, 3), }", "{'descr': '<f4', 'fortran_order': False, 'shape': (0, 3), }",
-        "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 0), }", "{'descr': '<f4', 'fortran_order': False, 'shape': (2, -3), }", "{}", ""}) {
+  for (const char* dictionary : {"{'descr': '>f4', 'fortran_order': False, 'shape': (2, 3), }",
+                                 "{'descr': '<f4', 'fortran_order': True, 'shape': (2, 3), }",
+                                 "{'descr': '<f4', 'fortran_order': False, 'shape': (6,), }",
+                                 "{'descr': '<f4', 'fortran_order': False, 'shape': (4294967296, 4294967296), }",
+                                 "{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999999999999999, 3), }",
+                                 "{'descr': '<f4', 'fortran_order': False, 'shape': (0, 3), }",
+                                 "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 0), }",
+                                 "{'descr': '<f4', 'fortran_order': False, 'shape': (2, -3), }", "{}", ""}) {
     refuse("a.npy", npy(dictionary, data));
   }
   refuse("a.npy", npy("{'descr': '<f4', 'fortran_order': False, 'shape': (1, 1), }", floats({NAN})));
   refuse("a.fvecs", std::string("\xff\xff\xff\xff", 4) + data);
-  refuse("a.fvecs", std::string("\x03\0\0\0", 4) + floats({1, 2, 3}) + std::string("\x02\0\0\0", 4) + floats({4, 5, 6}));
+  refuse("a.fvecs",
+         std::string("\x03\0\0\0", 4) + floats({1, 2, 3}) + std::string("\x02\0\0\0", 4) + floats({4, 5, 6}));
   refuse("a.txt", "hello, this is no file of vectors");
   refuse("a.gz", "\x1f\x8b but no more of gzip");
 }

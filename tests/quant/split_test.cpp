@@ -35,7 +35,7 @@ TEST(Split, true_bits_are_those_of_the_paper_with_both_scales) {
   EXPECT_EQ(make_codec(split(4), kDim).value()->bits_per_value(), 4.5);
 }
 
-// The exact distortions at d = 32 and 96 (algorithm.md §1.3). A unit of 1/√128 for both parts, as in the published code, gives 3.9 times
+// The exact distortions at d = 32 and 96 (docs/algorithm.md, "Codebook"). A unit of 1/√128 for both parts, as in the published code, gives 3.9 times
 // the first.
 TEST(Split, each_part_has_the_distortion_of_its_own_length) {
   const std::vector<double> outliers = {0.032261, 0.008774}, others = {0.115507, 0.033773};

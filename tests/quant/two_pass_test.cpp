@@ -1,4 +1,4 @@
-// The two passes of Algorithm 2: its score written out, its bias and its variance (algorithm.md §2.2, §8 item 4).
+// The two passes of Algorithm 2: its score written out, its bias and its variance (docs/algorithm.md, "Two passes").
 #include <gtest/gtest.h>
 
 #include <cmath>

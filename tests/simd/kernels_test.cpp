@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstring>
@@ -267,6 +268,188 @@ std::size_t window_at(const std::vector<std::uint8_t>& stream, std::size_t n, st
     window |= std::size_t{stream[from / 8]} >> from % 8 << bit & std::size_t{1} << bit;
   }
   return window;
+}
+
+// ---- 16 rows in lanes: each row has the bits that the kernels for one row give it
+
+constexpr std::size_t kLanes = 16;
+
+std::vector<float> in_lanes(const std::vector<float>& rows, std::size_t n) {
+  std::vector<float> lanes(n * kLanes);
+  for (std::size_t r = 0; r < kLanes; ++r) {
+    for (std::size_t i = 0; i < n; ++i) lanes[i * kLanes + r] = rows[r * n + i];
+  }
+  return lanes;
+}
+
+TEST_P(EveryTarget, to_lanes_moves_every_value_and_reads_none_behind_the_rows) {
+  for (const std::size_t n : lengths()) {
+    if (n == 0) continue;
+    for (const std::size_t n_rows : {1UL, 5UL, 16UL}) {
+      for (const std::size_t stride : {n, n + 3}) {
+        const auto rows = exactly(test::gaussian(kLanes * stride, n), (n_rows - 1) * stride + n);
+        std::vector<float> lanes(n * kLanes, 99.0F);
+        simd().to_lanes(rows.data(), stride, n_rows, n, lanes.data());
+        for (std::size_t r = 0; r < kLanes; ++r) {
+          for (std::size_t i = 0; i < n; ++i) ASSERT_EQ(lanes[i * kLanes + r], r < n_rows ? rows[r * stride + i] : 0.0F);
+        }
+      }
+    }
+  }
+}
+
+TEST_P(EveryTarget, hadamard_lanes_has_the_bits_of_the_transform_of_each_row) {
+  for (std::size_t n = 1; n <= 1024; n *= 2) {
+    for (const std::size_t n_runs : {1UL, 3UL}) {
+      for (const bool with_signs : {false, true}) {
+        const std::size_t length = n * n_runs;
+        std::vector<float> rows = test::gaussian(kLanes * length, 30 + n), signs(length, 1.0F);
+        for (std::size_t i = 0; with_signs && i < length; i += 3) signs[i] = -1.0F;
+        std::vector<float> lanes = in_lanes(rows, length);
+        simd().hadamard_lanes(lanes.data(), n, n_runs, with_signs ? signs.data() : nullptr, 0.3F);
+        for (std::size_t r = 0; r < kLanes; ++r) {
+          scalar().multiply(rows.data() + r * length, signs.data(), length);
+          for (std::size_t run = 0; run < n_runs; ++run) scalar().hadamard(rows.data() + r * length + run * n, n);
+          scalar().scale(rows.data() + r * length, 0.3F, length);
+        }
+        ASSERT_EQ(lanes, in_lanes(rows, length)) << n_runs << " runs of " << n;
+      }
+    }
+  }
+}
+
+TEST_P(EveryTarget, lanes_are_measured_scaled_and_quantized_as_rows_are) {
+  for (const std::size_t n : lengths()) {
+    if (n == 0) continue;
+    std::vector<float> rows = test::gaussian(kLanes * n, 40 + n);
+    rows[0] = std::numeric_limits<float>::infinity();
+    rows[2 * n - 1] = std::numeric_limits<float>::quiet_NaN();
+    std::vector<float> lanes = in_lanes(rows, n);
+    float largest[kLanes], factors[kLanes], squares[kLanes];
+    simd().measure_lanes(lanes.data(), n, largest);
+    rows[0] = rows[2 * n - 1] = 0;
+    ASSERT_EQ(lanes, in_lanes(rows, n)) << "what is not finite becomes 0";
+    for (std::size_t r = 0; r < kLanes; ++r) {
+      float expected = 0;
+      for (std::size_t i = 0; i < n; ++i) expected = std::max(expected, std::abs(rows[r * n + i]));
+      ASSERT_EQ(largest[r], expected);
+      factors[r] = 0.5F + 0.01F * static_cast<float>(r);
+      scalar().scale(rows.data() + r * n, factors[r], n);
+    }
+    simd().scale_lanes(lanes.data(), n, factors, squares);
+    ASSERT_EQ(lanes, in_lanes(rows, n));
+    for (std::size_t r = 0; r < kLanes; ++r) ASSERT_EQ(squares[r], scalar().ordered_dot(&rows[r * n], &rows[r * n], n));
+
+    for (unsigned bits = 1; bits <= 4; ++bits) {
+      std::vector<float> centroids, boundaries;
+      for (int i = 0; i < 1 << bits; ++i) centroids.push_back(static_cast<float>(2 * i + 1 - (1 << bits)) * 0.37F);
+      for (std::size_t i = 0; i + 1 < centroids.size(); ++i) boundaries.push_back(0.5F * (centroids[i] + centroids[i + 1]));
+      for (const bool squares_of_x : {false, true}) {
+        factors[3] = std::numeric_limits<float>::quiet_NaN();  // code 0
+        std::vector<std::uint8_t> fields((n + 3) / 4 * 64 + 1, 0xA5);
+        float products[kLanes];
+        simd().quantize_lanes({lanes.data(), n, factors, bits, boundaries.data(), centroids.data(), squares_of_x, fields.data(), products, squares});
+        ASSERT_EQ(fields.back(), 0xA5) << "wrote behind the fields";
+        for (std::size_t r = 0; r < kLanes; ++r) {
+          std::vector<float> x(&rows[r * n], &rows[r * n] + n), c(n);
+          std::vector<std::uint16_t> codes(n);
+          scalar().scale(x.data(), factors[r], n);
+          scalar().quantize(x.data(), n, boundaries.data(), boundaries.size(), codes.data());
+          scalar().look_up_codes(codes.data(), n, centroids.data(), centroids.size(), 1.0F, c.data());
+          for (std::size_t i = 0; i < (n + 3) / 4 * 4; ++i) ASSERT_EQ(fields[i / 4 * 64 + r * 4 + i % 4], i < n ? codes[i] : 0) << i;
+          if (r == 3) continue;
+          ASSERT_EQ(products[r], scalar().ordered_dot(c.data(), x.data(), n));
+          const auto& squared = squares_of_x ? x : c;
+          ASSERT_EQ(squares[r], scalar().ordered_dot(squared.data(), squared.data(), n));
+        }
+      }
+    }
+  }
+}
+
+// Codes in two planes against plain sums: single rows of 2 to 4 bits, and the signs alone against 1 to 9 queries.
+TEST_P(EveryTarget, codes_in_two_planes_have_exact_sums) {
+  constexpr std::size_t kRows = 48, kMostQueries = 9;
+  for (const std::size_t chunks : {1UL, 2UL, 7UL, 16UL, 17UL, 48UL}) {
+    for (unsigned bits = 2; bits <= 4; ++bits) {
+      const std::size_t n = chunks * 32, padded = (chunks + 15) / 16 * 16, rest_words = (bits - 1) * chunks;
+      std::uint64_t state = 50 + chunks;
+      std::vector<std::vector<std::uint16_t>> codes(kRows, std::vector<std::uint16_t>(n));
+      std::vector<std::uint8_t> signs(kRows / 16 * chunks * 64), rest(kRows * rest_words * 4 + 64);
+      for (std::size_t block = 0; block < kRows / 16; ++block) {
+        std::vector<std::byte> words(chunks * bits * 64), sign_words(chunks * 64), rest_of_block(rest_words * 64);
+        for (std::size_t r = 0; r < 16; ++r) {
+          for (auto& code : codes[block * 16 + r]) code = static_cast<std::uint16_t>(next_random(state) >> 60 & ((1U << bits) - 1));
+          interleave_row(codes[block * 16 + r].data(), n, bits, r, words.data());
+        }
+        split_planes(words.data(), n, bits, sign_words.data(), rest_of_block.data());
+        std::memcpy(signs.data() + block * chunks * 64, sign_words.data(), sign_words.size());
+        for (std::size_t w = 0; w < rest_words; ++w) {
+          for (std::size_t r = 0; r < 16; ++r) std::memcpy(&rest[((block * 16 + r) * rest_words + w) * 4], &rest_of_block[w * 64 + r * 4], 4);
+        }
+      }
+      std::vector<std::int8_t> table(1U << bits), queries(kMostQueries * n), spread(32 * padded);
+      for (auto& entry : table) entry = static_cast<std::int8_t>(next_random(state) % 255);
+      for (auto& q : queries) q = static_cast<std::int8_t>(static_cast<int>(next_random(state) % 255) - 127);
+      for (auto& entry : table) entry = entry == -128 ? std::int8_t{-127} : entry;
+      std::vector<std::int32_t> sums(kMostQueries, 0);
+      for (std::size_t q = 0; q < kMostQueries; ++q) sums[q] = std::accumulate(&queries[q * n], &queries[q * n] + n, 0);
+      for (std::size_t i = 0; i < n; ++i) spread[4 * (i % 32 / 4 * padded + i / 32) + i % 4] = queries[i];
+      const std::vector<float> scales = test::gaussian(kRows, 51), errors = test::gaussian(kRows, 52), units = test::gaussian(kMostQueries, 53),
+                               margins = test::gaussian(kMostQueries, 54);
+      const std::vector<std::uint32_t> wanted = {47, 0, 16, 31, 5};
+      std::vector<float> out(wanted.size());
+      simd().dot_plane_rows({signs.data(), rest.data(), chunks, bits, table.data(), scales.data(), wanted.data(), wanted.size(), spread.data(), sums[0],
+                             units[0], out.data()});
+      for (std::size_t i = 0; i < wanted.size(); ++i) {
+        std::int32_t sum = 0;
+        for (std::size_t j = 0; j < n; ++j) sum += table[codes[wanted[i]][j]] * queries[j];
+        ASSERT_EQ(out[i], static_cast<float>(sum) * scales[wanted[i]] * units[0]) << bits << " bits, " << chunks << " chunks";
+      }
+      std::vector<float> lanes(rest_words * 16), block(kMostQueries * 17, 99.0F);
+      simd().to_lanes(reinterpret_cast<const float*>(&rest[16 * rest_words * 4]), rest_words, 16, rest_words, lanes.data());
+      simd().dot_planes({&signs[chunks * 64], reinterpret_cast<const std::uint8_t*>(lanes.data()), chunks, bits, table.data(), &scales[16], queries.data(), n,
+                         sums.data(), units.data(), kMostQueries, block.data(), 17});
+      for (std::size_t q = 0; q < kMostQueries; ++q) {
+        for (std::size_t r = 0; r < 16; ++r) {
+          std::int32_t sum = 0;
+          for (std::size_t j = 0; j < n; ++j) sum += table[codes[16 + r][j]] * queries[q * n + j];
+          ASSERT_EQ(block[q * 17 + r], static_cast<float>(sum) * scales[16 + r] * units[q]) << bits << " bits, " << chunks << " chunks, query " << q;
+        }
+        ASSERT_EQ(block[q * 17 + 16], 99.0F);
+      }
+      for (std::size_t n_queries = 1; n_queries <= kMostQueries; ++n_queries) {
+        std::vector<float> bounds(n_queries * (kRows + 1), 99.0F);
+        simd().scan_signs({signs.data(), kRows / 16, chunks, scales.data(), errors.data(), queries.data(), n, sums.data(), units.data(), margins.data(),
+                           n_queries, bounds.data(), kRows + 1});
+        for (std::size_t q = 0; q < n_queries; ++q) {
+          for (std::size_t r = 0; r < kRows; ++r) {
+            std::int32_t sum = 0;
+            for (std::size_t j = 0; j < n; ++j) sum += codes[r][j] >> (bits - 1) != 0 ? queries[q * n + j] : -queries[q * n + j];
+            const float estimate = static_cast<float>(sum) * units[q] * scales[r], error = margins[q] * errors[r];
+            ASSERT_EQ(bounds[q * (kRows + 1) + r], estimate + error) << n_queries << " queries, row " << r;
+          }
+          ASSERT_EQ(bounds[q * (kRows + 1) + kRows], 99.0F);
+        }
+      }
+    }
+  }
+}
+
+TEST_P(EveryTarget, find_above_lists_what_is_above_and_nothing_else) {
+  for (const std::size_t n : lengths()) {
+    auto x = test::gaussian(n, 60 + n);
+    for (std::size_t i = 0; i < n; i += 5) x[i] = i % 2 == 0 ? 0.25F : std::numeric_limits<float>::quiet_NaN();
+    const auto values = exactly(x, n);
+    for (const float threshold : {0.25F, -std::numeric_limits<float>::infinity(), std::numeric_limits<float>::infinity()}) {
+      std::vector<std::uint32_t> found(n), expected;
+      for (std::size_t i = 0; i < n; ++i) {
+        if (values[i] > threshold) expected.push_back(static_cast<std::uint32_t>(i));
+      }
+      found.resize(simd().find_above(values.data(), n, threshold, found.data()));
+      ASSERT_EQ(found, expected) << n;
+    }
+  }
 }
 
 TEST_P(EveryTarget, decode_windows_reads_the_bit_stream_and_nothing_behind_it) {

@@ -35,7 +35,8 @@ struct SessionChoice {
 };
 
 inline std::unique_ptr<Session> open_session(std::shared_ptr<const Model> model, const SessionChoice& choice = {}) {
-  SessionOptions options{.cache = must(CacheSpec::parse(choice.cache)), .context = choice.context, .batch = choice.batch};
+  SessionOptions options{
+      .cache = must(CacheSpec::parse(choice.cache)), .context = choice.context, .batch = choice.batch};
   options.threads = make_thread_pool(choice.threads);
   return must(Session::create(std::move(model), options));
 }

@@ -105,10 +105,12 @@ Result<ModelConfig> read_gguf_config(const TensorFile& file) {
   config.rms_norm_eps = reader.number("llama.attention.layer_norm_rms_epsilon", 1e-5);
   config.rope_theta = reader.number("llama.rope.freq_base", 10000);
   config.tied_head = file.find("output.weight") == nullptr;
-  reader.refuse(reader.count("llama.attention.value_length", config.head_dim) != config.head_dim, "a value size other than the key size");
+  reader.refuse(reader.count("llama.attention.value_length", config.head_dim) != config.head_dim,
+                "a value size other than the key size");
   reader.refuse(reader.count("llama.expert_count", 0) > 0, "a mixture of experts");
   const auto scaling = metadata.string("llama.rope.scaling.type");
-  reader.refuse(scaling && *scaling != "none", fmt::format("rotary scaling of type '{}'", scaling.value_or("").substr(0, 32)));
+  reader.refuse(scaling && *scaling != "none",
+                fmt::format("rotary scaling of type '{}'", scaling.value_or("").substr(0, 32)));
   return reader.finish(std::move(config));
 }
 
@@ -129,7 +131,8 @@ Result<ModelConfig> read_hugging_face_config(const TensorFile& file) {
   config.tied_head = metadata.boolean("hf.tie_word_embeddings").value_or(false);
   for (const char* key : {"hf.rope_scaling.rope_type", "hf.rope_scaling.type", "hf.rope_parameters.rope_type"}) {
     const auto type = metadata.string(key);
-    reader.refuse(type && *type != "default", fmt::format("rotary scaling of type '{}'", type.value_or("").substr(0, 32)));
+    reader.refuse(type && *type != "default",
+                  fmt::format("rotary scaling of type '{}'", type.value_or("").substr(0, 32)));
   }
   const std::string_view activation = metadata.string("hf.hidden_act").value_or("silu");
   reader.refuse(activation != "silu", fmt::format("the activation '{}'", activation.substr(0, 32)));

@@ -1,0 +1,419 @@
+#include "turboquant/vector_index.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <utility>
+
+#include "base/float16.h"
+#include "quant/interleave.h"
+#include "quant/interleaved_codec.h"
+#include "simd/kernels.h"
+
+namespace tq {
+namespace {
+
+using Hit = VectorIndex::Hit;
+
+constexpr std::size_t kBatch = 8;  // queries that share a pass over the vectors
+/// Scores that are looked at together: half a level-2 cache.
+constexpr std::size_t kScores = 131072;
+/// Of shorter rows a sum of signs is too far from normally distributed for the bound below.
+constexpr std::size_t kShortestInPlanes = 32;
+/// Scoring one row alone costs as much as so many in a block of 16.
+constexpr std::size_t kCostOfOneRow = 20;
+/// Standard errors. The tail of a normal distribution beyond is 3·10⁻⁵.
+constexpr float kMargin = 4;
+
+bool better(const Hit& a, const Hit& b) { return a.score != b.score ? a.score > b.score : a.row < b.row; }
+
+/// The best `capacity` hits so far, the worst of them on top of a heap.
+class Best {
+ public:
+  explicit Best(std::size_t capacity) : capacity_(capacity) { hits_.reserve(capacity + 1); }
+
+  std::size_t capacity() const { return capacity_; }
+  /// Only scores above it can still become hits.
+  float threshold() const {
+    return hits_.size() < capacity_ ? -std::numeric_limits<float>::infinity() : hits_.front().score;
+  }
+  void offer(Hit hit) {
+    if (hits_.size() == capacity_ && !(hit.score > hits_.front().score)) return;
+    hits_.push_back(hit);
+    std::push_heap(hits_.begin(), hits_.end(), better);
+    if (hits_.size() <= capacity_) return;
+    std::pop_heap(hits_.begin(), hits_.end(), better);
+    hits_.pop_back();
+  }
+  /// Offers scores[i] for row first + i, i ascending. Room for n in `found`.
+  void offer_all(const float* scores, std::size_t n, std::size_t first, std::uint32_t* found) {
+    const std::size_t count = kernels().find_above(scores, n, threshold(), found);
+    for (std::size_t i = 0; i < count; ++i) offer({scores[found[i]], static_cast<std::uint32_t>(first + found[i])});
+  }
+  std::vector<Hit> sorted() && {
+    std::sort_heap(hits_.begin(), hits_.end(), better);
+    return std::move(hits_);
+  }
+
+ private:
+  std::size_t capacity_;
+  std::vector<Hit> hits_;
+};
+
+}  // namespace
+
+class VectorIndex::Storage {
+ public:
+  Storage(std::shared_ptr<const Codec> codec, std::size_t n_rows) : codec_(std::move(codec)), rows_(n_rows) {}
+  virtual ~Storage() = default;
+
+  const Codec& codec() const { return *codec_; }
+  std::size_t rows() const { return rows_; }
+
+  virtual std::size_t bytes() const = 0;
+  /// Offers all rows to the best of each query of scratch.query.
+  virtual void search(Scratch& scratch, std::vector<Best>& best) const = 0;
+
+ private:
+  std::shared_ptr<const Codec> codec_;
+  std::size_t rows_;
+};
+
+/// Any codec, as it stores rows itself.
+class VectorIndex::Coded final : public Storage {
+ public:
+  Coded(std::shared_ptr<const Codec> codec, const float* rows, std::size_t n_rows) : Storage(std::move(codec), n_rows) {
+    bytes_.resize(this->codec().storage_bytes(n_rows));
+    Workspace scratch;
+    this->codec().encode_rows(rows, n_rows, bytes_.data(), 0, scratch);
+  }
+
+  std::size_t bytes() const override { return bytes_.size(); }
+  void search(Scratch& scratch, std::vector<Best>& best) const override {
+    constexpr std::size_t kSlice = 1024;
+    scratch.scores.resize(std::max(scratch.scores.size(), best.size() * kSlice));
+    scratch.found.resize(std::max(scratch.found.size(), kSlice));
+    for (std::size_t r = 0; r < rows(); r += kSlice) {
+      const std::size_t n = std::min(kSlice, rows() - r);
+      codec().scores(scratch.query, bytes_.data(), r, n, scratch.scores.data(), kSlice, scratch.codec);
+      for (std::size_t q = 0; q < best.size(); ++q)
+        best[q].offer_all(scratch.scores.data() + q * kSlice, n, r, scratch.found.data());
+    }
+  }
+
+ private:
+  std::vector<std::byte> bytes_;
+};
+
+/// tq2 to tq4 in two planes: blocks of 16 rows of signs, and the other bits row by row, so that one row can be read
+/// alone.
+class VectorIndex::Planes final : public Storage {
+ public:
+  static bool fits(const CodecSpec& spec, std::size_t dim) {
+    return spec.family == CodecFamily::kTurbo && spec.layout == Layout::kInterleaved && !spec.wide_scale &&
+           spec.bits >= 2 && spec.bits <= kMostIntegerBits && dim >= kShortestInPlanes && dim <= kLongestIntegerRow;
+  }
+
+  Planes(std::shared_ptr<const Codec> codec, const float* rows, std::size_t n_rows)
+      : Storage(std::move(codec), n_rows), bits_(this->codec().spec().bits), chunks_((this->codec().dim() + 31) / 32) {
+    Codebook codebook = Codebook::lloyd_max(bits_, this->codec().dim()).value();
+    book_ = round_to_bytes(codebook);
+    const std::size_t blocks = (n_rows + kInterleavedRows - 1) / kInterleavedRows;
+    signs_.resize(blocks * chunks_);
+    rest_.resize(blocks * kInterleavedRows * rest_bytes() + kWord);  // a row is read in whole registers
+    for (std::vector<float>* values : {&scales_, &sign_scales_, &errors_}) values->resize(blocks * kInterleavedRows);
+    Workspace scratch;
+    std::vector<std::byte> group(this->codec().group_bytes());
+    for (std::size_t r = 0; r < n_rows; r += kGroupRows) {
+      std::fill(group.begin(), group.end(), std::byte{0});
+      this->codec().encode_rows(rows + r * this->codec().dim(), std::min(kGroupRows, n_rows - r), group.data(), 0,
+                                scratch);
+      take_half(group.data(), 0, r / kInterleavedRows);
+      if (r + kInterleavedRows < n_rows) take_half(group.data(), 1, r / kInterleavedRows + 1);
+    }
+  }
+
+  std::size_t bytes() const override {
+    return signs_.size() * kWord + rest_.size() + 3 * sizeof(float) * scales_.size();
+  }
+
+  void search(Scratch& scratch, std::vector<Best>& best) const override {
+    const std::size_t slice = kScores / best.size() / kInterleavedRows * kInterleavedRows;
+    scratch.scores.resize(best.size() * slice);
+    scratch.found.resize(std::max(scratch.found.size(), slice));
+    scratch.refined = 0;
+    std::vector<float> margins(best.size());
+    for (std::size_t q = 0; q < best.size(); ++q) {
+      const float* query = scratch.query.coded.data() + q * codec().dim();
+      double squares = 0;
+      for (std::size_t i = 0; i < codec().dim(); ++i)
+        squares += static_cast<double>(query[i]) * static_cast<double>(query[i]);
+      margins[q] = kMargin * static_cast<float>(std::sqrt(squares));
+    }
+    spread_queries(scratch.query, scratch.bytes);
+    bool by_signs = true;  // until they prove to decide too little
+    for (std::size_t r = 0; r < rows(); r += slice) {
+      const std::size_t n = std::min(slice, rows() - r);
+      by_signs = by_signs && search_by_signs(r, n, margins, scratch, best);
+      if (!by_signs) search_by_all_bits(r, n, scratch, best);
+    }
+  }
+
+ private:
+  static constexpr std::size_t kWord = 64;
+  struct alignas(kWord) Word {
+    std::array<std::uint8_t, kWord> bytes{};
+  };
+
+  const std::uint8_t* signs(std::size_t block) const {
+    return reinterpret_cast<const std::uint8_t*>(signs_.data() + block * chunks_);
+  }
+
+  /// The rows with the highest bounds. A long row may have a high bound and a low score: take some more than are
+  /// wanted.
+  static std::vector<std::uint32_t> most_promising(const float* bounds, std::size_t n, std::size_t most,
+                                                   std::uint32_t* found) {
+    constexpr std::size_t kStep = 512;  // after which only rows above the new threshold are looked at
+    Best promising(most);
+    for (std::size_t r = 0; r < n; r += kStep) promising.offer_all(bounds + r, std::min(kStep, n - r), r, found);
+    std::vector<std::uint32_t> rows;
+    for (const Hit& hit : std::move(promising).sorted()) rows.push_back(hit.row);
+    return rows;
+  }
+
+  /// False, with nothing done, where more rows would have to be looked at alone than pays.
+  bool search_by_signs(std::size_t first, std::size_t n, const std::vector<float>& margins, Scratch& scratch,
+                       std::vector<Best>& best) const {
+    kernels().scan_signs({.words = signs(first / kInterleavedRows),
+                          .n_blocks = (n + kInterleavedRows - 1) / kInterleavedRows,
+                          .chunks = chunks_,
+                          .scales = sign_scales_.data() + first,
+                          .errors = errors_.data() + first,
+                          .queries = scratch.query.bytes.data(),
+                          .query_stride = chunks_ * 32,
+                          .query_sums = scratch.query.sums.data(),
+                          .query_units = scratch.query.units.data(),
+                          .margins = margins.data(),
+                          .n_queries = best.size(),
+                          .out = scratch.scores.data(),
+                          .out_stride = scratch.scores.size() / best.size()});
+    std::vector<float> thresholds;
+    std::uint32_t* found = scratch.found.data();
+    const auto bounds = [&](std::size_t q) {
+      return scratch.scores.data() + q * (scratch.scores.size() / best.size());
+    };
+    std::size_t candidates = 0;
+    for (std::size_t q = 0; q < best.size(); ++q) {
+      thresholds.push_back(first == 0 ? first_threshold(bounds(q), n, q, scratch, best[q]) : best[q].threshold());
+      candidates += kernels().find_above(bounds(q), n, thresholds[q], found);
+    }
+    if (candidates * kCostOfOneRow > n * best.size()) return false;
+    for (std::size_t q = 0; q < best.size(); ++q) {
+      const std::size_t count = kernels().find_above(bounds(q), n, thresholds[q], found);
+      for (std::size_t i = 0; i < count; ++i) found[i] += static_cast<std::uint32_t>(first);
+      refine(found, count, q, scratch, best[q]);
+    }
+    scratch.refined += candidates;
+    return true;
+  }
+
+  void search_by_all_bits(std::size_t first, std::size_t n, Scratch& scratch, std::vector<Best>& best) const {
+    constexpr std::size_t kSlice = 512;
+    // Whole registers of a row: what lies behind its end is the next row, or the word behind the last.
+    const std::size_t stride = (bits_ - 1) * chunks_, words = (stride + 15) / 16 * 16;
+    scratch.codec.lanes.resize(std::max(scratch.codec.lanes.size(), words * kInterleavedRows));
+    scratch.scores.resize(std::max(scratch.scores.size(), best.size() * kSlice));
+    for (std::size_t r = first; r < first + n; r += kSlice) {
+      const std::size_t here = std::min(kSlice, first + n - r);
+      for (std::size_t i = 0; i < here; i += kInterleavedRows) {
+        // The words are moved as floats, whose bits do not change.
+        kernels().to_lanes(reinterpret_cast<const float*>(rest_.data() + (r + i) * rest_bytes()), stride,
+                           kInterleavedRows, words, scratch.codec.lanes.data());
+        kernels().dot_planes({.signs = signs((r + i) / kInterleavedRows),
+                              .words = reinterpret_cast<const std::uint8_t*>(scratch.codec.lanes.data()),
+                              .chunks = chunks_,
+                              .bits = bits_,
+                              .table = book_.table.data(),
+                              .row_scales = scales_.data() + r + i,
+                              .queries = scratch.query.bytes.data(),
+                              .query_stride = chunks_ * 32,
+                              .query_sums = scratch.query.sums.data(),
+                              .query_units = scratch.query.units.data(),
+                              .n_queries = best.size(),
+                              .out = scratch.scores.data() + i,
+                              .out_stride = kSlice});
+      }
+      for (std::size_t q = 0; q < best.size(); ++q)
+        best[q].offer_all(scratch.scores.data() + q * kSlice, here, r, scratch.found.data());
+    }
+    scratch.refined += n * best.size();
+  }
+
+  /// A score that as many rows as are wanted have at least: that of the most promising ones. Rows as good as the last
+  /// of these count, since the earlier of equals wins.
+  float first_threshold(const float* bounds, std::size_t n, std::size_t q, Scratch& scratch, Best known) const {
+    const std::vector<std::uint32_t> rows = most_promising(bounds, n, 2 * known.capacity() + 8, scratch.found.data());
+    refine(rows.data(), rows.size(), q, scratch, known);
+    return std::nextafter(known.threshold(), -std::numeric_limits<float>::infinity());
+  }
+
+  std::size_t rest_bytes() const { return (bits_ - 1) * chunks_ * sizeof(std::uint32_t); }
+
+  /// 16 rows of a group of the codec.
+  void take_half(const std::byte* group, std::size_t half, std::size_t block) {
+    const std::size_t dim = codec().dim(), first = block * kInterleavedRows, n_words = (bits_ - 1) * chunks_;
+    const std::byte* words = group + kGroupRows * sizeof(std::uint16_t) + half * kWord * interleaved_words(dim, bits_);
+    for (std::size_t r = 0; r < kInterleavedRows; ++r) {
+      scales_[first + r] =
+          half_to_float(load_half(group + (half * kInterleavedRows + r) * sizeof(std::uint16_t))) * book_.step;
+    }
+    std::vector<std::byte> rest(n_words * kWord);
+    split_planes(words, dim, bits_, reinterpret_cast<std::byte*>(signs_.data() + block * chunks_), rest.data());
+    for (std::size_t w = 0; w < n_words; ++w) {
+      for (std::size_t r = 0; r < kInterleavedRows; ++r) {
+        std::memcpy(rest_.data() + (first + r) * rest_bytes() + w * 4, rest.data() + w * kWord + r * 4, 4);
+      }
+    }
+    estimate_block(words, first);
+  }
+
+  static std::uint16_t load_half(const std::byte* bytes) {
+    std::uint16_t half = 0;
+    std::memcpy(&half, bytes, sizeof half);
+    return half;
+  }
+
+  /// How well the signs s alone tell the score of x̂ (docs/algorithm.md): ⟨q, s⟩ ‖x̂‖²/⟨x̂, s⟩ with a standard error of
+  /// ‖q‖ · ‖x̂‖ √(1/ρ² − 1) / √(d − 1), ρ the cosine of x̂ and s.
+  void estimate_block(const std::byte* words, std::size_t first) {
+    const std::size_t dim = codec().dim();
+    std::array<std::int8_t, 16> sizes{}, high{}, low{};  // |t|, and t² = 128 · high + low
+    for (std::size_t i = 0; i < sizes.size(); ++i) {
+      const int t = book_.table[i];
+      sizes[i] = static_cast<std::int8_t>(std::abs(t));
+      high[i] = static_cast<std::int8_t>(t * t / 128);
+      low[i] = static_cast<std::int8_t>(t * t % 128);
+    }
+    const auto absolute = sum_codes(words, sizes), upper = sum_codes(words, high), lower = sum_codes(words, low);
+    const auto d = static_cast<double>(dim);
+    for (std::size_t r = 0; r < kInterleavedRows; ++r) {
+      const double scale = static_cast<double>(scales_[first + r]), sum = static_cast<double>(absolute[r]);
+      const double squares = 128.0 * static_cast<double>(upper[r]) + static_cast<double>(lower[r]);
+      const bool is_zero = !(sum > 0) || !(scale > 0);
+      sign_scales_[first + r] = is_zero ? 0 : static_cast<float>(scale * squares / sum);
+      const double excess = is_zero ? 0 : std::max(0.0, squares * d / (sum * sum) - 1);  // 1/ρ² − 1
+      errors_[first + r] = is_zero ? 0 : static_cast<float>(scale * std::sqrt(squares * excess / std::max(1.0, d - 1)));
+    }
+  }
+
+  /// Σ table[code] of each of 16 rows.
+  std::array<float, kInterleavedRows> sum_codes(const std::byte* words,
+                                                const std::array<std::int8_t, 16>& table) const {
+    const std::size_t dim = codec().dim();
+    if (ones_.empty()) {
+      ones_.assign(chunks_ * 32, 0);
+      std::fill_n(ones_.begin(), dim, std::int8_t{1});
+    }
+    std::array<float, kInterleavedRows> scales, sums;
+    scales.fill(1);
+    const auto count = static_cast<std::int32_t>(dim);
+    const float unit = 1;
+    kernels().dot_interleaved({.words = reinterpret_cast<const std::uint8_t*>(words),
+                               .n_words = interleaved_words(dim, bits_),
+                               .bits = bits_,
+                               .table = table.data(),
+                               .row_scales = scales.data(),
+                               .queries = ones_.data(),
+                               .query_stride = ones_.size(),
+                               .query_sums = &count,
+                               .query_units = &unit,
+                               .n_queries = 1,
+                               .out = sums.data(),
+                               .out_stride = kInterleavedRows});
+    return sums;
+  }
+
+  std::size_t spread_bytes() const { return (chunks_ + 15) / 16 * 16 * 32; }
+
+  /// The queries as Kernels::dot_plane_rows wants them.
+  void spread_queries(const Query& query, std::vector<std::int8_t>& spread) const {
+    spread.assign(query.count * spread_bytes(), 0);
+    for (std::size_t q = 0; q < query.count; ++q) {
+      const std::int8_t* bytes = query.bytes.data() + q * chunks_ * 32;
+      std::int8_t* out = spread.data() + q * spread_bytes();
+      for (std::size_t c = 0; c < chunks_; ++c) {
+        for (std::size_t f = 0; f < 8; ++f)
+          std::memcpy(out + f * spread_bytes() / 8 + 4 * c, bytes + 32 * c + 4 * f, 4);
+      }
+    }
+  }
+
+  /// Scores some rows with all their bits.
+  void refine(const std::uint32_t* rows, std::size_t count, std::size_t q, const Scratch& scratch, Best& best) const {
+    constexpr std::size_t kAtOnce = 64;
+    std::array<float, kAtOnce> scores;
+    for (std::size_t i = 0; i < count; i += kAtOnce) {
+      const std::size_t n = std::min(kAtOnce, count - i);
+      kernels().dot_plane_rows({.signs = signs(0),
+                                .words = rest_.data(),
+                                .chunks = chunks_,
+                                .bits = bits_,
+                                .table = book_.table.data(),
+                                .row_scales = scales_.data(),
+                                .rows = rows + i,
+                                .n_rows = n,
+                                .query = scratch.bytes.data() + q * spread_bytes(),
+                                .query_sum = scratch.query.sums[q],
+                                .query_unit = scratch.query.units[q],
+                                .out = scores.data()});
+      for (std::size_t j = 0; j < n; ++j) best.offer({scores[j], rows[i + j]});
+    }
+  }
+
+  unsigned bits_;
+  std::size_t chunks_;
+  ByteCodebook book_;
+  std::vector<Word> signs_;
+  std::vector<std::uint8_t> rest_;
+  std::vector<float> scales_, sign_scales_, errors_;
+  mutable std::vector<std::int8_t> ones_;  // only while it is built
+};
+
+VectorIndex::VectorIndex(std::unique_ptr<const Storage> storage) : storage_(std::move(storage)) {}
+VectorIndex::VectorIndex(VectorIndex&&) noexcept = default;
+VectorIndex& VectorIndex::operator=(VectorIndex&&) noexcept = default;
+VectorIndex::~VectorIndex() = default;
+
+Result<VectorIndex> VectorIndex::build(const float* rows, std::size_t n_rows, std::size_t dim, const CodecSpec& spec) {
+  Result<std::shared_ptr<const Codec>> codec = make_codec(spec, dim);
+  if (!codec) return std::unexpected(codec.error());
+  if (n_rows > std::numeric_limits<std::uint32_t>::max())
+    return fail(ErrorCode::kUsage, "an index holds fewer than 2^32 vectors");
+  if (Planes::fits(spec, dim)) return VectorIndex(std::make_unique<Planes>(std::move(*codec), rows, n_rows));
+  return VectorIndex(std::make_unique<Coded>(std::move(*codec), rows, n_rows));
+}
+
+std::size_t VectorIndex::rows() const { return storage_->rows(); }
+std::size_t VectorIndex::dim() const { return storage_->codec().dim(); }
+double VectorIndex::bytes_per_vector() const {
+  return rows() == 0 ? 0 : static_cast<double>(storage_->bytes()) / static_cast<double>(rows());
+}
+
+std::vector<std::vector<Hit>> VectorIndex::search(const float* queries, std::size_t count, std::size_t k,
+                                                  Scratch& scratch) const {
+  std::vector<std::vector<Hit>> hits;
+  const std::size_t most = std::min(k, rows());
+  if (most == 0) return std::vector<std::vector<Hit>>(count);
+  for (std::size_t first = 0; first < count; first += kBatch) {
+    const std::size_t n = std::min(kBatch, count - first);
+    storage_->codec().prepare(queries + first * dim(), n, dim(), scratch.query);
+    std::vector<Best> best(n, Best(most));
+    storage_->search(scratch, best);
+    for (Best& one : best) hits.push_back(std::move(one).sorted());
+  }
+  return hits;
+}
+
+}  // namespace tq

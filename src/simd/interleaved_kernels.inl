@@ -1,0 +1,289 @@
+// Kernels on the interleaved layout (docs/layout.md). A part of kernels.inl.
+// ---- interleaved codes
+
+void to_bytes(const float* x, std::size_t n, float factor, std::int8_t* out) {
+  for_vectors(n, [&](std::size_t i, std::size_t m) {
+    std::int8_t rounded[kLanes];
+    store_i8(round_to_int(mul(load_some(x + i, m), broadcast(factor))), rounded);
+    __builtin_memcpy(out + i, rounded, m);
+  });
+}
+
+/// Field `f` of a chunk for one or more queries: its codes are looked up once.
+template <int kQueries, int kChains>
+struct DotSums {
+  I sum[kQueries][kChains];
+  const std::int8_t* queries;
+
+  void clear() {
+#pragma GCC unroll 8
+    for (int q = 0; q < kQueries; ++q) {
+#pragma GCC unroll 4
+      for (int chain = 0; chain < kChains; ++chain) sum[q][chain] = broadcast(0);
+    }
+  }
+  I total(int q, std::int32_t query_sum) const {
+    I all = broadcast(-kDotBias * query_sum);
+#pragma GCC unroll 4
+    for (int chain = 0; chain < kChains; ++chain) all = add(all, sum[q][chain]);
+    return all;
+  }
+  std::size_t stride;
+
+  template <class Values>
+  __attribute__((always_inline)) void add_field(int field, Values values) {
+#pragma GCC unroll 8
+    for (int q = 0; q < kQueries; ++q) {
+      I& target = sum[q][field % kChains];
+      target = dot4(target, values, queries + static_cast<std::size_t>(q) * stride + 4 * field);
+    }
+  }
+};
+
+/// One chunk: 32 codes of each row in `here` ≤ bits words. Byte j of word w carries the codes 4·(w·per_byte + f) + j in fields of
+/// `bits`; for 3 bits, where two bits of each byte are left over, these hold the last two fields.
+template <unsigned bits, class Sums>
+__attribute__((always_inline)) inline void dot_chunk(const std::uint8_t* words, std::size_t here, const ByteTable<bits>& table, Sums& sums) {
+  constexpr unsigned kPerByte = 8 / bits;
+  B word[bits];
+#pragma GCC unroll 4
+  for (unsigned w = 0; w < bits; ++w) {
+    if (w >= here) return;
+    word[w] = load_bytes(words + 64 * w);
+    const int field = static_cast<int>(w * kPerByte);
+    sums.add_field(field, look_up(table, word[w]));
+    if constexpr (kPerByte > 1) sums.add_field(field + 1, look_up(table, down<bits>(word[w])));
+    if constexpr (kPerByte > 2) {
+      sums.add_field(field + 2, look_up(table, down<2 * bits>(word[w])));
+      sums.add_field(field + 3, look_up(table, down<3 * bits>(word[w])));
+    }
+    if constexpr (kPerByte > 4) {
+      sums.add_field(field + 4, look_up(table, down<4>(word[w])));
+      sums.add_field(field + 5, look_up(table, down<5>(word[w])));
+      sums.add_field(field + 6, look_up(table, down<6>(word[w])));
+      sums.add_field(field + 7, look_up(table, down<7>(word[w])));
+    }
+  }
+  if constexpr (bits == 3) {
+    sums.add_field(6, look_up(table, pick<3>(down<6>(word[0]), down<4>(word[1]))));  // bits 6 7 of word 0, bit 6 of word 1
+    sums.add_field(7, look_up(table, pick<1>(down<7>(word[1]), down<5>(word[2]))));  // bit 7 of word 1, bits 6 7 of word 2
+  }
+}
+
+template <unsigned bits, int kQueries>
+inline void dot_queries(const InterleavedDot& job, const ByteTable<bits>& table, std::size_t first) {
+  constexpr int kChains = kQueries >= 4 ? 1 : 4 / kQueries;  // one product waits about four cycles for the one before it
+  DotSums<kQueries, kChains> sums;
+  sums.clear();
+  sums.queries = job.queries + first * job.query_stride;
+  sums.stride = job.query_stride;
+  std::size_t w = 0;
+  for (; w + bits <= job.n_words; w += bits, sums.queries += 32) dot_chunk<bits>(job.words + 64 * w, bits, table, sums);
+  if (w < job.n_words) dot_chunk<bits>(job.words + 64 * w, job.n_words - w, table, sums);
+
+  const F scales = load(job.row_scales);
+#pragma GCC unroll 8
+  for (int q = 0; q < kQueries; ++q) {
+    const std::size_t query = first + static_cast<std::size_t>(q);
+    store(mul(mul(to_float(sums.total(q, job.query_sums[query])), scales), broadcast(job.query_units[query])), job.out + query * job.out_stride);
+  }
+}
+
+template <unsigned bits>
+void dot_all_queries(const InterleavedDot& job) {
+  const ByteTable<bits> table(job.table);
+  std::size_t q = 0;
+  for (; q + kQueryTile <= job.n_queries; q += kQueryTile) dot_queries<bits, kQueryTile>(job, table, q);
+  if constexpr (kQueryTile > 4) {
+    for (; q + 4 <= job.n_queries; q += 4) dot_queries<bits, 4>(job, table, q);
+  }
+  for (; q + 2 <= job.n_queries; q += 2) dot_queries<bits, 2>(job, table, q);
+  for (; q < job.n_queries; ++q) dot_queries<bits, 1>(job, table, q);
+}
+
+void dot_interleaved(const InterleavedDot& job) {
+  if (job.bits == 1) return dot_all_queries<1>(job);
+  if (job.bits == 2) return dot_all_queries<2>(job);
+  if (job.bits == 3) return dot_all_queries<3>(job);
+  dot_all_queries<4>(job);
+}
+
+// ---- codes in two planes: their highest bit, and the others
+
+/// Field f, whose codes' highest bits are bit f of each byte of `signs` and whose others stand in `words` as docs/layout.md has them for
+/// one bit less.
+template <unsigned bits, int f>
+__attribute__((always_inline)) inline B joined_field(B signs, const B* words) {
+  constexpr int kLow = static_cast<int>(bits) - 1;
+  B sign;
+  if constexpr (f >= kLow) {
+    sign = down<f - kLow>(signs);
+  } else {
+    sign = up<kLow - f>(signs);
+  }
+  B low;
+  if constexpr (kLow == 3 && f == 6) {
+    low = pick<3>(down<6>(words[0]), down<4>(words[1]));
+  } else if constexpr (kLow == 3 && f == 7) {
+    low = pick<1>(down<7>(words[1]), down<5>(words[2]));
+  } else {
+    constexpr int kPerByte = 8 / kLow;
+    low = down<f % kPerByte * kLow>(words[f / kPerByte]);
+  }
+  return pick<1U << kLow>(sign, low);
+}
+
+template <unsigned bits, class Take>
+__attribute__((always_inline)) inline void for_joined_fields(B signs, const B* words, Take take) {
+  take(0, joined_field<bits, 0>(signs, words));
+  take(1, joined_field<bits, 1>(signs, words));
+  take(2, joined_field<bits, 2>(signs, words));
+  take(3, joined_field<bits, 3>(signs, words));
+  take(4, joined_field<bits, 4>(signs, words));
+  take(5, joined_field<bits, 5>(signs, words));
+  take(6, joined_field<bits, 6>(signs, words));
+  take(7, joined_field<bits, 7>(signs, words));
+}
+
+template <unsigned bits, int kQueries>
+inline void dot_planes_with(const PlaneDot& job, const ByteTable<bits>& table, std::size_t first) {
+  DotSums<kQueries, kQueries >= 4 ? 1 : 4 / kQueries> sums;
+  sums.clear();
+  sums.queries = job.queries + first * job.query_stride;
+  sums.stride = job.query_stride;
+  for (std::size_t c = 0; c < job.chunks; ++c, sums.queries += 32) {
+    B words[bits - 1];
+#pragma GCC unroll 3
+    for (std::size_t w = 0; w < bits - 1; ++w) words[w] = load_bytes(job.words + 64 * (w * job.chunks + c));
+    for_joined_fields<bits>(load_bytes(job.signs + 64 * c), words, [&](int f, B index) __attribute__((always_inline)) {
+      sums.add_field(f, look_up(table, index));
+    });
+  }
+  const F scales = load(job.row_scales);
+#pragma GCC unroll 8
+  for (int q = 0; q < kQueries; ++q) {
+    const std::size_t query = first + static_cast<std::size_t>(q);
+    store(mul(mul(to_float(sums.total(q, job.query_sums[query])), scales), broadcast(job.query_units[query])), job.out + query * job.out_stride);
+  }
+}
+
+template <unsigned bits>
+void dot_planes_all(const PlaneDot& job) {
+  const ByteTable<bits> table(job.table);
+  std::size_t q = 0;
+  for (; q + kQueryTile <= job.n_queries; q += kQueryTile) dot_planes_with<bits, kQueryTile>(job, table, q);
+  for (; q + 2 <= job.n_queries; q += 2) dot_planes_with<bits, 2>(job, table, q);
+  for (; q < job.n_queries; ++q) dot_planes_with<bits, 1>(job, table, q);
+}
+
+void dot_planes(const PlaneDot& job) {
+  if (job.bits == 2) return dot_planes_all<2>(job);
+  if (job.bits == 3) return dot_planes_all<3>(job);
+  dot_planes_all<4>(job);
+}
+
+/// The lanes are 16 chunks of the row.
+template <unsigned bits>
+inline void dot_single_rows(const PlaneRows& job) {
+  const ByteTable<bits> table(job.table);
+  const std::size_t padded = (job.chunks + 15) / 16 * 16;
+  for (std::size_t r = 0; r < job.n_rows; ++r) {
+    const std::size_t row = job.rows[r];
+    const std::uint8_t *signs = job.signs + row / 16 * 64 * job.chunks + row % 16 * 4, *words = job.words + row * (bits - 1) * job.chunks * 4;
+    I sums[4] = {broadcast(0), broadcast(0), broadcast(0), broadcast(0)};
+    for (std::size_t c = 0; c < job.chunks; c += 16) {
+      std::uint8_t four[64] = {};
+      const std::size_t here = job.chunks - c < 16 ? job.chunks - c : 16;
+      for (std::size_t i = 0; i < here; ++i) __builtin_memcpy(four + 4 * i, signs + 64 * (c + i), 4);
+      B word[bits - 1];
+#pragma GCC unroll 3
+      for (std::size_t w = 0; w < bits - 1; ++w) word[w] = load_bytes(words + 4 * (w * job.chunks + c));
+      for_joined_fields<bits>(load_bytes(four), word, [&](int f, B index) __attribute__((always_inline)) {
+        const std::int8_t* query = job.query + 4 * (static_cast<std::size_t>(f) * padded + c);
+        sums[f % 4] = dot4(sums[f % 4], look_up(table, index), load_bytes(reinterpret_cast<const std::uint8_t*>(query)));
+      });
+    }
+    std::int32_t lanes[kLanes], total = -kDotBias * job.query_sum;
+    const F sum = as_float(add(add(sums[0], sums[1]), add(sums[2], sums[3])));
+    __builtin_memcpy(lanes, &sum, sizeof lanes);
+    for (const std::int32_t lane : lanes) total += lane;
+    job.out[r] = static_cast<float>(total) * job.row_scales[row] * job.query_unit;
+  }
+}
+
+void dot_plane_rows(const PlaneRows& job) {
+  if (job.bits == 2) return dot_single_rows<2>(job);
+  if (job.bits == 3) return dot_single_rows<3>(job);
+  dot_single_rows<4>(job);
+}
+
+inline void store_bound(const SignScan& job, std::size_t query, std::size_t block, F sum) {
+  const F estimate = mul(mul(sum, broadcast(job.query_units[query])), load(job.scales + block * kLanes));
+  const F error = mul(broadcast(job.margins[query]), load(job.errors + block * kLanes));
+  store(add(estimate, error), job.out + query * job.out_stride + block * kLanes);
+}
+
+/// One query: bit f of a byte is 2^f times its value, which gives eight sums to be brought together at the end.
+/// 128 · 127 · 131072 is below 2^31, and multiples of 128 below it are exact as floats.
+inline void scan_one(const SignScan& job, std::size_t q) {
+  const F query_sum = broadcast(static_cast<float>(job.query_sums[q]));
+  const std::uint8_t* words = job.words;
+  for (std::size_t block = 0; block < job.n_blocks; ++block) {
+    I s0 = broadcast(0), s1 = s0, s2 = s0, s3 = s0, s4 = s0, s5 = s0, s6 = s0, s7 = s0;
+    const std::int8_t* query = job.queries + q * job.query_stride;
+    for (std::size_t c = 0; c < job.chunks; ++c, words += 64, query += 32) {
+      const B word = load_bytes(words);
+      s0 = dot4(s0, keep<1>(word), query);
+      s1 = dot4(s1, keep<2>(word), query + 4);
+      s2 = dot4(s2, keep<4>(word), query + 8);
+      s3 = dot4(s3, keep<8>(word), query + 12);
+      s4 = dot4(s4, keep<16>(word), query + 16);
+      s5 = dot4(s5, keep<32>(word), query + 20);
+      s6 = dot4(s6, keep<64>(word), query + 24);
+      s7 = dot4(s7, keep<64>(down<1>(word)), query + 28);  // 128 would be −128 where bytes are signed
+    }
+    I times128 = add(add(shift_left<7>(s0), shift_left<6>(s1)), add(shift_left<5>(s2), shift_left<4>(s3)));
+    times128 = add(times128, add(add(shift_left<3>(s4), shift_left<2>(s5)), shift_left<1>(add(s6, s7))));
+    store_bound(job, q, block, sub(mul(to_float(times128), broadcast(1.0F / 64)), query_sum));
+  }
+}
+
+/// More queries: the codes −1 and 1 are looked up once for all of them.
+template <int kQueries>
+inline void scan_some(const SignScan& job, std::size_t first) {
+  constexpr std::int8_t kSigns[] = {-1, 1};
+  const ByteTable<1> table(kSigns);
+  const std::uint8_t* words = job.words;
+  for (std::size_t block = 0; block < job.n_blocks; ++block) {
+    DotSums<kQueries, kQueries >= 4 ? 1 : 4 / kQueries> sums;
+    sums.clear();
+    sums.queries = job.queries + first * job.query_stride;
+    sums.stride = job.query_stride;
+    for (std::size_t c = 0; c < job.chunks; ++c, words += 64, sums.queries += 32) dot_chunk<1>(words, 1, table, sums);
+#pragma GCC unroll 8
+    for (int q = 0; q < kQueries; ++q) {
+      const std::size_t query = first + static_cast<std::size_t>(q);
+      store_bound(job, query, block, to_float(sums.total(q, job.query_sums[query])));
+    }
+  }
+}
+
+void scan_signs(const SignScan& job) {
+  std::size_t q = 0;
+  for (; q + kQueryTile <= job.n_queries; q += kQueryTile) scan_some<kQueryTile>(job, q);
+  if constexpr (kQueryTile > 4) {
+    for (; q + 4 <= job.n_queries; q += 4) scan_some<4>(job, q);
+  }
+  for (; q + 2 <= job.n_queries; q += 2) scan_some<2>(job, q);
+  if (q < job.n_queries) scan_one(job, q);
+}
+
+std::size_t find_above(const float* x, std::size_t n, float threshold, std::uint32_t* found) {
+  const F limit = broadcast(threshold);
+  std::size_t count = 0;
+  for_vectors(n, [&](std::size_t i, std::size_t m) {
+    unsigned mask = mask_greater(load_some(x + i, m), limit) & ((1U << m) - 1);
+    for (; mask != 0; mask &= mask - 1) found[count++] = static_cast<std::uint32_t>(i) + static_cast<std::uint32_t>(__builtin_ctz(mask));
+  });
+  return count;
+}

@@ -1,0 +1,356 @@
+// NEON of every ARMv8-A. A vector of 16 lanes is four registers: lanes 0 to 3, 4 to 7, 8 to 11, 12 to 15. Includes
+// intrinsics alone.
+#include <arm_neon.h>
+
+#include "simd/targets.h"
+
+namespace tq {
+namespace {
+
+template <class Register>
+struct Four {
+  Register a, b, c, d;
+};
+using F = Four<float32x4_t>;
+using I = Four<int32x4_t>;
+using B = Four<uint8x16_t>;
+
+/// The same step for each of the four registers of every argument.
+template <class Step, class... Vectors>
+inline auto each(Step step, Vectors... v) {
+  return Four<decltype(step(v.a...))>{step(v.a...), step(v.b...), step(v.c...), step(v.d...)};
+}
+
+constexpr int kTileRows = 2, kTileVectors = 2;  // 16 of 32 registers hold sums
+
+inline F load(const float* x) { return {vld1q_f32(x), vld1q_f32(x + 4), vld1q_f32(x + 8), vld1q_f32(x + 12)}; }
+inline void store(F v, float* x) {
+  vst1q_f32(x, v.a);
+  vst1q_f32(x + 4, v.b);
+  vst1q_f32(x + 8, v.c);
+  vst1q_f32(x + 12, v.d);
+}
+inline F broadcast(float x) { return {vdupq_n_f32(x), vdupq_n_f32(x), vdupq_n_f32(x), vdupq_n_f32(x)}; }
+inline I broadcast(int x) { return {vdupq_n_s32(x), vdupq_n_s32(x), vdupq_n_s32(x), vdupq_n_s32(x)}; }
+inline F add(F x, F y) {
+  return each([](auto p, auto q) { return vaddq_f32(p, q); }, x, y);
+}
+inline F sub(F x, F y) {
+  return each([](auto p, auto q) { return vsubq_f32(p, q); }, x, y);
+}
+inline F mul(F x, F y) {
+  return each([](auto p, auto q) { return vmulq_f32(p, q); }, x, y);
+}
+inline F divide(F x, F y) {
+  return each([](auto p, auto q) { return vdivq_f32(p, q); }, x, y);
+}
+/// fmax would return the NaN, whichever it is.
+inline float32x4_t greater(float32x4_t p, float32x4_t q) { return vbslq_f32(vcgtq_f32(p, q), p, q); }
+inline F max(F x, F y) { return each(greater, x, y); }
+inline F fma(F x, F y, F z) {
+  return each([](auto p, auto q, auto r) { return vfmaq_f32(r, p, q); }, x, y, z);
+}
+
+template <int h>
+inline F swap(F x) {
+  if constexpr (h == 1) return each([](auto p) { return vrev64q_f32(p); }, x);
+  if constexpr (h == 2) return each([](auto p) { return vextq_f32(p, p, 2); }, x);
+  if constexpr (h == 4) return {x.b, x.a, x.d, x.c};
+  if constexpr (h == 8) return {x.c, x.d, x.a, x.b};
+}
+template <int h>
+inline F sign() {
+  const float32x4_t plus = vdupq_n_f32(1.0F), minus = vdupq_n_f32(-1.0F);
+  if constexpr (h == 8) return {plus, plus, minus, minus};
+  if constexpr (h == 4) return {plus, minus, plus, minus};
+  constexpr float kSigns[4] = {1.0F, h == 1 ? -1.0F : 1.0F, h == 2 ? -1.0F : 1.0F, -1.0F};
+  const float32x4_t signs = vld1q_f32(kSigns);
+  return {signs, signs, signs, signs};
+}
+
+inline float32x4_t low_halves(float32x4_t p, float32x4_t q) { return vcombine_f32(vget_low_f32(p), vget_low_f32(q)); }
+inline float32x4_t high_halves(float32x4_t p, float32x4_t q) {
+  return vcombine_f32(vget_high_f32(p), vget_high_f32(q));
+}
+template <int h, bool with>
+inline F take_swapped(F x, F y) {
+  if constexpr (h == 1)
+    return with ? each([](auto p, auto q) { return vtrn1q_f32(p, q); }, x, y)
+                : each([](auto p, auto q) { return vtrn2q_f32(q, p); }, x, y);
+  if constexpr (h == 2) return with ? each(low_halves, x, y) : each(high_halves, y, x);
+  if constexpr (h == 4) return with ? F{x.a, y.a, x.c, y.c} : F{y.b, x.b, y.d, x.d};
+  if constexpr (h == 8) return with ? F{x.a, x.b, y.a, y.b} : F{y.c, y.d, x.c, x.d};
+}
+
+inline float reduce_add(F x) {
+  const float32x4_t four = vaddq_f32(vaddq_f32(x.a, x.c), vaddq_f32(x.b, x.d));
+  return vpadds_f32(vadd_f32(vget_low_f32(four), vget_high_f32(four)));
+}
+inline float reduce_max(F x) {
+  float32x4_t top = greater(greater(x.a, x.c), greater(x.b, x.d));
+  top = greater(top, vextq_f32(top, top, 2));
+  return vgetq_lane_f32(greater(top, vextq_f32(top, top, 1)), 0);
+}
+
+inline const std::uint8_t* bytes_at(const void* bytes, int offset) {
+  return static_cast<const std::uint8_t*>(bytes) + offset;
+}
+inline I widen(int16x8_t low, int16x8_t high) {
+  return {vmovl_s16(vget_low_s16(low)), vmovl_high_s16(low), vmovl_s16(vget_low_s16(high)), vmovl_high_s16(high)};
+}
+inline I widen(int8x16_t bytes) { return widen(vmovl_s8(vget_low_s8(bytes)), vmovl_high_s8(bytes)); }
+inline I load_i8(const void* bytes) { return widen(vreinterpretq_s8_u8(vld1q_u8(bytes_at(bytes, 0)))); }
+inline I load_u8(const void* bytes) {
+  const uint8x16_t small = vld1q_u8(bytes_at(bytes, 0));
+  return widen(vreinterpretq_s16_u16(vmovl_u8(vget_low_u8(small))), vreinterpretq_s16_u16(vmovl_high_u8(small)));
+}
+inline int32x4_t widen_unsigned(uint16x4_t small) { return vreinterpretq_s32_u32(vmovl_u16(small)); }
+inline I load_u16(const void* bytes) {
+  const uint16x8_t low = vreinterpretq_u16_u8(vld1q_u8(bytes_at(bytes, 0))),
+                   high = vreinterpretq_u16_u8(vld1q_u8(bytes_at(bytes, 16)));
+  return {widen_unsigned(vget_low_u16(low)), widen_unsigned(vget_high_u16(low)), widen_unsigned(vget_low_u16(high)),
+          widen_unsigned(vget_high_u16(high))};
+}
+/// The low 16 bits of 8 lanes.
+inline int16x8_t narrow(int32x4_t low, int32x4_t high) { return vmovn_high_s32(vmovn_s32(low), high); }
+inline void store_u16(I x, void* bytes) {
+  auto* out = static_cast<std::uint8_t*>(bytes);
+  vst1q_u8(out, vreinterpretq_u8_s16(narrow(x.a, x.b)));
+  vst1q_u8(out + 16, vreinterpretq_u8_s16(narrow(x.c, x.d)));
+}
+inline void store_i8(I x, void* bytes) {
+  const int8x16_t small = vmovn_high_s16(vmovn_s16(narrow(x.a, x.b)), narrow(x.c, x.d));
+  vst1q_u8(static_cast<std::uint8_t*>(bytes), vreinterpretq_u8_s8(small));
+}
+inline F load_f16(const void* bytes) {
+  const float16x8_t low = vreinterpretq_f16_u8(vld1q_u8(bytes_at(bytes, 0))),
+                    high = vreinterpretq_f16_u8(vld1q_u8(bytes_at(bytes, 16)));
+  return {vcvt_f32_f16(vget_low_f16(low)), vcvt_high_f32_f16(low), vcvt_f32_f16(vget_low_f16(high)),
+          vcvt_high_f32_f16(high)};
+}
+inline void store_f16(F x, void* bytes) {
+  auto* out = static_cast<std::uint8_t*>(bytes);
+  vst1q_u8(out, vreinterpretq_u8_f16(vcvt_high_f16_f32(vcvt_f16_f32(x.a), x.b)));
+  vst1q_u8(out + 16, vreinterpretq_u8_f16(vcvt_high_f16_f32(vcvt_f16_f32(x.c), x.d)));
+}
+
+inline I add(I x, I y) {
+  return each([](auto p, auto q) { return vaddq_s32(p, q); }, x, y);
+}
+template <int n>
+inline I shift_left(I x) {
+  return each([](auto p) { return vshlq_n_s32(p, n); }, x);
+}
+template <int n>
+inline I shift_right(I x) {
+  return each([](auto p) { return vreinterpretq_s32_u32(vshrq_n_u32(vreinterpretq_u32_s32(p), n)); }, x);
+}
+inline I bit_and(I x, I y) {
+  return each([](auto p, auto q) { return vandq_s32(p, q); }, x, y);
+}
+inline I bit_or(I x, I y) {
+  return each([](auto p, auto q) { return vorrq_s32(p, q); }, x, y);
+}
+inline I min(I x, I y) {
+  return each([](auto p, auto q) { return vminq_s32(p, q); }, x, y);
+}
+inline I merge(I mask, I x, I y) {
+  return each([](auto m, auto p, auto q) { return vbslq_s32(vreinterpretq_u32_s32(m), p, q); }, mask, x, y);
+}
+inline F to_float(I x) {
+  return each([](auto p) { return vcvtq_f32_s32(p); }, x);
+}
+inline I round_to_int(F x) {
+  return each([](auto p) { return vcvtnq_s32_f32(p); }, x);
+}
+inline I as_int(F x) {
+  return each([](auto p) { return vreinterpretq_s32_f32(p); }, x);
+}
+inline F as_float(I x) {
+  return each([](auto p) { return vreinterpretq_f32_s32(p); }, x);
+}
+inline I add_if_greater(I k, F x, F b, int step) {
+  const int32x4_t steps = vdupq_n_s32(step);
+  return each(
+      [=](auto i, auto p, auto q) { return vaddq_s32(i, vandq_s32(vreinterpretq_s32_u32(vcgtq_f32(p, q)), steps)); }, k,
+      x, b);
+}
+inline unsigned mask_greater(F x, F y) {
+  const uint32x4_t places = {1, 2, 4, 8};
+  const auto bits = [=](auto p, auto q) { return vaddvq_u32(vandq_u32(vcgtq_f32(p, q), places)); };
+  return bits(x.a, y.a) | bits(x.b, y.b) << 4 | bits(x.c, y.c) << 8 | bits(x.d, y.d) << 12;
+}
+inline I if_nan(F x, I y, I z) {
+  return each([](auto p, auto q, auto r) { return vbslq_s32(vceqq_f32(p, p), r, q); }, x, y, z);
+}
+
+/// The places of the four bytes of float `index` of a table.
+inline uint8x16_t float_bytes(int32x4_t index) {
+  return vreinterpretq_u8_s32(vmlaq_s32(vdupq_n_s32(0x03020100), index, vdupq_n_s32(0x04040404)));
+}
+
+/// Up to 16 entries live in four registers; more are read one by one.
+struct Table {
+  Table(const float* values, std::size_t n) : entries(values), in_registers(n <= 16) {
+    if (!in_registers) return;
+    std::uint8_t padded[64] = {};
+    __builtin_memcpy(padded, entries, n * sizeof(float));
+    bytes = vld1q_u8_x4(padded);
+  }
+  const float* entries;
+  bool in_registers;
+  uint8x16x4_t bytes = {};
+};
+inline F look_up(const Table& table, I index) {
+  if (table.in_registers) {
+    return each([&](auto i) { return vreinterpretq_f32_u8(vqtbl4q_u8(table.bytes, float_bytes(i))); }, index);
+  }
+  return each(
+      [&](auto i) {
+        return float32x4_t{table.entries[vgetq_lane_s32(i, 0)], table.entries[vgetq_lane_s32(i, 1)],
+                           table.entries[vgetq_lane_s32(i, 2)], table.entries[vgetq_lane_s32(i, 3)]};
+      },
+      index);
+}
+inline F spread(const float* x, I index) {
+  const uint8x16x2_t eight = {vreinterpretq_u8_f32(vld1q_f32(x)), vreinterpretq_u8_f32(vld1q_f32(x + 4))};
+  return each([&](auto i) { return vreinterpretq_f32_u8(vqtbl2q_u8(eight, float_bytes(i))); }, index);
+}
+
+/// Eight codes fill `bits` bytes. tbl brings the four bytes from each code's first bit on into its lane, a shift brings
+/// the code down. `width` bits of it are kept: more than `bits` for the window of a trellis.
+struct Unpacker {
+  explicit Unpacker(unsigned stride) : Unpacker(stride, stride) {}
+  Unpacker(unsigned stride, unsigned width) : bits(stride) {
+    std::uint8_t bytes[32];
+    std::int32_t shift[8];
+    for (unsigned i = 0; i < 8; ++i) {
+      for (unsigned j = 0; j < 4; ++j) bytes[4 * i + j] = static_cast<std::uint8_t>(i * bits / 8 + j);
+      shift[i] = -static_cast<std::int32_t>(i * bits % 8);
+    }
+    windows[0] = vld1q_u8(bytes);
+    windows[1] = vld1q_u8(bytes + 16);
+    shifts[0] = vld1q_s32(shift);
+    shifts[1] = vld1q_s32(shift + 4);
+    mask = vdupq_n_u32((1U << width) - 1);
+  }
+  unsigned bits;
+  uint8x16_t windows[2];
+  int32x4_t shifts[2];  // negative: to the right
+  uint32x4_t mask;
+};
+inline int32x4_t unpack_four(const Unpacker& unpacker, uint8x16_t stream, int half) {
+  const uint32x4_t words = vreinterpretq_u32_u8(vqtbl1q_u8(stream, unpacker.windows[half]));
+  return vreinterpretq_s32_u32(vandq_u32(vshlq_u32(words, unpacker.shifts[half]), unpacker.mask));
+}
+inline I unpack(const Unpacker& unpacker, const std::uint8_t* bytes) {
+  const uint8x16_t low = vld1q_u8(bytes), high = vld1q_u8(bytes + unpacker.bits);
+  return {unpack_four(unpacker, low, 0), unpack_four(unpacker, low, 1), unpack_four(unpacker, high, 0),
+          unpack_four(unpacker, high, 1)};
+}
+
+/// tbx looks 64 entries up and leaves a byte alone whose index is beyond them; so four of them are a table of 256. A
+/// ninth bit of a window chooses between two such tables.
+struct WindowTable {
+  WindowTable(const std::int8_t* values, unsigned bits, unsigned window)
+      : windows(bits, window), size(window < 8 ? 1U << window : 256U), wide(window > 8) {
+    __builtin_memcpy(entries, values, std::size_t{1} << window);
+  }
+  Unpacker windows;
+  unsigned size;
+  bool wide;
+  std::uint8_t entries[512] = {};
+};
+inline B look_up_256(const std::uint8_t* entries, unsigned size, B index) {
+  B values = {};
+  for (unsigned first = 0; first < size; first += 64) {
+    const uint8x16x4_t part = vld1q_u8_x4(entries + first);
+    values = each([&](auto v, auto i) { return vqtbx4q_u8(v, part, i); }, values, index);
+    index = each([](auto i) { return vsubq_u8(i, vdupq_n_u8(64)); }, index);
+  }
+  return values;
+}
+/// A byte of each lane.
+inline uint8x16_t low_bytes(I x) {
+  return vuzp1q_u8(vreinterpretq_u8_s16(narrow(x.a, x.b)), vreinterpretq_u8_s16(narrow(x.c, x.d)));
+}
+inline uint8x16_t high_bytes(I x) {
+  return vuzp2q_u8(vreinterpretq_u8_s16(narrow(x.a, x.b)), vreinterpretq_u8_s16(narrow(x.c, x.d)));
+}
+inline void look_up(const WindowTable& table, const std::uint8_t* bytes, F* out) {
+  const std::size_t stride = 2 * std::size_t{table.windows.bits};
+  const Four<I> index = {unpack(table.windows, bytes), unpack(table.windows, bytes + stride),
+                         unpack(table.windows, bytes + 2 * stride), unpack(table.windows, bytes + 3 * stride)};
+  const B low = each(low_bytes, index);
+  B values = look_up_256(table.entries, table.size, low);
+  if (table.wide) {
+    values = each([](auto high, auto p, auto q) { return vbslq_u8(vtstq_u8(high, high), p, q); },
+                  each(high_bytes, index), look_up_256(table.entries + 256, table.size, low), values);
+  }
+  const auto floats = each([](auto v) { return to_float(widen(vreinterpretq_s8_u8(v))); }, values);
+  out[0] = floats.a;
+  out[1] = floats.b;
+  out[2] = floats.c;
+  out[3] = floats.d;
+}
+
+constexpr std::size_t kQueryTile = 4;
+constexpr int kDotBias = 0;
+
+inline B load_bytes(const std::uint8_t* bytes) {
+  return {vld1q_u8(bytes), vld1q_u8(bytes + 16), vld1q_u8(bytes + 32), vld1q_u8(bytes + 48)};
+}
+template <unsigned n>
+inline B down(B x) {
+  if constexpr (n == 0)
+    return x;  // the instruction has no such shift
+  else
+    return each([](auto p) { return vreinterpretq_u8_u32(vshrq_n_u32(vreinterpretq_u32_u8(p), n)); }, x);
+}
+template <unsigned n>
+inline B up(B x) {
+  return each([](auto p) { return vreinterpretq_u8_u32(vshlq_n_u32(vreinterpretq_u32_u8(p), n)); }, x);
+}
+template <unsigned mask>
+inline B keep(B x) {
+  return each([](auto p) { return vandq_u8(p, vdupq_n_u8(mask)); }, x);
+}
+template <unsigned mask>
+inline B pick(B x, B y) {
+  return each([](auto p, auto q) { return vbslq_u8(vdupq_n_u8(mask), p, q); }, x, y);
+}
+
+/// The table is repeated until it has 16 entries, so that four bits of each index are enough.
+template <unsigned bits>
+struct ByteTable {
+  explicit ByteTable(const std::int8_t* values) {
+    std::uint8_t repeated[16];
+    for (unsigned i = 0; i < 16; ++i) repeated[i] = static_cast<std::uint8_t>(values[i % (1U << bits)]);
+    entries = vld1q_u8(repeated);
+  }
+  uint8x16_t entries;
+};
+template <unsigned bits>
+inline B look_up(const ByteTable<bits>& table, B index) {
+  return each([&](auto i) { return vqtbl1q_u8(table.entries, vandq_u8(i, vdupq_n_u8(15))); }, index);
+}
+/// The sum of two products of at most 127 · 127 fits 16 bits.
+inline int32x4_t dot4_part(int32x4_t sum, uint8x16_t values, uint8x16_t query) {
+  const int8x16_t v = vreinterpretq_s8_u8(values), q = vreinterpretq_s8_u8(query);
+  return vpadalq_s16(sum, vpaddq_s16(vmull_s8(vget_low_s8(v), vget_low_s8(q)), vmull_high_s8(v, q)));
+}
+inline I dot4(I sum, B values, B query) { return each(dot4_part, sum, values, query); }
+inline I dot4(I sum, B values, const std::int8_t* query) {
+  std::uint32_t four = 0;
+  __builtin_memcpy(&four, query, sizeof four);
+  const uint8x16_t repeated = vreinterpretq_u8_u32(vdupq_n_u32(four));
+  return dot4(sum, values, {repeated, repeated, repeated, repeated});
+}
+
+#include "simd/kernels.inl"
+
+}  // namespace
+
+const Kernels kNeonKernels = make_table("neon");
+
+}  // namespace tq
