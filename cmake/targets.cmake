@@ -6,16 +6,12 @@ target_compile_options(tq_flags INTERFACE $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict
 target_compile_definitions(tq_flags INTERFACE $<$<NOT:$<CONFIG:Release>>:_GLIBCXX_ASSERTIONS>)
 target_include_directories(tq_flags INTERFACE ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/src)
 
-# tq_folder(quant SOURCES a.cpp b.cpp USES base simd LINKS fmt::fmt HEAVY <CLI/CLI.hpp>)
-# A folder of src/ as a static library. USES is the folder's line in the table of docs/architecture.md; LINKS are libraries from outside;
-# HEAVY are headers of theirs that take seconds to read and so are precompiled.
+# tq_folder(quant SOURCES a.cpp b.cpp USES base simd LINKS fmt::fmt)
+# A folder of src/ as a static library. USES is the folder's line in the table of docs/architecture.md; LINKS are libraries from outside.
 function(tq_folder name)
-  cmake_parse_arguments(arg "" "" "SOURCES;USES;LINKS;HEAVY" ${ARGN})
+  cmake_parse_arguments(arg "" "" "SOURCES;USES;LINKS" ${ARGN})
   add_library(tq_${name} STATIC ${arg_SOURCES})
   target_link_libraries(tq_${name} PRIVATE tq_flags ${arg_LINKS})
-  if(arg_HEAVY)
-    target_precompile_headers(tq_${name} PRIVATE ${arg_HEAVY})
-  endif()
   foreach(used ${arg_USES})
     target_link_libraries(tq_${name} PUBLIC tq_${used})
   endforeach()
@@ -33,7 +29,6 @@ function(tq_test name)
   endforeach()
   # EXPECT_… in an if without braces is fine. Optimizing tests takes longer than running them.
   target_compile_options(${name}_test PRIVATE -Wno-dangling-else -O1)
-  target_precompile_headers(${name}_test PRIVATE <gtest/gtest.h>)
   target_include_directories(${name}_test PRIVATE ${PROJECT_SOURCE_DIR}/tests)
   target_compile_definitions(${name}_test PRIVATE
     TQ_SHARED_DATA="${PROJECT_SOURCE_DIR}/../shared/data" TQ_SHARED_REFERENCE="${PROJECT_SOURCE_DIR}/../shared/reference"
