@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "support/random_rows.h"
+#include "support/round_trip.h"
 
 namespace tq {
 namespace {
@@ -49,6 +50,9 @@ std::vector<Case> all_cases() {
   return cases;
 }
 
+using test::encode;
+using test::round_trip;
+
 class EveryCodec : public testing::TestWithParam<Case> {
  protected:
   std::shared_ptr<const Codec> codec(ScaleRule rule = ScaleRule::kLeastSquares) const {
@@ -61,23 +65,6 @@ class EveryCodec : public testing::TestWithParam<Case> {
     return codec;
   }
   std::size_t dim() const { return GetParam().dim; }
-
-  /// Rows → coded rows.
-  std::vector<std::byte> encode(const Codec& codec, const std::vector<float>& rows) const {
-    std::vector<std::byte> coded(codec.storage_bytes(rows.size() / dim()));
-    Workspace scratch;
-    for (std::size_t r = 0; r < rows.size() / dim(); ++r) {
-      codec.encode(rows.data() + r * dim(), coded.data(), r, scratch);
-    }
-    return coded;
-  }
-
-  std::vector<float> round_trip(const Codec& codec, const std::vector<float>& rows) const {
-    const std::vector<std::byte> coded = encode(codec, rows);
-    std::vector<float> decoded(rows.size());
-    codec.decode(coded.data(), 0, rows.size() / dim(), decoded.data());
-    return decoded;
-  }
 };
 
 INSTANTIATE_TEST_SUITE_P(Table, EveryCodec, testing::ValuesIn(all_cases()), [](const testing::TestParamInfo<Case>& row) {

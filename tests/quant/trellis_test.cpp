@@ -9,6 +9,7 @@
 #include "quant/bits.h"
 #include "simd/kernels.h"
 #include "support/random_rows.h"
+#include "support/round_trip.h"
 #include "turboquant/codec.h"
 
 namespace tq {
@@ -154,19 +155,8 @@ std::shared_ptr<const Codec> trellis_codec(unsigned bits, std::size_t dim, Scale
   return make_codec(spec, dim).value();
 }
 
-std::vector<float> round_trip(const Codec& codec, const std::vector<float>& rows) {
-  const std::size_t n = rows.size() / codec.dim();
-  std::vector<std::byte> coded(codec.storage_bytes(n));
-  Workspace scratch;
-  for (std::size_t r = 0; r < n; ++r) codec.encode(rows.data() + r * codec.dim(), coded.data(), r, scratch);
-  std::vector<float> decoded(rows.size());
-  codec.decode(coded.data(), 0, n, decoded.data());
-  return decoded;
-}
-
-double relative_error(const Codec& codec, const std::vector<float>& rows) {
-  return squared_distance(round_trip(codec, rows), rows.data()) / test::dot(rows.data(), rows.data(), rows.size());
-}
+using test::relative_error;
+using test::round_trip;
 
 TEST(TrellisCodec, the_error_of_gaussian_rows_is_that_of_the_trained_table) {
   // Without a scale, from trellis_tables.cpp; a scale for each row can only help, and so do coordinates on a sphere.

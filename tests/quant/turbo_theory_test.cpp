@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "support/random_rows.h"
+#include "support/round_trip.h"
 #include "turboquant/codebook.h"
 #include "turboquant/codec.h"
 
@@ -23,15 +24,7 @@ std::shared_ptr<const Codec> turbo(unsigned bits, std::size_t dim, ScaleRule rul
   return make_codec(spec, dim).value();
 }
 
-std::vector<float> round_trip(const Codec& codec, const std::vector<float>& rows) {
-  const std::size_t n = rows.size() / codec.dim();
-  std::vector<std::byte> coded(codec.storage_bytes(n));
-  Workspace scratch;
-  for (std::size_t r = 0; r < n; ++r) codec.encode(rows.data() + r * codec.dim(), coded.data(), r, scratch);
-  std::vector<float> decoded(rows.size());
-  codec.decode(coded.data(), 0, n, decoded.data());
-  return decoded;
-}
+using test::round_trip;
 
 /// Mean ‖x − x̂‖² of unit rows.
 double mean_squared_error(const Codec& codec, const std::vector<float>& rows) {
