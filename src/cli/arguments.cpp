@@ -1,11 +1,13 @@
 #include "cli/arguments.h"
 
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
 #include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <type_traits>
 
 #include "base/nearest.h"
 
@@ -123,7 +125,7 @@ std::string close_match(std::string_view word, const std::vector<std::string>& c
   return !guess.empty() && edit_distance(word.substr(0, 64), guess) <= tolerated ? guess : "";
 }
 
-std::function<std::string(const std::string&)> whole_number(long long lowest, long long highest) {
+Check whole_number(long long lowest, long long highest) {
   return [=](const std::string& text) -> std::string {
     long long value = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
@@ -132,7 +134,7 @@ std::function<std::string(const std::string&)> whole_number(long long lowest, lo
   };
 }
 
-std::function<std::string(const std::string&)> number(double lowest, double highest) {
+Check number(double lowest, double highest) {
   return [=](const std::string& text) -> std::string {
     double value = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
@@ -142,31 +144,63 @@ std::function<std::string(const std::string&)> number(double lowest, double high
   };
 }
 
-CommandLine::CommandLine(const CommandHelp& help) : app(help.summary, "tq " + help.name), name_(help.name) {
-  app.formatter(std::make_shared<HelpPage>(help));
-  app.allow_extras();
-  app.allow_windows_style_options(false);
-  app.set_help_flag();  // parse() adds it as the last option
-  app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+CommandLine::CommandLine(const CommandHelp& help)
+    : app_(std::make_unique<CLI::App>(help.summary, "tq " + help.name)), name_(help.name) {
+  app_->formatter(std::make_shared<HelpPage>(help));
+  app_->allow_extras();
+  app_->allow_windows_style_options(false);
+  app_->set_help_flag();  // parse() adds it as the last option
+  app_->option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
 }
 
+CommandLine::~CommandLine() = default;
+
+template <typename T>
+void CommandLine::add(T& target, const OptionText& text) {
+  CLI::Option* option = nullptr;
+  if constexpr (std::is_same_v<T, bool>) {
+    option = app_->add_flag(text.names, target, text.help);
+  } else {
+    option = app_->add_option(text.names, target, text.help);
+    if (!text.value.empty()) option->type_name(text.value);
+  }
+  if constexpr (std::is_same_v<T, std::vector<std::string>>)
+    option->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  if (text.check) option->check(text.check);
+  if (text.value_optional) option->expected(0, 1);
+  option->group(text.group);
+}
+
+template void CommandLine::add(std::string&, const OptionText&);
+template void CommandLine::add(std::vector<std::string>&, const OptionText&);
+template void CommandLine::add(bool&, const OptionText&);
+template void CommandLine::add(int&, const OptionText&);
+template void CommandLine::add(long long&, const OptionText&);
+template void CommandLine::add(std::size_t&, const OptionText&);
+template void CommandLine::add(float&, const OptionText&);
+template void CommandLine::add(double&, const OptionText&);
+template void CommandLine::add(std::optional<double>&, const OptionText&);
+
 Result<bool> CommandLine::parse(const Arguments& arguments) {
-  app.set_help_flag("-h,--help", "print this and exit")->group(kOutputGroup);
+  app_->set_help_flag("-h,--help", "print this and exit")->group(kOutputGroup);
   Arguments reversed = rewrite_long_options(arguments);
   std::reverse(reversed.begin(), reversed.end());  // CLI11 takes its arguments from the back
   try {
-    app.parse(std::move(reversed));
+    app_->parse(std::move(reversed));
   } catch (const CLI::CallForHelp&) {
-    fmt::print("{}", app.help());
+    fmt::print("{}", app_->help());
     return false;
   } catch (const CLI::ParseError& error) {
-    return fail(ErrorCode::kUsage, fmt::format("{}; 'tq {} --help' explains the options", sentence(app, error), name_));
+    return fail(ErrorCode::kUsage,
+                fmt::format("{}; 'tq {} --help' explains the options", sentence(*app_, error), name_));
   }
-  for (const std::string& extra : app.remaining()) {
+  for (const std::string& extra : app_->remaining()) {
     if (extra != "--") return std::unexpected(unknown(extra));
   }
   return true;
 }
+
+bool CommandLine::was_given(const std::string& name) const { return app_->count(name) > 0; }
 
 Error CommandLine::unknown(const std::string& argument) const {
   const std::string more = fmt::format("'tq {} --help' lists what it takes", name_);
@@ -174,7 +208,7 @@ Error CommandLine::unknown(const std::string& argument) const {
     return {ErrorCode::kUsage, fmt::format("there is no use for '{}' in tq {}; {}", argument, name_, more)};
   }
   std::vector<std::string> known;
-  for (const CLI::Option* option : app.get_options()) {
+  for (const CLI::Option* option : app_->get_options()) {
     for (const std::string& name : option->get_lnames()) known.push_back("--" + name);
   }
   const std::string word = argument.substr(0, argument.find('='));

@@ -1,14 +1,21 @@
 // Reading a command's arguments: CLI11 behind the manners of this program.
 #pragma once
 
-#include <CLI/CLI.hpp>
+#include <cstddef>
+#include <cstdint>
 #include <functional>
+#include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "cli/commands.h"
 #include "turboquant/result.h"
+
+namespace CLI {
+class App;
+}
 
 namespace tq::cli {
 
@@ -19,13 +26,12 @@ Arguments rewrite_long_options(Arguments arguments);
 /// The items of `a,b,c`. kUsage, naming `option`, when one is empty.
 Result<std::vector<std::string>> split_list(std::string_view text, std::string_view option);
 
-/// The candidate that `word` was probably meant to be; empty when none is close.
-std::string close_match(std::string_view word, const std::vector<std::string>& candidates);
-
-/// A check for CLI11 options: a whole number from `lowest` to `highest`.
-std::function<std::string(const std::string&)> whole_number(long long lowest, long long highest);
-/// A check for CLI11 options: a finite number from `lowest` to `highest`.
-std::function<std::string(const std::string&)> number(double lowest, double highest);
+/// Says in one sentence what is wrong with an option's value; empty when nothing is.
+using Check = std::function<std::string(const std::string&)>;
+/// A whole number from `lowest` to `highest`.
+Check whole_number(long long lowest, long long highest);
+/// A finite number from `lowest` to `highest`.
+Check number(double lowest, double highest);
 
 /// Titles of the groups that options are shown in, in this order.
 inline constexpr const char* kInputGroup = "input";
@@ -44,20 +50,39 @@ struct CommandHelp {
   std::vector<std::string> examples;
 };
 
-/// One command's options. Add them to `app`, then parse. The last of a repeated option counts.
+/// An option, as people type and read it.
+struct OptionText {
+  std::string names;  ///< "-c,--ctx-size"; without a dash it is an argument that stands alone
+  std::string help = {};
+  std::string value = {};  ///< what the help calls its value
+  const char* group = kHidden;
+  Check check = {};
+  bool value_optional = false;
+};
+
+/// One command's options. Add them, then parse. The last of a repeated option counts.
 class CommandLine {
  public:
   explicit CommandLine(const CommandHelp& help);
+  ~CommandLine();
+
+  /// `target` keeps its value unless the option is given, and must outlive parse(). T: std::string, int, std::size_t,
+  /// long long, float, double or optional double; bool for a flag without a value; a vector of strings takes every
+  /// argument that stands alone.
+  template <typename T>
+  void add(T& target, const OptionText& text);
 
   /// False: help was asked for and printed; the command is done. kUsage with one sentence for anything that is not
   /// understood.
   Result<bool> parse(const Arguments& arguments);
 
-  CLI::App app;
+  /// After parse(): was the option of this long name on the command line?
+  bool was_given(const std::string& name) const;
 
  private:
   Error unknown(const std::string& argument) const;
 
+  std::unique_ptr<CLI::App> app_;  // CLI11 takes 10 s to compile, so that one file alone reads it
   std::string name_;
 };
 

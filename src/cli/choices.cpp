@@ -8,15 +8,16 @@
 namespace tq::cli {
 
 void ModelChoice::add_to(CommandLine& line) {
-  line.app
-      .add_option(
-          "-m,--model", path,
-          "GGUF, .safetensors, Hugging Face folder or llama2.c .bin\n(default: the built-in model of Python code)")
-      ->type_name("PATH")
-      ->group(kInputGroup);
-  line.app.add_option("--tokenizer", tokenizer, "tokenizer.json, tokenizer.bin or GGUF, where the model has none")
-      ->type_name("FILE")
-      ->group(kInputGroup);
+  line.add(
+      path,
+      {.names = "-m,--model",
+       .help = "GGUF, .safetensors, Hugging Face folder or llama2.c .bin\n(default: the built-in model of Python code)",
+       .value = "PATH",
+       .group = kInputGroup});
+  line.add(tokenizer, {.names = "--tokenizer",
+                       .help = "tokenizer.json, tokenizer.bin or GGUF, where the model has none",
+                       .value = "FILE",
+                       .group = kInputGroup});
 }
 
 Result<std::shared_ptr<const TensorFile>> ModelChoice::open() const {
@@ -30,9 +31,10 @@ Result<std::shared_ptr<const Tokenizer>> ModelChoice::open_tokenizer(const Tenso
 }
 
 void CacheChoice::add_to(CommandLine& line, const std::string& description) {
-  line.app.add_option("--kv", list, description)->type_name("SPEC")->group(kCompressionGroup);
-  line.app.add_option("--cache-type-k", type_k, "the codec of the keys")->type_name("TYPE")->group(kLlamaGroup);
-  line.app.add_option("--cache-type-v", type_v, "the codec of the values")->type_name("TYPE")->group(kLlamaGroup);
+  line.add(list, {.names = "--kv", .help = description, .value = "SPEC", .group = kCompressionGroup});
+  line.add(type_k, {.names = "--cache-type-k", .help = "the codec of the keys", .value = "TYPE", .group = kLlamaGroup});
+  line.add(type_v,
+           {.names = "--cache-type-v", .help = "the codec of the values", .value = "TYPE", .group = kLlamaGroup});
 }
 
 Result<std::vector<CacheSpec>> CacheChoice::specs(const std::string& fallback) const {
@@ -57,21 +59,25 @@ Result<std::vector<CacheSpec>> CacheChoice::specs(const std::string& fallback) c
 }
 
 void EngineChoice::add_to(CommandLine& line) {
-  line.app.add_option("-t,--threads", threads, "threads (default: all cores)")
-      ->type_name("N")
-      ->check(whole_number(-1, 1024))
-      ->group(kEngineGroup);
-  line.app.add_option("--threads-batch", threads_batch, "has no effect: -t counts for prompts, too")
-      ->type_name("N")
-      ->check(whole_number(-1, 1024))
-      ->group(kLlamaGroup);
-  line.app.add_option("--gpu-layers,--n-gpu-layers", gpu_layers, "has no effect: this build has no GPU")
-      ->type_name("N")
-      ->group(kLlamaGroup);
-  line.app.add_option("--flash-attn", flash_attention, "has no effect: attention needs no switch")
-      ->type_name("MODE")
-      ->expected(0, 1)
-      ->group(kLlamaGroup);
+  line.add(threads, {.names = "-t,--threads",
+                     .help = "threads (default: all cores)",
+                     .value = "N",
+                     .group = kEngineGroup,
+                     .check = whole_number(-1, 1024)});
+  line.add(threads_batch, {.names = "--threads-batch",
+                           .help = "has no effect: -t counts for prompts, too",
+                           .value = "N",
+                           .group = kLlamaGroup,
+                           .check = whole_number(-1, 1024)});
+  line.add(gpu_layers, {.names = "--gpu-layers,--n-gpu-layers",
+                        .help = "has no effect: this build has no GPU",
+                        .value = "N",
+                        .group = kLlamaGroup});
+  line.add(flash_attention, {.names = "--flash-attn",
+                             .help = "has no effect: attention needs no switch",
+                             .value = "MODE",
+                             .group = kLlamaGroup,
+                             .value_optional = true});
 }
 
 void EngineChoice::explain() const {
@@ -79,9 +85,10 @@ void EngineChoice::explain() const {
 }
 
 void add_json_option(CommandLine& line, std::string& path) {
-  line.app.add_option("--json", path, "write the result as JSON; - is standard output")
-      ->type_name("FILE")
-      ->group(kOutputGroup);
+  line.add(path, {.names = "--json",
+                  .help = "write the result as JSON; - is standard output",
+                  .value = "FILE",
+                  .group = kOutputGroup});
 }
 
 Result<void> check_weights(const std::string& name) {

@@ -50,10 +50,11 @@ Result<void> codecs_command(const Arguments& arguments) {
                     .examples = {"", "--dim 128 --json -"}});
   std::size_t dim = 256;
   std::string json;
-  line.app.add_option("--dim", dim, "values in a row (default 256)")
-      ->type_name("N")
-      ->check(whole_number(1, 4096))
-      ->group(kInputGroup);
+  line.add(dim, {.names = "--dim",
+                 .help = "values in a row (default 256)",
+                 .value = "N",
+                 .group = kInputGroup,
+                 .check = whole_number(1, 4096)});
   add_json_option(line, json);
   const Result<bool> go_on = line.parse(arguments);
   if (!go_on) return std::unexpected(go_on.error());

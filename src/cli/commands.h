@@ -4,6 +4,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "turboquant/result.h"
@@ -11,6 +12,9 @@
 namespace tq::cli {
 
 using Arguments = std::vector<std::string>;
+
+/// The candidate that `word` was probably meant to be; empty when none is close.
+std::string close_match(std::string_view word, const std::vector<std::string>& candidates);
 
 Result<void> info_command(const Arguments& arguments);
 Result<void> run_command(const Arguments& arguments);

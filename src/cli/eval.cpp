@@ -25,44 +25,49 @@ struct EvalChoice {
 
 void add_options(CommandLine& line, EvalChoice& choice) {
   choice.model.add_to(line);
-  line.app
-      .add_option("-f,--file", choice.file, "the text to score; - is standard input\n(default: built-in Python code)")
-      ->type_name("FILE")
-      ->group(kInputGroup);
-  line.app
-      .add_option("--weights", choice.weights,
-                  "codecs ('tq codecs') for the matrices of the layers,\nseparated by commas; 'file' is what the file "
-                  "has\n(default: file)")
-      ->type_name("LIST")
-      ->group(kCompressionGroup);
+  line.add(choice.file, {.names = "-f,--file",
+                         .help = "the text to score; - is standard input\n(default: built-in Python code)",
+                         .value = "FILE",
+                         .group = kInputGroup});
+  line.add(
+      choice.weights,
+      {.names = "--weights",
+       .help = "codecs ('tq codecs') for the matrices of the layers,\nseparated by commas; 'file' is what the file "
+               "has\n(default: file)",
+       .value = "LIST",
+       .group = kCompressionGroup});
   choice.cache.add_to(
       line,
       "cache specs, separated by commas: K or K:V of the\nnames that 'tq codecs' lists, as in tq4:tq3 or\n"
       "q4_0+rotate=on (default f16)");
-  line.app
-      .add_option("--base", choice.options.base_kv, "cache of the base, whose weights are the file's\n(default f32)")
-      ->type_name("SPEC")
-      ->group(kCompressionGroup);
+  line.add(choice.options.base_kv, {.names = "--base",
+                                    .help = "cache of the base, whose weights are the file's\n(default f32)",
+                                    .value = "SPEC",
+                                    .group = kCompressionGroup});
 
-  line.app
-      .add_option("-c,--ctx-size", choice.options.context, "window in tokens, its second half is scored\n(default 512)")
-      ->type_name("N")
-      ->check(whole_number(2, 1 << 30))
-      ->group(kScoringGroup);
-  line.app.add_option("--chunks", choice.options.chunks, "windows to score (default: all that the text has)")
-      ->type_name("N")
-      ->check(whole_number(0, 1 << 30))
-      ->group(kScoringGroup);
-  line.app.add_flag("--decode", choice.options.decode, "score token by token, the path that generation takes")
-      ->group(kScoringGroup);
-  line.app.add_option("--max-kld", choice.max_kld, "exit with 5 if a mean KL divergence is above X")
-      ->type_name("X")
-      ->check(number(0, 1e9))
-      ->group(kScoringGroup);
-  line.app.add_option("-s,--seed", choice.options.seed, "seed (default 1)")
-      ->type_name("N")
-      ->check(whole_number(0, INT64_MAX))
-      ->group(kScoringGroup);
+  line.add(choice.options.context, {.names = "-c,--ctx-size",
+                                    .help = "window in tokens, its second half is scored\n(default 512)",
+                                    .value = "N",
+                                    .group = kScoringGroup,
+                                    .check = whole_number(2, 1 << 30)});
+  line.add(choice.options.chunks, {.names = "--chunks",
+                                   .help = "windows to score (default: all that the text has)",
+                                   .value = "N",
+                                   .group = kScoringGroup,
+                                   .check = whole_number(0, 1 << 30)});
+  line.add(
+      choice.options.decode,
+      {.names = "--decode", .help = "score token by token, the path that generation takes", .group = kScoringGroup});
+  line.add(choice.max_kld, {.names = "--max-kld",
+                            .help = "exit with 5 if a mean KL divergence is above X",
+                            .value = "X",
+                            .group = kScoringGroup,
+                            .check = number(0, 1e9)});
+  line.add(choice.options.seed, {.names = "-s,--seed",
+                                 .help = "seed (default 1)",
+                                 .value = "N",
+                                 .group = kScoringGroup,
+                                 .check = whole_number(0, INT64_MAX)});
   choice.engine.add_to(line);
   add_json_option(line, choice.json);
 }

@@ -233,14 +233,15 @@ Result<void> info_command(const Arguments& arguments) {
   std::size_t context = 0;
   bool every_tensor = false;
   std::string json;
-  line.app.add_option("model_path", model.path)->group(kHidden);
+  line.add(model.path, {.names = "model_path", .group = kHidden});
   model.add_to(line);
   cache.add_to(line, "cache specs to compare, separated by commas\n(default: f16,q8_0,q4_0,tq4,tq3,tq2)");
-  line.app.add_option("-c,--ctx-size", context, "context for the memory table (default: the model's own)")
-      ->type_name("N")
-      ->check(whole_number(0, 1 << 30))
-      ->group(kCompressionGroup);
-  line.app.add_flag("--tensors", every_tensor, "list every tensor")->group(kOutputGroup);
+  line.add(context, {.names = "-c,--ctx-size",
+                     .help = "context for the memory table (default: the model's own)",
+                     .value = "N",
+                     .group = kCompressionGroup,
+                     .check = whole_number(0, 1 << 30)});
+  line.add(every_tensor, {.names = "--tensors", .help = "list every tensor", .group = kOutputGroup});
   add_json_option(line, json);
 
   const Result<bool> go_on = line.parse(arguments);

@@ -11,7 +11,6 @@
 #include <string_view>
 #include <vector>
 
-#include "cli/arguments.h"
 #include "cli/commands.h"
 #include "cli/interrupt.h"
 #include "cli/printable.h"
@@ -60,8 +59,8 @@ void print_version() {
 #else
   constexpr const char* kCompiler = "GCC " __VERSION__;
 #endif
-  fmt::print("tq {}\ncompiler: {}, {}\nkernels: {} (TQ_SIMD=scalar|neon|avx2|avx512 forces others)\n", TQ_VERSION, kCompiler,
-             TQ_BUILD_TYPE, simd_target());
+  fmt::print("tq {}\ncompiler: {}, {}\nkernels: {} (TQ_SIMD=scalar|neon|avx2|avx512 forces others)\n", TQ_VERSION,
+             kCompiler, TQ_BUILD_TYPE, simd_target());
 }
 
 Result<void> unknown_command(const std::string& word) {

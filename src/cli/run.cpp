@@ -55,16 +55,18 @@ double per_second(std::size_t count, double seconds) {
 
 void add_input_options(CommandLine& line, RunChoice& choice) {
   choice.model.add_to(line);
-  line.app.add_option("-p,--prompt", choice.prompt, "the text to continue")->type_name("TEXT")->group(kInputGroup);
-  line.app.add_option("-f,--file", choice.file, "read the text from a file; - is standard input")
-      ->type_name("FILE")
-      ->group(kInputGroup);
-  line.app.add_option("dash", choice.dash)->group(kHidden);
+  line.add(choice.prompt,
+           {.names = "-p,--prompt", .help = "the text to continue", .value = "TEXT", .group = kInputGroup});
+  line.add(choice.file, {.names = "-f,--file",
+                         .help = "read the text from a file; - is standard input",
+                         .value = "FILE",
+                         .group = kInputGroup});
+  line.add(choice.dash, {.names = "dash", .group = kHidden});
 }
 
 void add_sampling_options(CommandLine& line, RunChoice& choice) {
   const auto add = [&](const char* names, auto& target, const char* text, auto check) {
-    line.app.add_option(names, target, text)->type_name("N")->check(check)->group(kGenerationGroup);
+    line.add(target, {.names = names, .help = text, .value = "N", .group = kGenerationGroup, .check = check});
   };
   add("-n,--predict,--n-predict", choice.tokens, "tokens to generate (default 128);\n-1: until end of text or context",
       whole_number(-1, 1 << 30));
@@ -79,20 +81,19 @@ void add_sampling_options(CommandLine& line, RunChoice& choice) {
 void add_compression_options(CommandLine& line, RunChoice& choice) {
   choice.cache.add_to(
       line, "cache: K or K:V of the names that 'tq codecs' lists, as\nin tq4:tq3 or q4_0+rotate=on (default f16)");
-  line.app
-      .add_option("--weights", choice.weights,
-                  "compress the matrices of the layers on load\n(default: as the file has them)")
-      ->type_name("SPEC")
-      ->group(kCompressionGroup);
-  line.app
-      .add_option(
-          "-c,--ctx-size", choice.context,
-          "tokens that the cache holds; 0: the model's context\n(default: that, at most what is needed or 4096)")
-      ->type_name("N")
-      ->check(whole_number(0, 1 << 30))
-      ->group(kCompressionGroup);
+  line.add(choice.weights, {.names = "--weights",
+                            .help = "compress the matrices of the layers on load\n(default: as the file has them)",
+                            .value = "SPEC",
+                            .group = kCompressionGroup});
+  line.add(
+      choice.context,
+      {.names = "-c,--ctx-size",
+       .help = "tokens that the cache holds; 0: the model's context\n(default: that, at most what is needed or 4096)",
+       .value = "N",
+       .group = kCompressionGroup,
+       .check = whole_number(0, 1 << 30)});
   const auto add_batch = [&](const char* names, std::size_t& target, const char* text, const char* group) {
-    line.app.add_option(names, target, text)->type_name("N")->check(whole_number(1, 1 << 20))->group(group);
+    line.add(target, {.names = names, .help = text, .value = "N", .group = group, .check = whole_number(1, 1 << 20)});
   };
   add_batch("-b,--batch-size", choice.batch, "tokens of the prompt per forward pass (default 512)", kEngineGroup);
   add_batch("--ubatch-size", choice.physical_batch, "limits -b", kLlamaGroup);
@@ -319,7 +320,7 @@ Result<void> run_command(const Arguments& arguments) {
   const Result<bool> go_on = line.parse(arguments);
   if (!go_on) return std::unexpected(go_on.error());
   if (!*go_on) return {};
-  choice.has_prompt = line.app.count("--prompt") > 0;
+  choice.has_prompt = line.was_given("--prompt");
   choice.engine.explain();
   if (Result<void> writable = check_json_path(choice.json); !writable) return writable;
   choice.sampling.seed = choice.seed < 0 ? random_seed() : static_cast<std::uint64_t>(choice.seed);

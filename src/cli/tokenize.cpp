@@ -18,16 +18,16 @@ struct TokenizeChoice {
 };
 
 void add_options(CommandLine& line, TokenizeChoice& choice) {
-  line.app.add_option("positional", choice.positional)
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
-      ->group(kHidden);
-  line.app.add_option("-m,--model", choice.model, "the same as MODEL")->type_name("PATH")->group(kInputGroup);
-  line.app.add_option("-f,--file", choice.file, "read the text from a file; - is standard input")
-      ->type_name("FILE")
-      ->group(kInputGroup);
-  line.app.add_option("-p,--text,--prompt", choice.text, "the text itself")->type_name("TEXT")->group(kInputGroup);
-  line.app.add_flag("--no-bos", choice.no_bos, "no BOS token first, even if the model expects one")
-      ->group(kOutputGroup);
+  line.add(choice.positional, {.names = "positional", .group = kHidden});
+  line.add(choice.model, {.names = "-m,--model", .help = "the same as MODEL", .value = "PATH", .group = kInputGroup});
+  line.add(choice.file, {.names = "-f,--file",
+                         .help = "read the text from a file; - is standard input",
+                         .value = "FILE",
+                         .group = kInputGroup});
+  line.add(choice.text,
+           {.names = "-p,--text,--prompt", .help = "the text itself", .value = "TEXT", .group = kInputGroup});
+  line.add(choice.no_bos,
+           {.names = "--no-bos", .help = "no BOS token first, even if the model expects one", .group = kOutputGroup});
   add_json_option(line, choice.json);
 }
 
@@ -68,7 +68,7 @@ Result<void> tokenize_command(const Arguments& arguments) {
   const Result<bool> go_on = line.parse(arguments);
   if (!go_on) return std::unexpected(go_on.error());
   if (!*go_on) return {};
-  choice.has_text = line.app.count("--text") > 0;
+  choice.has_text = line.was_given("--text");
   if (Result<void> sorted = sort_out_positionals(choice); !sorted) return sorted;
   if (Result<void> writable = check_json_path(choice.json); !writable) return writable;
 

@@ -21,34 +21,37 @@ struct VectorsChoice {
 };
 
 void add_options(CommandLine& line, VectorsChoice& choice) {
-  line.app.add_option("--input", choice.input, ".npy, .fvecs, .bvecs or MNIST's idx, also .gz")
-      ->type_name("FILE")
-      ->group(kInputGroup);
-  line.app
-      .add_option("--queries", choice.queries,
-                  "vectors to look for (default: the vectors\nthemselves, each among the others)")
-      ->type_name("FILE")
-      ->group(kInputGroup);
-  line.app.add_option("--rows", choice.max_rows, "use the first N vectors (default: all)")
-      ->type_name("N")
-      ->check(whole_number(0, 1LL << 40))
-      ->group(kInputGroup);
-  line.app
-      .add_option("--codec", choice.codecs,
-                  "codecs ('tq codecs'), separated by commas\n(default " + choice.codecs + ")")
-      ->type_name("LIST")
-      ->group(kCompressionGroup);
-  line.app.add_option("-k", choice.k, "recall: is the nearest among the k best? (default 1,10,100)")
-      ->type_name("LIST")
-      ->group(kScoringGroup);
-  line.app.add_option("--max-queries", choice.options.max_queries, "at most so many queries (default 1000)")
-      ->type_name("N")
-      ->check(whole_number(1, 1LL << 40))
-      ->group(kScoringGroup);
-  line.app.add_option("-s,--seed", choice.options.seed, "seed of the rotations (default 1)")
-      ->type_name("N")
-      ->check(whole_number(0, INT64_MAX))
-      ->group(kScoringGroup);
+  line.add(choice.input, {.names = "--input",
+                          .help = ".npy, .fvecs, .bvecs or MNIST's idx, also .gz",
+                          .value = "FILE",
+                          .group = kInputGroup});
+  line.add(choice.queries, {.names = "--queries",
+                            .help = "vectors to look for (default: the vectors\nthemselves, each among the others)",
+                            .value = "FILE",
+                            .group = kInputGroup});
+  line.add(choice.max_rows, {.names = "--rows",
+                             .help = "use the first N vectors (default: all)",
+                             .value = "N",
+                             .group = kInputGroup,
+                             .check = whole_number(0, 1LL << 40)});
+  line.add(choice.codecs, {.names = "--codec",
+                           .help = "codecs ('tq codecs'), separated by commas\n(default " + choice.codecs + ")",
+                           .value = "LIST",
+                           .group = kCompressionGroup});
+  line.add(choice.k, {.names = "-k",
+                      .help = "recall: is the nearest among the k best? (default 1,10,100)",
+                      .value = "LIST",
+                      .group = kScoringGroup});
+  line.add(choice.options.max_queries, {.names = "--max-queries",
+                                        .help = "at most so many queries (default 1000)",
+                                        .value = "N",
+                                        .group = kScoringGroup,
+                                        .check = whole_number(1, 1LL << 40)});
+  line.add(choice.options.seed, {.names = "-s,--seed",
+                                 .help = "seed of the rotations (default 1)",
+                                 .value = "N",
+                                 .group = kScoringGroup,
+                                 .check = whole_number(0, INT64_MAX)});
   add_json_option(line, choice.json);
 }
 

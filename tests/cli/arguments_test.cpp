@@ -56,7 +56,7 @@ TEST(Arguments, SuggestionsAreNearOrAbsent) {
 TEST(Arguments, APromptInBracketsIsNotAList) {
   CommandLine line({.name = "test", .summary = "", .usage = "", .examples = {}});
   std::string prompt;
-  line.app.add_option("-p,--prompt", prompt);
+  line.add(prompt, {.names = "-p,--prompt"});
   for (const char* text : {"[1, 2, 3]", "", "--", "-x", "a=b", "--prompt", "{}", "%%"}) {
     ASSERT_TRUE(line.parse({"-p", text})) << text;
     EXPECT_EQ(prompt, text);
@@ -66,7 +66,7 @@ TEST(Arguments, APromptInBracketsIsNotAList) {
 TEST(Arguments, TheLastOfARepeatedOptionCounts) {
   CommandLine line({.name = "test", .summary = "", .usage = "", .examples = {}});
   int threads = 0;
-  line.app.add_option("-t,--threads", threads);
+  line.add(threads, {.names = "-t,--threads"});
   ASSERT_TRUE(line.parse({"-t", "1", "--threads", "2"}));
   EXPECT_EQ(threads, 2);
 }

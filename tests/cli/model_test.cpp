@@ -229,8 +229,8 @@ TEST(Eval, AQualityGateNamesTheRowsThatFail) {
 }
 
 TEST(Eval, TheBarIsOnATerminalOnlyAndErased) {
-  const std::vector<std::string> arguments = {"eval", "-c", "128", "--chunks", "2", "--kv", "f16"};
-  // Scalar kernels take a second everywhere, and the bar waits a tenth of one.
+  const std::vector<std::string> arguments = {"eval", "-c", "64", "--chunks", "1", "--kv", "f16"};
+  // Scalar kernels take more than the tenth of a second that the bar waits.
   const std::string slow = "TQ_SIMD=scalar";
   const Outcome quiet = tq(arguments, {.environment = {slow}});
   EXPECT_EQ(quiet.exit_code, 0) << quiet.err;
