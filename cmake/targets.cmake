@@ -28,7 +28,7 @@ function(tq_test name)
     target_link_libraries(${name}_test PRIVATE tq_${used})
   endforeach()
   # EXPECT_… in an if without braces is fine. Optimizing tests takes longer than running them.
-  target_compile_options(${name}_test PRIVATE -Wno-dangling-else -O1)
+  target_compile_options(${name}_test PRIVATE -Wno-dangling-else -O1 ${TQ_TEST_OPTIONS})
   target_include_directories(${name}_test PRIVATE ${PROJECT_SOURCE_DIR}/tests)
   target_compile_definitions(${name}_test PRIVATE
     TQ_SHARED_DATA="${PROJECT_SOURCE_DIR}/../shared/data" TQ_SHARED_REFERENCE="${PROJECT_SOURCE_DIR}/../shared/reference"

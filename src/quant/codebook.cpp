@@ -32,10 +32,11 @@ class Density {
     // With u = sin θ the integrand is K cos^(d−2) θ, smooth at the ends of the sphere for every d.
     const double from = std::asin(std::min(1.0, a / std::sqrt(dim_)));
     const double to = std::asin(std::min(1.0, std::min(b, kTail) / std::sqrt(dim_)));
-    constexpr int kPieces = 8;  // the outermost cell is long: 8 x 8 nodes leave less than 1e-13
+    // Pieces of at most 1.5 standard deviations: 8 nodes in each leave less than 1e-13.
+    const int pieces = std::max(1, static_cast<int>(std::ceil((to - from) * std::sqrt(dim_) / 1.5)));
+    const double half = (to - from) / (2 * pieces);
     double sum = 0;
-    for (int piece = 0; piece < kPieces; ++piece) {
-      const double half = (to - from) / (2 * kPieces);
+    for (int piece = 0; piece < pieces; ++piece) {
       const double middle = from + (2 * piece + 1) * half;
       for (std::size_t i = 0; i < kNodes.size(); ++i) {
         sum += kWeights[i] * half *

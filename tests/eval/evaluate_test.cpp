@@ -66,7 +66,7 @@ TEST(Evaluate, an_exact_cache_is_exactly_the_base_in_prefill_and_nearly_in_decod
 TEST(Evaluate, divergence_grows_as_bits_fall_in_both_paths_and_the_paths_agree) {
   const std::vector<std::string> widths = {"tq8", "tq6", "tq4", "tq3", "tq2"};
   EvalOptions options{
-      .kv = widths, .context = 256, .chunks = 4, .continuations = 1, .continuation_tokens = 4, .threads = 2};
+      .kv = widths, .context = 256, .chunks = 2, .continuations = 1, .continuation_tokens = 4, .threads = 2};
   const EvalReport prefill = measured(options);
   options.decode = true;
   const EvalReport decode = measured(options);
