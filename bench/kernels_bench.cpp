@@ -48,29 +48,57 @@ void plain_read(benchmark::State& state) {
 }
 BENCHMARK(plain_read)->Arg(128 << 10)->Arg(64 << 20);
 
+/// For rows of kDim values, or of twice as many where the codec has blocks of 256.
+std::shared_ptr<const Codec> codec_of(const char* name, Layout layout) {
+  const CodecSpec spec = CodecSpec::parse(name).value().with_layout(layout);
+  const auto codec = make_codec(spec, kDim);
+  return codec ? *codec : make_codec(spec, 2 * kDim).value();
+}
+
 /// Codec::scores of whole codecs: bits, rows, queries.
 void scores(benchmark::State& state, const char* name, Layout layout) {
-  const auto codec = make_codec(CodecSpec::parse(name).value().with_layout(layout), kDim).value();
+  const auto codec = codec_of(name, layout);
+  const std::size_t dim = codec->dim();
   const auto rows = static_cast<std::size_t>(state.range(0)), queries = static_cast<std::size_t>(state.range(1));
   std::vector<std::byte> storage = random_bytes(codec->storage_bytes(rows));
   // Random bytes are as good as any codes; the scales must be finite.
   Workspace scratch;
-  const std::vector<float> row = test::gaussian(kDim, 1);
+  const std::vector<float> row = test::gaussian(dim, 1);
   for (std::size_t r = 0; r < rows; r += 37) codec->encode(row.data(), storage.data(), r, scratch);
-  const std::vector<float> x = test::gaussian(queries * kDim, 2);
+  const std::vector<float> x = test::gaussian(queries * dim, 2);
   Query query;
-  codec->prepare(x.data(), queries, kDim, query);
+  codec->prepare(x.data(), queries, dim, query);
   std::vector<float> out(queries * rows);
   for (auto _ : state) {
     codec->scores(query, storage.data(), 0, rows, out.data(), rows, scratch);
     benchmark::DoNotOptimize(out.data());
   }
-  count(state, storage.size(), rows * kDim * queries);
+  count(state, storage.size(), rows * dim * queries);
+}
+
+/// Codec::accumulate of whole codecs: rows, sums.
+void accumulate(benchmark::State& state, const char* name, Layout layout) {
+  const auto codec = codec_of(name, layout);
+  const std::size_t dim = codec->dim();
+  const auto rows = static_cast<std::size_t>(state.range(0)), sums = static_cast<std::size_t>(state.range(1));
+  std::vector<std::byte> storage = random_bytes(codec->storage_bytes(rows));
+  Workspace scratch;
+  const std::vector<float> row = test::gaussian(dim, 1);
+  for (std::size_t r = 0; r < rows; ++r) codec->encode(row.data(), storage.data(), r, scratch);
+  std::vector<float> weights = test::gaussian(sums * rows, 2), out(sums * dim);
+  for (float& weight : weights) weight = weight * weight / static_cast<float>(rows);
+  for (auto _ : state) {
+    codec->accumulate(weights.data(), sums, rows, storage.data(), 0, rows, out.data(), scratch);
+    benchmark::DoNotOptimize(out.data());
+  }
+  count(state, storage.size(), rows * dim * sums);
 }
 
 void encode(benchmark::State& state, const char* name) {
   const auto dim = static_cast<std::size_t>(state.range(0));
-  const auto codec = make_codec(CodecSpec::parse(name).value(), dim).value();
+  const auto made = make_codec(CodecSpec::parse(name).value(), dim);
+  if (!made) return state.SkipWithError(made.error().message.c_str());
+  const Codec* codec = made->get();
   constexpr std::size_t kRows = 1024;
   const std::vector<float> x = test::gaussian(kRows * dim, 3);
   std::vector<std::byte> storage(codec->storage_bytes(kRows));
@@ -84,9 +112,10 @@ void encode(benchmark::State& state, const char* name) {
 }
 
 void decode(benchmark::State& state, const char* name, Layout layout) {
-  const auto codec = make_codec(CodecSpec::parse(name).value().with_layout(layout), kDim).value();
+  const auto codec = codec_of(name, layout);
+  const std::size_t dim = codec->dim();
   std::vector<std::byte> storage = random_bytes(codec->storage_bytes(kInCache));
-  std::vector<float> out(kInCache * kDim);
+  std::vector<float> out(kInCache * dim);
   for (auto _ : state) {
     codec->decode_coded(storage.data(), 0, kInCache, out.data());
     benchmark::DoNotOptimize(out.data());
@@ -101,6 +130,12 @@ void register_codecs() {
     benchmark::RegisterBenchmark(("decode/" + name).c_str(), decode, kept, Layout::kInterleaved);
     if (name.starts_with("tq") && name.size() == 3) {
       benchmark::RegisterBenchmark(("decode_rows/" + name).c_str(), decode, kept, Layout::kRows);
+    }
+    for (const std::int64_t sums : {1, 8}) {
+      benchmark::RegisterBenchmark(("accumulate/" + name).c_str(), accumulate, kept, Layout::kTransposed)->Args({kInCache, sums});
+      if (name.size() == 3 && name <= "tq4" && name >= "tq1") {
+        benchmark::RegisterBenchmark(("accumulate_rows/" + name).c_str(), accumulate, kept, Layout::kRows)->Args({kInCache, sums});
+      }
     }
     for (const std::int64_t queries : {1, 8}) {
       benchmark::RegisterBenchmark(("scores/" + name).c_str(), scores, kept, Layout::kInterleaved)->Args({kInCache, queries});

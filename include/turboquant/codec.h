@@ -52,9 +52,11 @@ enum class ScaleRule : std::uint8_t {
 
 /// Which bytes of a storage belong to which row.
 enum class Layout : std::uint8_t {
-  kRows,        ///< one row after the other
-  kInterleaved  ///< groups of 32 rows whose codes alternate by 4 bytes, so that a vector register holds 16 rows
-                ///< (docs/layout.md)
+  kRows,         ///< one row after the other
+  kInterleaved,  ///< groups of 32 rows whose codes alternate by 4 bytes, so that a vector register holds 16 rows. For
+                 ///< scores (docs/layout.md)
+  kTransposed    ///< the same with rows and coordinates exchanged, so that a register holds 16 coordinates of 4 rows.
+                 ///< Up to 4 bits, for sums of rows
 };
 
 /// A codec by its parameters. Two specs that compare equal produce the same bytes.
@@ -66,7 +68,7 @@ struct CodecSpec {
   std::uint32_t max_block = 0;  ///< longest run of kPlainHadamard; 0: no limit
   ScaleRule scale = ScaleRule::kLeastSquares;
   bool wide_scale = false;        ///< the scale of kTurbo and kTrellis is stored as f32 instead of f16
-  Layout layout = Layout::kRows;  ///< kTurbo has both
+  Layout layout = Layout::kRows;  ///< kTurbo has all
   std::uint64_t seed = 1;
   std::uint32_t version = 1;  ///< of the byte layout and codebook; old versions keep decoding
 
@@ -77,7 +79,8 @@ struct CodecSpec {
 
   /// The same spec with another scale rule (no effect on the families that have none).
   CodecSpec with_scale(ScaleRule rule) const;
-  /// The same spec in another layout (no effect on the families that have one only).
+  /// The same spec in another layout (no effect on the families that have one only; kTransposed beyond 4 bits is
+  /// kRows).
   CodecSpec with_layout(Layout layout) const;
   /// The same spec behind llama.cpp's Hadamard rotation of runs of at most `max_block` values: the text form
   /// `q4_0+rotate=on`.
@@ -118,10 +121,12 @@ struct Workspace {
   std::vector<float> lanes;           ///< 16 rows being encoded at once
   std::vector<std::uint8_t> choices;  ///< of a trellis search, or the codes of 16 rows
   std::vector<float> costs;           ///< of a trellis search
+  std::vector<float> scales;          ///< of coded rows
+  Query weights;                      ///< of a sum of rows, as integers
 };
 
 /// Rows of dim() floats ↔ coded rows in a storage of storage_bytes(n) bytes. Rows are kept in groups of group_rows(),
-/// one after the other; a codec that interleaves rows has groups of 16, all others groups of one.
+/// one after the other: of 32 in the layouts that mix rows, of one in the others.
 ///
 /// Immutable after construction; every method may be called from any number of threads at once, each with a Workspace
 /// of its own. Rows of one group may be encoded by one thread at a time only; a row may be encoded again over another.
@@ -186,7 +191,8 @@ class Codec {
                       std::size_t out_stride, Workspace& scratch) const;
 
   /// acc[i * dim + j] += Σ_r weights[i * stride + r] · (x̂ of row first + r)[j] in the codec's basis, r ascending.
-  /// Finish with from_coded().
+  /// Finish with from_coded(). kTransposed rounds each weight times its row's scale to a multiple of 1/127 of the
+  /// largest one among 32 rows; rows of weight 0 may be bytes that were never written.
   virtual void accumulate(const float* weights, std::size_t count, std::size_t stride, const std::byte* storage,
                           std::size_t first, std::size_t n_rows, float* acc, Workspace& scratch) const;
 

@@ -53,7 +53,7 @@ struct VectorsRow {
   std::vector<double> recall;  ///< for each k: share of queries whose true nearest vector is among the k best by code
   double encode_vps = 0;       ///< vectors per second, one thread
   double scan_qps = 0;         ///< queries per second over all vectors, in batches of 8, one thread
-  double single_qps = 0;        ///< the same, one query at a time
+  double single_qps = 0;       ///< the same, one query at a time
   double index_bytes_per_vector = 0;  ///< what VectorIndex, which both figures are of, keeps for a vector
   double build_seconds = 0;
 };

@@ -28,6 +28,7 @@ constexpr std::array kCommands = {
     Command{"info", "what a model file holds, and the memory it needs", info_command},
     Command{"run", "continue a text on compressed weights and a compressed cache", run_command},
     Command{"eval", "what compression costs, measured against the uncompressed model", eval_command},
+    Command{"bench", "how fast prompts are read and tokens generated", bench_command},
     Command{"tokenize", "the token ids of a text", tokenize_command},
     Command{"vectors", "what each codec costs on plain vectors", vectors_command},
     Command{"codecs", "the names of all codecs, and the true bits of each", codecs_command},
@@ -40,6 +41,7 @@ constexpr std::string_view kExamples =
   tq eval -m model.gguf -f wiki.test.raw --weights file,tq4 --kv f16,tq4
   tq run -p "def fibonacci(n):" --kv tq3                 generate with a 3-bit cache
   tq run -m model.gguf -f prompt.txt -n 256 --kv tq4:tq3
+  tq bench -m model.gguf -d 0,8192 --kv f16,tq4          speed
   tq info model.gguf -c 32768                            memory at a context of 32768 tokens
 
 commands

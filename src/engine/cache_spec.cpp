@@ -73,7 +73,7 @@ Result<CacheSpec> CacheSpec::parse(std::string_view given) {
   const Result<CodecSpec> v = colon == std::string_view::npos ? k : CodecSpec::parse(codecs.substr(colon + 1));
   if (!v) return fail(v.error().code, fmt::format("cache '{}': {}", text, v.error().message));
   spec.k = k->with_scale(ScaleRule::kUnbiased);
-  spec.v = v->with_scale(ScaleRule::kLeastSquares).with_layout(Layout::kRows);  // sums of values run along rows
+  spec.v = v->with_scale(ScaleRule::kLeastSquares).with_layout(Layout::kRows);  // KvCache chooses
 
   for (std::string_view rest = std::string_view(expanded).substr(codecs.size()); !rest.empty();) {
     rest.remove_prefix(1);  // the '+'

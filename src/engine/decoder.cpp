@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
 #include "simd/kernels.h"
 
@@ -12,6 +13,7 @@ Decoder::Decoder(const LoadedModel& model, std::shared_ptr<ThreadPool> pool)
       config_(model.config()),
       pool_(std::move(pool)),
       workspaces_(pool_->size()),
+      head_rows_(pool_->size()),
       attention_(pool_->size()) {}
 
 void Decoder::run(std::span<const TokenId> tokens, std::size_t position, KvCache& cache, std::size_t n_logits,
@@ -124,11 +126,18 @@ void Decoder::store(std::size_t layer, std::size_t position, KvCache& cache) {
     for (std::size_t task = begin; task < end; ++task) {
       const std::size_t chunk = (first_chunk + task / n_kv_heads) * kChunk, head = task % n_kv_heads;
       const std::size_t last = std::min(chunk + kChunk, position + n_tokens_);
-      for (std::size_t row = std::max(chunk, position); row < last; ++row) {
-        const std::size_t offset = ((row - position) * n_kv_heads + head) * dim;
-        cache.k_codec().encode(key_.data() + offset, cache.keys(layer, head), row, workspaces_[thread]);
-        cache.v_codec().encode(value_.data() + offset, cache.values(layer, head), row, workspaces_[thread]);
-      }
+      const std::size_t first = std::max(chunk, position);
+      const auto encode = [&](const Codec& codec, const std::vector<float>& tokens, std::byte* storage) {
+        std::vector<float>& rows = head_rows_[thread];
+        rows.resize((last - first) * dim);
+        for (std::size_t row = first; row < last; ++row) {
+          std::memcpy(rows.data() + (row - first) * dim, tokens.data() + ((row - position) * n_kv_heads + head) * dim,
+                      dim * sizeof(float));
+        }
+        codec.encode_rows(rows.data(), last - first, storage, first, workspaces_[thread]);
+      };
+      encode(cache.k_codec(), key_, cache.keys(layer, head));
+      encode(cache.v_codec(), value_, cache.values(layer, head));
     }
   });
 }

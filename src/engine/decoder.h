@@ -43,8 +43,9 @@ class Decoder {
   std::vector<float> residual_, normed_, query_, key_, value_, attended_, gate_, up_, projected_;
   std::vector<float> cosines_, sines_;  // n_tokens x rotary pairs
   Activations activations_;
-  std::vector<Workspace> workspaces_;        // one for each thread
-  std::vector<AttentionScratch> attention_;  // one for each thread
+  std::vector<Workspace> workspaces_;          // one for each thread
+  std::vector<std::vector<float>> head_rows_;  // one for each thread: the new keys or values of one head
+  std::vector<AttentionScratch> attention_;    // one for each thread
 };
 
 }  // namespace tq

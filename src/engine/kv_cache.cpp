@@ -11,6 +11,11 @@
 namespace tq {
 namespace {
 
+/// Values are transposed for fast sums, except in heads whose last 16 coordinates would be filled up with nothing.
+CodecSpec value_spec(const CacheSpec& spec, std::size_t head_dim) {
+  return spec.v.with_layout(head_dim % 16 == 0 ? Layout::kTransposed : Layout::kRows);
+}
+
 /// The largest number when it would not fit in 64 bits.
 std::uint64_t cache_bytes(const ModelConfig& config, const Codec& k, const Codec& v, std::size_t context) {
   const auto heads = std::uint64_t{config.n_layers} * config.n_kv_heads;
@@ -25,7 +30,7 @@ std::uint64_t cache_bytes(const ModelConfig& config, const Codec& k, const Codec
 Result<CacheFootprint> cache_footprint(const ModelConfig& config, const CacheSpec& spec, std::size_t context) {
   const Result<std::shared_ptr<const Codec>> k = make_codec(spec.k, config.head_dim);
   if (!k) return std::unexpected(k.error());
-  const Result<std::shared_ptr<const Codec>> v = make_codec(spec.v, config.head_dim);
+  const Result<std::shared_ptr<const Codec>> v = make_codec(value_spec(spec, config.head_dim), config.head_dim);
   if (!v) return std::unexpected(v.error());
   return CacheFootprint{cache_bytes(config, **k, **v, context), (*k)->bits_per_value(), (*v)->bits_per_value()};
 }
@@ -33,7 +38,7 @@ Result<CacheFootprint> cache_footprint(const ModelConfig& config, const CacheSpe
 Result<KvCache> KvCache::create(const ModelConfig& config, const CacheSpec& spec, std::size_t context) {
   Result<std::shared_ptr<const Codec>> k = make_codec(spec.k, config.head_dim);
   if (!k) return fail(k.error().code, fmt::format("a cache of keys: {}", k.error().message));
-  Result<std::shared_ptr<const Codec>> v = make_codec(spec.v, config.head_dim);
+  Result<std::shared_ptr<const Codec>> v = make_codec(value_spec(spec, config.head_dim), config.head_dim);
   if (!v) return fail(v.error().code, fmt::format("a cache of values: {}", v.error().message));
 
   KvCache cache;

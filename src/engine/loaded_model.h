@@ -32,6 +32,7 @@ class LoadedModel final : public Model {
 
  private:
   friend class ModelLoader;
+  friend class SyntheticModel;
   std::shared_ptr<const TensorFile> file_;
   ModelConfig config_;
   ModelFootprint footprint_;

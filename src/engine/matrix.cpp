@@ -11,7 +11,7 @@ namespace tq {
 namespace {
 
 /// Rows that one thread takes at a time: a group of the codecs that interleave rows.
-constexpr std::size_t kRowGrain = 16;
+constexpr std::size_t kRowGrain = 32;
 
 Result<const TensorView*> find_tensor(const TensorFile& file, const std::string& name,
                                       const std::vector<std::uint64_t>& shape) {
@@ -101,10 +101,11 @@ Result<void> recode(Matrix& matrix, const CodecSpec& spec, CodecCache& codecs, T
   auto coded = std::make_unique<std::byte[]>(size);
   pool.for_ranges(matrix.rows, kRowGrain, [&](std::size_t begin, std::size_t end, unsigned) {
     Workspace scratch;
-    std::vector<float> row(matrix.cols);
-    for (std::size_t r = begin; r < end; ++r) {
-      matrix.codec->decode(matrix.bytes.data(), r, 1, row.data());
-      (*codec)->encode(row.data(), coded.get(), r, scratch);
+    std::vector<float> rows(kRowGrain * matrix.cols);
+    for (std::size_t r = begin; r < end; r += kRowGrain) {
+      const std::size_t n = std::min(kRowGrain, end - r);
+      matrix.codec->decode(matrix.bytes.data(), r, n, rows.data());
+      (*codec)->encode_rows(rows.data(), n, coded.get(), r, scratch);
     }
   });
   matrix.codec = *codec;

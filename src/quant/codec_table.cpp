@@ -6,15 +6,13 @@
 
 #include "base/nearest.h"
 #include "quant/codecs.h"
+#include "quant/interleaved_codec.h"
 #include "turboquant/codebook.h"
 
 namespace tq {
 namespace {
 
 constexpr std::size_t kLongestRow = std::size_t{1} << 24;  // far beyond any model; keeps n x n tables of Rotation out of reach
-
-/// Wider codes meet queries as floats, and rows decode faster where they lie in one piece.
-constexpr unsigned kMostInterleavedBits = 4;
 
 constexpr std::size_t kLongestGaussRow = 4096;  // its dim x dim matrix takes 64 MiB then
 
@@ -108,7 +106,7 @@ Result<CodecSpec> CodecSpec::parse(std::string_view name) {
       spec.bits = bits;
       spec.rotation = row.rotation;
       spec.rounds = row.rounds;
-      return spec.with_layout(bits <= kMostInterleavedBits ? Layout::kInterleaved : Layout::kRows);
+      return spec.with_layout(bits <= kMostIntegerBits ? Layout::kInterleaved : Layout::kRows);
     }
   }
   const std::vector<std::string> names = codec_names();
@@ -126,7 +124,8 @@ CodecSpec CodecSpec::with_scale(ScaleRule rule) const {
 
 CodecSpec CodecSpec::with_layout(Layout wanted) const {
   CodecSpec changed = *this;
-  if (family == CodecFamily::kTurbo) changed.layout = wanted;
+  if (family != CodecFamily::kTurbo) return changed;
+  changed.layout = wanted == Layout::kTransposed && bits > kMostIntegerBits ? Layout::kRows : wanted;
   return changed;
 }
 

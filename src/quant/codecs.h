@@ -15,6 +15,7 @@ std::shared_ptr<const Codec> make_affine_codec(const CodecSpec& spec, std::size_
 std::shared_ptr<const Codec> make_turbo_codec(const CodecSpec& spec, std::size_t dim);  ///< codebook and scale, no rotation
 std::shared_ptr<const Codec> make_trellis_codec(const CodecSpec& spec, std::size_t dim);  ///< window trellis and scale, no rotation
 std::shared_ptr<const Codec> make_interleaved_codec(const CodecSpec& spec, std::size_t dim);  ///< the same, rows interleaved
+std::shared_ptr<const Codec> make_transposed_codec(const CodecSpec& spec, std::size_t dim);  ///< the same, up to 4 bits, rows transposed
 
 std::shared_ptr<const Codec> make_rabitq_codec(const CodecSpec& spec, std::size_t dim);    ///< exact and fast, no rotation
 std::shared_ptr<const Codec> make_two_pass_codec(const CodecSpec& spec, std::size_t dim);  ///< both kinds of S, no rotation

@@ -20,6 +20,16 @@ struct Shape {
   unsigned bits, per_byte, direct, spare;
   bool has_ninth;
 
+  /// Where bit `bit` of every code of a field stands.
+  struct Place {
+    unsigned word, shift;
+  };
+  constexpr Place place(unsigned field, unsigned bit) const {
+    if (field < direct) return {field / per_byte, field % per_byte * bits + bit};
+    const unsigned at = (field - direct) * bits + bit;
+    return {at / spare, 8 - spare + at % spare};
+  }
+
   constexpr std::size_t words(std::size_t n_fields) const {
     if (n_fields == 0) return 0;
     return std::min<std::size_t>(bits, (n_fields + per_byte - 1) / per_byte) + (has_ninth ? 1 : 0);
@@ -65,8 +75,8 @@ inline void pack_low(const Shape& shape, const FieldsOf<Word>& low, std::array<W
   for (unsigned f = 0; f < shape.direct; ++f) words[f / shape.per_byte] |= low[f] << f % shape.per_byte * shape.bits;
   for (unsigned f = shape.direct; f < kFields; ++f) {
     for (unsigned bit = 0; bit < shape.bits; ++bit) {
-      const unsigned at = (f - shape.direct) * shape.bits + bit;
-      words[at / shape.spare] |= (low[f] >> bit & low_bits(1)) << (8 - shape.spare + at % shape.spare);
+      const auto [word, shift] = shape.place(f, bit);
+      words[word] |= (low[f] >> bit & low_bits(1)) << shift;
     }
   }
 }
@@ -85,8 +95,8 @@ inline void unpack_low(const Shape& shape, const std::array<Word, kWords>& words
   for (unsigned f = 0; f < shape.direct; ++f) low[f] = words[f / shape.per_byte] >> f % shape.per_byte * shape.bits & low_bits(shape.bits);
   for (unsigned f = shape.direct; f < kFields; ++f) {
     for (unsigned bit = 0; bit < shape.bits; ++bit) {
-      const unsigned at = (f - shape.direct) * shape.bits + bit;
-      low[f] |= (words[at / shape.spare] >> (8 - shape.spare + at % shape.spare) & low_bits(1)) << bit;
+      const auto [word, shift] = shape.place(f, bit);
+      low[f] |= (words[word] >> shift & low_bits(1)) << bit;
     }
   }
 }
@@ -181,6 +191,37 @@ void split_planes(const std::byte* words, std::size_t dim, unsigned bits, std::b
   if (bits == 3) return split_chunks<3>(words, dim, signs, rest);
   assert(bits == 4);
   split_chunks<4>(words, dim, signs, rest);
+}
+
+void transpose_row(const std::uint16_t* codes, std::size_t dim, unsigned bits, std::size_t row, std::byte* words) {
+  assert(bits <= 4);
+  const Shape shape(bits);
+  std::array<std::array<std::byte, 16>, 4> patterns{};  // of each word, for each code
+  std::array<std::byte, 4> masks{};
+  for (unsigned bit = 0; bit < bits; ++bit) {
+    const auto [word, shift] = shape.place(static_cast<unsigned>(row / 4), bit);
+    masks[word] |= std::byte{1} << shift;
+    for (unsigned code = 0; code < 16; ++code) patterns[word][code] |= static_cast<std::byte>(code >> bit & 1U) << shift;
+  }
+  for (unsigned w = 0; w < bits; ++w) {
+    if (masks[w] == std::byte{0}) continue;
+    for (std::size_t i = 0; i < (dim + 15) / 16 * 16; ++i) {  // no bit is left as it was, whatever it was
+      std::byte& byte = words[(i / 16 * bits + w) * kWordBytes + i % 16 * 4 + row % 4];
+      byte = (byte & ~masks[w]) | patterns[w][i < dim ? codes[i] : 0];
+    }
+  }
+}
+
+void restore_row(const std::byte* words, std::size_t dim, unsigned bits, std::size_t row, std::uint16_t* codes) {
+  const Shape shape(bits);
+  std::fill_n(codes, dim, std::uint16_t{0});
+  for (unsigned bit = 0; bit < bits; ++bit) {
+    const auto [word, shift] = shape.place(static_cast<unsigned>(row / 4), bit);
+    for (std::size_t i = 0; i < dim; ++i) {
+      const auto byte = static_cast<unsigned>(words[(i / 16 * bits + word) * kWordBytes + i % 16 * 4 + row % 4]);
+      codes[i] = static_cast<std::uint16_t>(codes[i] | (byte >> shift & 1U) << bit);
+    }
+  }
 }
 
 void separate_row(const std::byte* words, std::size_t dim, unsigned bits, std::size_t row, std::uint16_t* codes) {

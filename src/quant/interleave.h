@@ -22,6 +22,13 @@ void interleave_fields(const std::uint8_t* fields, std::size_t dim, unsigned bit
 /// bits − 1 times as many. 2 to 4 bits.
 void split_planes(const std::byte* words, std::size_t dim, unsigned bits, std::byte* signs, std::byte* rest);
 
+/// The transposed layout: in groups of 32 rows, 16 coordinates take the places that 16 rows have above, and the rows those of a chunk of 32
+/// coordinates. codes[i] < 2^bits → `row` < 32 of the group at `words`: `bits` x 64 bytes for each 16 coordinates. Other rows keep their
+/// bits. 1 to 4 bits.
+void transpose_row(const std::uint16_t* codes, std::size_t dim, unsigned bits, std::size_t row, std::byte* words);
+/// The way back.
+void restore_row(const std::byte* words, std::size_t dim, unsigned bits, std::size_t row, std::uint16_t* codes);
+
 /// The way back of interleave_row.
 void separate_row(const std::byte* words, std::size_t dim, unsigned bits, std::size_t row, std::uint16_t* codes);
 

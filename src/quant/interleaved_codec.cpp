@@ -32,6 +32,17 @@ ByteCodebook round_to_bytes(Codebook& codebook) {
   return bytes;
 }
 
+float code_row(const CodecSpec& spec, const Codebook& codebook, const float* y, std::size_t dim, Workspace& scratch) {
+  scratch.codes.assign(dim, 0);
+  const UnitRow size = normalize(y, dim, scratch.unit);
+  if (size.rms == 0) return 0;
+  kernels().quantize(scratch.unit.data(), dim, codebook.boundaries.data(), codebook.boundaries.size(), scratch.codes.data());
+  scratch.rows.resize(std::max(scratch.rows.size(), dim));
+  const std::vector<float>& centroids = codebook.centroids;
+  kernels().look_up_codes(scratch.codes.data(), dim, centroids.data(), centroids.size(), 1.0F, scratch.rows.data());
+  return corrected_scale(size, spec.scale, scratch.unit.data(), scratch.rows.data(), dim);
+}
+
 namespace {
 
 class InterleavedCodec final : public LaneCodec {
@@ -44,15 +55,7 @@ class InterleavedCodec final : public LaneCodec {
   }
 
   void encode(const float* y, std::byte* storage, std::size_t row, Workspace& scratch) const override {
-    scratch.codes.assign(dim(), 0);
-    const UnitRow size = normalize(y, dim(), scratch.unit);
-    float scale = 0;
-    if (size.rms != 0) {
-      kernels().quantize(scratch.unit.data(), dim(), codebook_.boundaries.data(), codebook_.boundaries.size(), scratch.codes.data());
-      scratch.rows.resize(std::max(scratch.rows.size(), dim()));
-      look_up(scratch.codes.data(), 1.0F, scratch.rows.data());
-      scale = corrected_scale(size, spec().scale, scratch.unit.data(), scratch.rows.data(), dim());
-    }
+    const float scale = code_row(spec(), codebook_, y, dim(), scratch);
     std::byte* group = storage + row / kGroupRows * group_bytes();
     const std::size_t lane = row % kGroupRows;
     store_scale(spec(), scale, group + lane * scale_bytes(spec()));

@@ -1,4 +1,4 @@
-// What the interleaved layout looks like from outside: VectorIndex takes its groups apart.
+// What the layouts of integer products share, and what VectorIndex knows of them: it takes groups apart.
 #pragma once
 
 #include <array>
@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "turboquant/codebook.h"
+#include "turboquant/codec.h"
 
 namespace tq {
 
@@ -23,5 +24,8 @@ struct ByteCodebook {
 
 /// Rounds the centroids to multiples of 1/127 of the largest one. Up to 4 bits.
 ByteCodebook round_to_bytes(Codebook& codebook);
+
+/// y (dim values) → scratch.codes. Returns the scale that `spec` wants; a row of zeros has scale 0 and zeros as codes.
+float code_row(const CodecSpec& spec, const Codebook& codebook, const float* y, std::size_t dim, Workspace& scratch);
 
 }  // namespace tq

@@ -51,6 +51,7 @@ class TurboCodec final : public RowCodec {
 
 std::shared_ptr<const Codec> make_turbo_codec(const CodecSpec& spec, std::size_t dim) {
   if (spec.layout == Layout::kInterleaved) return make_interleaved_codec(spec, dim);
+  if (spec.layout == Layout::kTransposed) return make_transposed_codec(spec, dim);
   Result<Codebook> codebook = Codebook::lloyd_max(spec.bits, dim);
   assert(codebook.has_value());  // the table admits 1 to 9 bits
   return std::make_shared<TurboCodec>(spec, dim, std::move(*codebook));

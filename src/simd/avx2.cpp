@@ -90,6 +90,12 @@ inline void store_u16(I a, void* bytes) {
 inline F load_f16(const void* bytes) {
   return {_mm256_cvtph_ps(sixteen_bytes(bytes, 0)), _mm256_cvtph_ps(sixteen_bytes(bytes, 16))};
 }
+inline F broadcast_f16(const void* bytes) {
+  short half = 0;
+  __builtin_memcpy(&half, bytes, sizeof half);
+  const __m256 eight = _mm256_cvtph_ps(_mm_set1_epi16(half));
+  return {eight, eight};
+}
 inline void store_f16(F a, void* bytes) {
   constexpr int kNearest = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
   _mm256_storeu_si256(static_cast<__m256i*>(bytes),

@@ -58,6 +58,11 @@ inline I load_i8(const void* bytes) { return _mm512_cvtepi8_epi32(_mm_loadu_si12
 inline I load_u16(const void* bytes) { return _mm512_cvtepu16_epi32(_mm256_loadu_si256(static_cast<const __m256i*>(bytes))); }
 inline void store_u16(I a, void* bytes) { _mm256_storeu_si256(static_cast<__m256i*>(bytes), _mm512_cvtepi32_epi16(a)); }
 inline F load_f16(const void* bytes) { return _mm512_cvtph_ps(_mm256_loadu_si256(static_cast<const __m256i*>(bytes))); }
+inline F broadcast_f16(const void* bytes) {
+  short half = 0;
+  __builtin_memcpy(&half, bytes, sizeof half);
+  return _mm512_cvtph_ps(_mm256_set1_epi16(half));
+}
 inline void store_f16(F a, void* bytes) {
   _mm256_storeu_si256(static_cast<__m256i*>(bytes), _mm512_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
 }
@@ -82,39 +87,62 @@ inline I add_if_greater(I k, F x, F b, int step) {
 }
 inline I if_nan(F x, I a, I b) { return _mm512_mask_blend_epi32(_mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q), b, a); }
 
-/// Up to 32 entries live in one or two registers.
+/// Up to 256 entries live in registers: a gather takes longer than eight permutations.
 struct Table {
-  Table(const float* values, std::size_t n) : entries(values), in_registers(n <= 32), in_one(n <= 16) {
-    const auto lanes = [n](std::size_t first) {
-      return static_cast<__mmask16>(n >= first + 16 ? 0xFFFFU : n <= first ? 0U : (1U << (n - first)) - 1U);
-    };
-    if (!in_registers) return;
-    low = _mm512_maskz_loadu_ps(lanes(0), entries);
-    high = _mm512_maskz_loadu_ps(lanes(16), entries + (n > 16 ? 16 : 0));
+  Table(const float* values, std::size_t n) : entries(values), registers((n + 15) / 16) {
+    if (registers > kMost) return;
+    for (std::size_t r = 0; r < registers; ++r) {
+      const std::size_t here = n - 16 * r;
+      parts[r] = _mm512_maskz_loadu_ps(static_cast<__mmask16>(here >= 16 ? 0xFFFFU : (1U << here) - 1U), entries + 16 * r);
+    }
   }
+  static constexpr std::size_t kMost = 16;
   const float* entries;
-  bool in_registers, in_one;
-  F low = _mm512_setzero_ps(), high = _mm512_setzero_ps();
+  std::size_t registers;
+  F parts[kMost];  // the first `registers` of them
 };
+/// Of 2^bits entries from `parts` on, two registers at a time by 5 bits of the index, then by each further bit.
+template <unsigned bits>
+inline F look_up_part(const F* parts, I index) {
+  if constexpr (bits == 5) {
+    return _mm512_permutex2var_ps(parts[0], index, parts[1]);
+  } else {
+    const __mmask16 upper = _mm512_test_epi32_mask(index, _mm512_set1_epi32(1 << (bits - 1)));
+    return _mm512_mask_blend_ps(upper, look_up_part<bits - 1>(parts, index), look_up_part<bits - 1>(parts + (1U << bits) / 32, index));
+  }
+}
 inline F look_up(const Table& table, I index) {
-  if (table.in_one) return _mm512_permutexvar_ps(index, table.low);
-  if (table.in_registers) return _mm512_permutex2var_ps(table.low, index, table.high);
+  if (table.registers <= 1) return _mm512_permutexvar_ps(index, table.parts[0]);
+  if (table.registers <= 2) return look_up_part<5>(table.parts, index);
+  if (table.registers <= 4) return look_up_part<6>(table.parts, index);
+  if (table.registers <= 8) return look_up_part<7>(table.parts, index);
+  if (table.registers <= Table::kMost) return look_up_part<8>(table.parts, index);
   return _mm512_i32gather_ps(index, table.entries, sizeof(float));
 }
 
+/// Where the 16 codes of 2·bits bytes begin: the first of the four bytes that hold each of them, and the bit in it.
+struct CodePlaces {
+  alignas(64) std::uint8_t bytes[64];
+  alignas(64) std::uint32_t down[16];
+};
+struct AllCodePlaces {
+  constexpr AllCodePlaces() {
+    for (unsigned bits = 1; bits < 10; ++bits) {
+      for (unsigned i = 0; i < 16; ++i) {
+        for (unsigned j = 0; j < 4; ++j) of[bits].bytes[4 * i + j] = static_cast<std::uint8_t>(i * bits / 8 + j);
+        of[bits].down[i] = i * bits % 8;
+      }
+    }
+  }
+  CodePlaces of[10] = {};
+};
+constexpr AllCodePlaces kCodePlaces;
+
 /// vpermb brings the four bytes from each code's first bit on into its lane, a shift brings the code down.
 struct Unpacker {
-  explicit Unpacker(unsigned bits) {
-    alignas(64) std::uint8_t bytes[64];
-    alignas(64) std::uint32_t down[16];
-    for (unsigned i = 0; i < 16; ++i) {
-      for (unsigned j = 0; j < 4; ++j) bytes[4 * i + j] = static_cast<std::uint8_t>(i * bits / 8 + j);
-      down[i] = i * bits % 8;
-    }
-    windows = _mm512_load_si512(bytes);
-    shifts = _mm512_load_si512(down);
-    mask = _mm512_set1_epi32(static_cast<int>((1U << bits) - 1));
-  }
+  explicit Unpacker(unsigned bits)
+      : windows(_mm512_load_si512(kCodePlaces.of[bits].bytes)), shifts(_mm512_load_si512(kCodePlaces.of[bits].down)),
+        mask(_mm512_set1_epi32(static_cast<int>((1U << bits) - 1))) {}
   I windows, shifts, mask;
 };
 inline I unpack(const Unpacker& unpacker, const std::uint8_t* bytes) {

@@ -108,6 +108,68 @@ void dot_interleaved(const InterleavedDot& job) {
   dot_all_queries<4>(job);
 }
 
+// ---- transposed codes
+
+inline F size_of(F x) { return as_float(bit_and(as_int(x), broadcast(0x7FFFFFFF))); }
+
+void weights_to_bytes(const RowWeights& job) {
+  const F infinity = broadcast(__builtin_inff());
+  for (std::size_t g = 0; g < job.n_groups; ++g) {
+    const std::size_t at = g * 2 * kLanes;
+    const F a = mul(load(job.weights + at), load(job.scales + at)), b = mul(load(job.weights + at + kLanes), load(job.scales + at + kLanes));
+    const F sizes = max(size_of(a), size_of(b)), unordered = mul(sub(a, a), sub(b, b));  // NaN for a NaN or an infinity
+    const float largest = reduce_max(as_float(if_nan(unordered, as_int(infinity), as_int(sizes))));
+    const bool usable = largest > 0x1p-100F && largest < 0x1p100F;
+    const F factor = broadcast(usable ? 127.0F / largest : 0.0F), zero = broadcast(0.0F);
+    const I low = round_to_int(usable ? mul(a, factor) : zero), high = round_to_int(usable ? mul(b, factor) : zero);
+    store_i8(low, job.bytes + at);
+    store_i8(high, job.bytes + at + kLanes);
+    job.units[g] = usable ? largest / 127.0F : largest < 1 ? 0.0F : __builtin_nanf("");
+    job.sums[g] = static_cast<std::int32_t>(reduce_add(to_float(add(low, high))));  // at most 32 · 127: exact
+  }
+}
+
+template <unsigned bits, int kQueries>
+inline void sum_some_transposed(const TransposedSum& job, const ByteTable<bits>& table, std::size_t first) {
+  F total[kQueries];
+#pragma GCC unroll 8
+  for (int q = 0; q < kQueries; ++q) total[q] = load(job.sums + (first + static_cast<std::size_t>(q)) * job.stride);
+  DotSums<kQueries, kQueries >= 4 ? 1 : 4 / kQueries> sums;
+  sums.queries = job.weights + first * job.n_groups * 32;
+  sums.stride = job.n_groups * 32;
+  const std::uint8_t* words = job.words;
+  for (std::size_t g = 0; g < job.n_groups; ++g, words += job.group_bytes, sums.queries += 32) {
+    sums.clear();
+    dot_chunk<bits>(words, bits, table, sums);
+#pragma GCC unroll 8
+    for (int q = 0; q < kQueries; ++q) {
+      const std::size_t at = (first + static_cast<std::size_t>(q)) * job.n_groups + g;
+      total[q] = add(total[q], mul(to_float(sums.total(q, job.weight_sums[at])), broadcast(job.weight_units[at])));
+    }
+  }
+#pragma GCC unroll 8
+  for (int q = 0; q < kQueries; ++q) store(total[q], job.sums + (first + static_cast<std::size_t>(q)) * job.stride);
+}
+
+template <unsigned bits>
+void sum_all_transposed(const TransposedSum& job) {
+  const ByteTable<bits> table(job.table);
+  std::size_t q = 0;
+  for (; q + kQueryTile <= job.n_queries; q += kQueryTile) sum_some_transposed<bits, kQueryTile>(job, table, q);
+  if constexpr (kQueryTile > 4) {
+    for (; q + 4 <= job.n_queries; q += 4) sum_some_transposed<bits, 4>(job, table, q);
+  }
+  for (; q + 2 <= job.n_queries; q += 2) sum_some_transposed<bits, 2>(job, table, q);
+  for (; q < job.n_queries; ++q) sum_some_transposed<bits, 1>(job, table, q);
+}
+
+void sum_transposed(const TransposedSum& job) {
+  if (job.bits == 1) return sum_all_transposed<1>(job);
+  if (job.bits == 2) return sum_all_transposed<2>(job);
+  if (job.bits == 3) return sum_all_transposed<3>(job);
+  sum_all_transposed<4>(job);
+}
+
 // ---- codes in two planes: their highest bit, and the others
 
 /// Field f, whose codes' highest bits are bit f of each byte of `signs` and whose others stand in `words` as docs/layout.md has them for

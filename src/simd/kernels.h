@@ -76,6 +76,30 @@ struct SignScan {
   std::size_t out_stride;
 };
 
+/// The arguments of Kernels::weights_to_bytes: the weights of n_groups times 32 rows, times what the rows are scaled by, in bytes.
+struct RowWeights {
+  const float *weights, *scales;  ///< n_groups x 32
+  std::size_t n_groups;
+  std::int8_t* bytes;             ///< n_groups x 32: weight · scale = byte · unit, rounded to nearest even
+  float* units;                   ///< n_groups: 1/127 of the largest; 0, and zeros as bytes, where that is below 2^-100; NaN where one is
+                                  ///< not finite or above 2^100
+  std::int32_t* sums;             ///< n_groups: the sum of the bytes
+};
+/// … of Kernels::sum_transposed: what InterleavedDot calls a row is one of 16 coordinates here, and what is a coordinate there is a row.
+struct TransposedSum {
+  const std::uint8_t* words;      ///< bits x 64 bytes for each group of 32 rows, …
+  std::size_t group_bytes;        ///< … so far apart
+  std::size_t n_groups;
+  unsigned bits;                  ///< of a code, 1 to 4
+  const std::int8_t* table;       ///< 2^bits values from −127 to 127
+  const std::int8_t* weights;     ///< n_queries x n_groups x 32, from −127 to 127
+  const std::int32_t* weight_sums;  ///< n_queries x n_groups
+  const float* weight_units;      ///< n_queries x n_groups
+  std::size_t n_queries;
+  float* sums;                    ///< sums[q * stride + coordinate], always 16 coordinates
+  std::size_t stride;
+};
+
 /// The arguments of Kernels::search_windows. A state is the window − bits low bits of a window: all that the codes in front of it see.
 /// For each x, from the last to the first, and each window w of 2^window:
 ///     cost of w = costs[w >> bits] + (x − values[w])², its low `bits` bits of mantissa replaced by w >> (window − bits)
@@ -175,6 +199,10 @@ struct Kernels {
   void (*scan_signs)(const SignScan& job);
   /// The indices i < n of x[i] > threshold, ascending; returns how many. Room for n. Same bits.
   std::size_t (*find_above)(const float* x, std::size_t n, float threshold, std::uint32_t* found);
+
+  void (*weights_to_bytes)(const RowWeights& job);
+  /// sums += unit of the group · Σ table[code] · weight, group after group, mul then add; Σ is exact. Same bits.
+  void (*sum_transposed)(const TransposedSum& job);
 
   /// IEEE half and bfloat16, round to nearest even, NaN stays NaN, overflow becomes infinity. Same bits. Any alignment of the bytes.
   void (*f16_to_f32)(const void* in, std::size_t n, float* out);

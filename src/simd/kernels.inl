@@ -9,7 +9,7 @@
 //   take_swapped<h, with>(a, b)   swap<h>(b) in the lanes i whose bit h is `with` (i & h is not 0), a in the others
 //   reduce_add(a)             ((8+8) 4+4) 2+2) 1+1;  reduce_max(a)
 //   load_u8, load_i8, load_u16, store_u16     16 small integers ↔ I
-//   load_f16, store_f16       16 halves ↔ F
+//   load_f16, store_f16       16 halves ↔ F;  broadcast_f16(bytes)  one half in all lanes
 //   add, shift_left<n>, shift_right<n>, bit_and, bit_or on I;  to_float(I), round_to_int(F) to nearest even
 //   as_int(F), as_float(I)    the same bits
 //   add_if_greater(k, x, b, step)             k + (x > b ? step : 0)
@@ -259,17 +259,24 @@ void decode_codes(const std::uint8_t* packed, unsigned bits, const float* table,
   const Table entries(table, std::size_t{1} << bits);
   const Unpacker unpacker(bits);
   const std::size_t bytes = (n * bits + 7) / 8, vector_bytes = 2 * bits;
-  std::size_t at = 0;
-  for_vectors(n, [&](std::size_t i, std::size_t m) {
-    std::uint8_t padded[32] = {};
-    const std::uint8_t* window = packed + at;
-    if (bytes - at < sizeof padded) {
-      __builtin_memcpy(padded, window, bytes - at);
-      window = padded;
-    }
+  constexpr std::size_t kWindow = 32;  // what unpack() may read
+  const auto decode_some = [&](const std::uint8_t* window, std::size_t i, std::size_t m) __attribute__((always_inline)) {
     store_some(mul(broadcast(factor), look_up(entries, unpack(unpacker, window))), m, out + i);
-    at += vector_bytes;
-  });
+  };
+  std::size_t i = 0, at = 0;
+  for (; at + kWindow <= bytes && i + kLanes <= n; i += kLanes, at += vector_bytes) decode_some(packed + at, i, kLanes);
+  if (i >= n) return;
+  // The end of the stream, then zeros.
+  std::uint8_t end[2 * kWindow] = {};
+  std::size_t kept = kWindow;
+  if (bytes >= kWindow) {
+    __builtin_memcpy(end, packed + bytes - kWindow, kWindow);
+  } else {
+    kept = bytes;
+    __builtin_memcpy(end, packed, bytes);
+  }
+  const std::uint8_t* window = end + kept - (bytes - at);
+  for (; i < n; i += kLanes, window += vector_bytes) decode_some(window, i, n - i < kLanes ? n - i : kLanes);
 }
 
 void look_up_codes(const std::uint16_t* codes, std::size_t n, const float* table, std::size_t table_size, float factor, float* out) {
@@ -288,6 +295,6 @@ void look_up_codes(const std::uint16_t* codes, std::size_t n, const float* table
 constexpr Kernels make_table(const char* name) {
   return {name,        ordered_dot, dot_tile,    weighted_sum, hadamard,   multiply,    scale,       mix_runs,
           to_lanes,    hadamard_lanes, measure_lanes, scale_lanes, quantize_lanes, quantize, decode_codes,
-          look_up_codes, decode_windows, search_windows, to_bytes, dot_interleaved, dot_planes, dot_plane_rows, scan_signs, find_above,
+          look_up_codes, decode_windows, search_windows, to_bytes, dot_interleaved, dot_planes, dot_plane_rows, scan_signs, find_above, weights_to_bytes, sum_transposed,
           f16_to_f32,  f32_to_f16,  bf16_to_f32, f32_to_bf16,  decode_q8_0, decode_q4_0, rms_norm,    softmax,  silu_multiply};
 }

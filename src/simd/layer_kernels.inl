@@ -40,18 +40,10 @@ void f32_to_bf16(const float* in, std::size_t n, void* out) {
   });
 }
 
-/// The value of an f16 scale in front of a block.
-inline float block_scale(const unsigned char* block) {
-  unsigned char halves[2 * kLanes] = {block[0], block[1]};
-  float scales[kLanes];
-  store(load_f16(halves), scales);
-  return scales[0];
-}
-
 void decode_q8_0(const void* blocks, std::size_t n, float* out) {
   const auto* block = static_cast<const unsigned char*>(blocks);
   for (std::size_t i = 0; i < n; i += 32, block += 34) {
-    const F factor = broadcast(block_scale(block));
+    const F factor = broadcast_f16(block);
     store(mul(to_float(load_i8(block + 2)), factor), out + i);
     store(mul(to_float(load_i8(block + 18)), factor), out + i + kLanes);
   }
@@ -60,7 +52,7 @@ void decode_q8_0(const void* blocks, std::size_t n, float* out) {
 void decode_q4_0(const void* blocks, std::size_t n, float* out) {
   const auto* block = static_cast<const unsigned char*>(blocks);
   for (std::size_t i = 0; i < n; i += 32, block += 18) {
-    const F factor = broadcast(block_scale(block));
+    const F factor = broadcast_f16(block);
     const I nibbles = load_u8(block + 2);
     const I low = add(bit_and(nibbles, broadcast(15)), broadcast(-8)), high = add(shift_right<4>(nibbles), broadcast(-8));
     store(mul(to_float(low), factor), out + i);

@@ -128,6 +128,12 @@ inline F load_f16(const void* bytes) {
   return {vcvt_f32_f16(vget_low_f16(low)), vcvt_high_f32_f16(low), vcvt_f32_f16(vget_low_f16(high)),
           vcvt_high_f32_f16(high)};
 }
+inline F broadcast_f16(const void* bytes) {
+  std::uint16_t half = 0;
+  __builtin_memcpy(&half, bytes, sizeof half);
+  const float32x4_t four = vcvt_f32_f16(vreinterpret_f16_u16(vdup_n_u16(half)));
+  return {four, four, four, four};
+}
 inline void store_f16(F x, void* bytes) {
   auto* out = static_cast<std::uint8_t*>(bytes);
   vst1q_u8(out, vreinterpretq_u8_f16(vcvt_high_f16_f32(vcvt_f16_f32(x.a), x.b)));

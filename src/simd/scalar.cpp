@@ -141,6 +141,11 @@ inline F load_f16(const void* bytes) {
   const I halves = load_u16(bytes);
   return each([&](int i) { return half_value(unsigned_of(halves.lane[i])); });
 }
+inline F broadcast_f16(const void* bytes) {
+  std::uint16_t half = 0;
+  __builtin_memcpy(&half, bytes, sizeof half);
+  return broadcast(half_value(half));
+}
 inline void store_f16(const F& a, void* bytes) {
   store_u16(each_int([&](int i) { return std::int32_t{half_of(a.lane[i])}; }), bytes);
 }

@@ -70,12 +70,20 @@ TEST(Cache, bits_are_true_and_the_bytes_are_those_bits) {
   }
 }
 
-TEST(Cache, interleaved_keys_are_kept_in_whole_groups_of_32) {
+TEST(Cache, keys_and_values_of_few_bits_are_kept_in_whole_groups_of_32) {
   const auto model = test::load(test::pycoder_gguf());
   const auto session = test::open_session(model, {.cache = "tq4", .context = 333});
   const ModelConfig& config = model->config();
-  // Keys: 352 rows of 34 bytes. Values: 333.
-  EXPECT_EQ(session->cache().bytes, config.n_layers * config.n_kv_heads * (352 + 333) * 34);
+  EXPECT_EQ(session->cache().bytes, config.n_layers * config.n_kv_heads * 2 * 352 * 34) << "352 rows of 34 bytes";
+  const auto wide = test::open_session(model, {.cache = "tq8", .context = 333});
+  EXPECT_EQ(wide->cache().bytes, config.n_layers * config.n_kv_heads * 2 * 333 * 66);
+}
+
+TEST(Cache, short_heads_pay_for_no_padding) {
+  TQ_NEEDS_SHARED_DATA("models/stories260K");
+  const auto model = test::load(test::shared_data("models/stories260K/stories260K.f32.gguf"));  // heads of 8
+  const auto session = test::open_session(model, {.cache = "tq4", .context = 64});
+  EXPECT_EQ(session->cache().bits_v, 6) << "8 codes of 4 bits and a scale";
 }
 
 TEST(Cache, one_that_cannot_fit_is_refused_before_it_is_touched) {

@@ -24,7 +24,7 @@ struct Case {
   std::string name;
   std::size_t dim;
   bool rotated;
-  Layout layout = Layout::kInterleaved;  ///< where the family has both
+  Layout layout = Layout::kInterleaved;  ///< where the family has several
 };
 
 /// Row lengths that it can code; which it must refuse is in spec_test.cpp.
@@ -45,6 +45,7 @@ std::vector<Case> all_cases() {
   for (unsigned bits = 1; bits <= 9; ++bits) {
     for (const std::size_t dim : {1UL, 8UL, 43UL, 64UL, 96UL, 128UL, 172UL, 576UL}) {
       cases.push_back({"tq" + std::to_string(bits), dim, false, Layout::kRows});
+      if (bits <= 4) cases.push_back({"tq" + std::to_string(bits), dim, false, Layout::kTransposed});
     }
   }
   return cases;
@@ -70,7 +71,9 @@ class EveryCodec : public testing::TestWithParam<Case> {
 INSTANTIATE_TEST_SUITE_P(Table, EveryCodec, testing::ValuesIn(all_cases()), [](const testing::TestParamInfo<Case>& row) {
   std::string name = row.param.name;
   std::replace(name.begin(), name.end(), '-', '_');
-  return name + "_" + std::to_string(row.param.dim) + (row.param.rotated ? "_rotated" : "") + (row.param.layout == Layout::kRows ? "_rows" : "");
+  return name + "_" + std::to_string(row.param.dim) + (row.param.rotated ? "_rotated" : "") + (row.param.layout == Layout::kRows         ? "_rows"
+                                                                                   : row.param.layout == Layout::kTransposed ? "_transposed"
+                                                                                                                             : "");
 });
 
 TEST_P(EveryCodec, true_bits_are_the_bytes_of_a_row) {
@@ -212,13 +215,15 @@ TEST_P(EveryCodec, accumulate_is_the_weighted_sum_of_the_decoded_rows) {
   c->accumulate(weights.data(), kSums, kRows, coded.data(), 0, kRows, sums.data(), scratch);
   for (std::size_t i = 0; i < kSums; ++i) {
     c->from_coded(sums.data() + i * dim());
+    // 41 terms of size 1 and a rotation: the sum is about 6, its roundings about 2^-24 of √41 · 3 each.
+    double tolerance = 1e-4;
+    if (GetParam().layout == Layout::kTransposed) tolerance += test::error_of_rounded_weights(weights.data() + i * kRows, decoded.data(), kRows, dim());
     for (std::size_t j = 0; j < dim(); ++j) {
       double expected = 0;
       for (std::size_t r = 0; r < kRows; ++r) {
         expected += static_cast<double>(weights[i * kRows + r]) * static_cast<double>(decoded[r * dim() + j]);
       }
-      // 41 terms of size 1 and a rotation: the sum is about 6, its roundings about 2^-24 of √41 · 3 each.
-      EXPECT_NEAR(sums[i * dim() + j], expected, 1e-4);
+      EXPECT_NEAR(sums[i * dim() + j], expected, tolerance);
     }
   }
 }
@@ -322,6 +327,10 @@ TEST(FrozenBytes, version_1_of_each_codec_writes_the_same_bytes_on_every_cpu) {
       {"tq7", 0x7e77f025af9fe7c3U, Layout::kRows},
       {"tq8", 0x3eea6c77935fb211U, Layout::kRows},
       {"tq9", 0x15873acc4a6e1a30U, Layout::kRows},
+      {"tq1", 0x5f66de983b557880U, Layout::kTransposed},
+      {"tq2", 0x91a920640e74efe3U, Layout::kTransposed},
+      {"tq3", 0x54bbe9c0fcc8b4c5U, Layout::kTransposed},
+      {"tq4", 0xd45d67df744577f3U, Layout::kTransposed},
       {"tt2", 0xf0684b1de9a02e09U},
       {"tt3", 0xfa488b674f85a46fU},
       {"tt4", 0x4c43468bcc86ce5U},

@@ -14,23 +14,16 @@
 
 #include "base/float16.h"
 #include "quant/interleave.h"
+#include "simd/every_target.h"
 #include "support/random_rows.h"
 
 namespace tq {
 namespace {
 
-std::vector<const Kernels*> all_targets() {
-  const Kernels* const* tables = nullptr;
-  const std::size_t count = available_kernels(&tables);
-  return {tables, tables + count};
-}
+using test::all_targets;
+using test::EveryTarget;
 
 const Kernels& scalar() { return *all_targets().back(); }
-
-class EveryTarget : public testing::TestWithParam<const Kernels*> {
- protected:
-  const Kernels& simd() const { return *GetParam(); }
-};
 
 INSTANTIATE_TEST_SUITE_P(Targets, EveryTarget, testing::ValuesIn(all_targets()),
                          [](const testing::TestParamInfo<const Kernels*>& target) { return std::string(target.param->name); });

@@ -1,6 +1,7 @@
 // Rows through a codec and back.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <vector>
@@ -36,6 +37,24 @@ inline double relative_error(const std::vector<float>& rows, const std::vector<f
 
 inline double relative_error(const Codec& codec, const std::vector<float>& rows) {
   return relative_error(rows, round_trip(codec, rows));
+}
+
+/// Six standard errors of a coordinate of Σ weights[r] · x̂_r, where the weights are rounded as Layout::kTransposed does: by up to half a
+/// 127th of the largest weight times scale among 32 rows, each way as likely. Rows of n_rows x dim, from the first of a group on. A scale is
+/// near the root mean square of its row; a short row may be 3 times as large.
+inline double error_of_rounded_weights(const float* weights, const float* decoded, std::size_t n_rows, std::size_t dim) {
+  double variance = 0;
+  for (std::size_t begin = 0; begin < n_rows; begin += 32) {
+    double largest = 0;
+    const std::size_t end = std::min(n_rows, begin + 32);
+    for (std::size_t r = begin; r < end; ++r) {
+      double energy = 0;
+      for (std::size_t i = 0; i < dim; ++i) energy += std::pow(static_cast<double>(decoded[r * dim + i]), 2);
+      largest = std::max(largest, std::abs(static_cast<double>(weights[r])) * std::sqrt(energy / static_cast<double>(dim)));
+    }
+    variance += static_cast<double>(end - begin) * std::pow(largest / 127, 2) / 12;
+  }
+  return (dim < 32 ? 18 : 6) * std::sqrt(variance);
 }
 
 }  // namespace tq::test

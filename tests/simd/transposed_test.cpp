@@ -1,0 +1,114 @@
+// Sums of transposed rows, against plain sums.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <vector>
+
+#include "quant/interleave.h"
+#include "simd/every_target.h"
+#include "support/random_rows.h"
+
+namespace tq::test {
+namespace {
+
+constexpr std::size_t kRows = 32;  // of a group
+
+struct Integers {
+  std::vector<std::int8_t> bytes;
+  std::vector<float> units;
+  std::vector<std::int32_t> sums;
+};
+
+Integers to_bytes(const Kernels& simd, const std::vector<float>& weights, const std::vector<float>& scales) {
+  const std::size_t n_groups = weights.size() / kRows;
+  Integers out{std::vector<std::int8_t>(weights.size(), 99), std::vector<float>(n_groups, 99), std::vector<std::int32_t>(n_groups, 99)};
+  simd.weights_to_bytes({.weights = weights.data(), .scales = scales.data(), .n_groups = n_groups, .bytes = out.bytes.data(),
+                         .units = out.units.data(), .sums = out.sums.data()});
+  return out;
+}
+
+TEST_P(EveryTarget, weights_are_rounded_to_a_127th_of_the_largest_of_32) {
+  for (const std::size_t n_groups : {0UL, 1UL, 5UL}) {
+    const auto weights = gaussian(n_groups * kRows, 1), scales = gaussian(n_groups * kRows, 2);
+    const Integers out = to_bytes(simd(), weights, scales);
+    for (std::size_t g = 0; g < n_groups; ++g) {
+      float largest = 0;
+      std::int32_t sum = 0;
+      for (std::size_t i = g * kRows; i < (g + 1) * kRows; ++i) largest = std::max(largest, std::abs(weights[i] * scales[i]));
+      for (std::size_t i = g * kRows; i < (g + 1) * kRows; ++i) {
+        EXPECT_EQ(out.bytes[i], static_cast<std::int8_t>(std::nearbyint(weights[i] * scales[i] * (127.0F / largest))));
+        sum += out.bytes[i];
+      }
+      EXPECT_EQ(out.units[g], largest / 127.0F);
+      EXPECT_EQ(out.sums[g], sum);
+    }
+  }
+}
+
+TEST_P(EveryTarget, weights_that_cannot_be_rounded_are_nothing_or_no_number) {
+  const std::vector<float> scales(kRows, 1.0F), zeros(kRows, 0.0F);
+  std::vector<float> weights(kRows, 0x1p-110F);
+  for (const auto& tiny : {zeros, weights}) {
+    const Integers out = to_bytes(simd(), tiny, scales);
+    EXPECT_EQ(out.units[0], 0);
+    EXPECT_EQ(out.sums[0], 0);
+    EXPECT_EQ(out.bytes, std::vector<std::int8_t>(kRows, 0));
+  }
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  for (const float bad : {kInfinity, -kInfinity, std::numeric_limits<float>::quiet_NaN(), 0x1p101F}) {
+    for (const std::size_t at : {0UL, 13UL, 31UL}) {
+      weights.assign(kRows, 0.5F);
+      weights[at] = bad;
+      EXPECT_TRUE(std::isnan(to_bytes(simd(), weights, scales).units[0])) << bad << " at " << at;
+    }
+  }
+}
+
+TEST_P(EveryTarget, transposed_sums_are_exact_in_each_group_at_every_width_and_number_of_sums) {
+  for (unsigned bits = 1; bits <= 4; ++bits) {
+    std::vector<std::int8_t> table(std::size_t{1} << bits);
+    for (std::size_t i = 0; i < table.size(); ++i) table[i] = static_cast<std::int8_t>(i % 2 == 0 ? -127 + 3 * static_cast<int>(i) : 127);
+    for (const std::size_t n_groups : {1UL, 2UL, 7UL}) {
+      const std::size_t group_bytes = 64 * bits + 64;  // something else stands between the groups
+      std::vector<std::byte> words(n_groups * group_bytes, std::byte{0xFF});
+      std::vector<std::uint16_t> codes(n_groups * kRows * 16);
+      std::uint64_t state = n_groups * 10 + bits;
+      for (auto& code : codes) code = static_cast<std::uint16_t>(next_random(state) & ((1U << bits) - 1));
+      for (std::size_t r = 0; r < n_groups * kRows; ++r) {
+        transpose_row(codes.data() + r * 16, 16, bits, r % kRows, words.data() + r / kRows * group_bytes);
+      }
+      for (const std::size_t n_sums : {1UL, 2UL, 3UL, 8UL, 13UL}) {
+        std::vector<std::int8_t> weights(n_sums * n_groups * kRows);
+        std::vector<std::int32_t> totals(n_sums * n_groups, 0);
+        for (std::size_t i = 0; i < weights.size(); ++i) {
+          weights[i] = static_cast<std::int8_t>(i % 7 == 0 ? -127 : static_cast<int>(next_random(state) % 255) - 127);
+          totals[i / kRows] += weights[i];
+        }
+        const auto units = gaussian(n_sums * n_groups, 3);
+        const auto before = gaussian(n_sums * 17, 4);
+        auto sums = before;
+        simd().sum_transposed({.words = reinterpret_cast<const std::uint8_t*>(words.data()), .group_bytes = group_bytes,
+                               .n_groups = n_groups, .bits = bits, .table = table.data(), .weights = weights.data(),
+                               .weight_sums = totals.data(), .weight_units = units.data(), .n_queries = n_sums, .sums = sums.data(),
+                               .stride = 17});
+        for (std::size_t q = 0; q < n_sums; ++q) {
+          for (std::size_t c = 0; c < 16; ++c) {
+            float expected = before[q * 17 + c];
+            for (std::size_t g = 0; g < n_groups; ++g) {
+              std::int32_t exact = 0;
+              for (std::size_t r = g * kRows; r < (g + 1) * kRows; ++r) exact += table[codes[r * 16 + c]] * weights[q * n_groups * kRows + r];
+              expected += static_cast<float>(exact) * units[q * n_groups + g];
+            }
+            ASSERT_EQ(sums[q * 17 + c], expected) << bits << " bits, " << n_groups << " groups, " << n_sums << " sums";
+          }
+          EXPECT_EQ(sums[q * 17 + 16], before[q * 17 + 16]);
+        }
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace tq::test
