@@ -17,18 +17,31 @@ function(tq_folder name)
   endforeach()
 endfunction()
 
+# GoogleTest takes half the time of a small test's compilation: it is read once. Only what every test has in common may reach this target.
+function(tq_test_options name)
+  target_link_libraries(${name} PRIVATE tq_flags GTest::gtest_main)
+  # EXPECT_… in an if without braces is fine. Optimizing tests takes longer than running them.
+  target_compile_options(${name} PRIVATE -Wno-dangling-else -O1 ${TQ_TEST_OPTIONS})
+endfunction()
+if(TQ_TESTS)
+  file(WRITE ${PROJECT_BINARY_DIR}/test_headers.cpp "")
+  add_executable(tq_test_headers EXCLUDE_FROM_ALL ${PROJECT_BINARY_DIR}/test_headers.cpp)  # a library would be compiled as one
+  tq_test_options(tq_test_headers)
+  target_precompile_headers(tq_test_headers PRIVATE <gtest/gtest.h>)
+endif()
+
 # tq_test(quant SOURCES codec_test.cpp USES quant)
 # One test program per folder; each of its cases is a ctest case with the label of the folder. WHOLE makes one ctest case of a program
 # with thousands of short ones, whose processes would cost more than the tests; SHARDS 2 makes two of it, for two cores.
 function(tq_test name)
   cmake_parse_arguments(arg "WHOLE" "SHARDS" "SOURCES;USES;LINKS" ${ARGN})
   add_executable(${name}_test ${arg_SOURCES})
-  target_link_libraries(${name}_test PRIVATE tq_flags ${arg_LINKS} GTest::gtest_main)
+  tq_test_options(${name}_test)
+  target_precompile_headers(${name}_test REUSE_FROM tq_test_headers)
+  target_link_libraries(${name}_test PRIVATE ${arg_LINKS})
   foreach(used ${arg_USES})
     target_link_libraries(${name}_test PRIVATE tq_${used})
   endforeach()
-  # EXPECT_… in an if without braces is fine. Optimizing tests takes longer than running them.
-  target_compile_options(${name}_test PRIVATE -Wno-dangling-else -O1 ${TQ_TEST_OPTIONS})
   target_include_directories(${name}_test PRIVATE ${PROJECT_SOURCE_DIR}/tests)
   target_compile_definitions(${name}_test PRIVATE
     TQ_SHARED_DATA="${PROJECT_SOURCE_DIR}/../shared/data" TQ_SHARED_REFERENCE="${PROJECT_SOURCE_DIR}/../shared/reference"
