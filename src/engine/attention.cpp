@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <limits>
 
 #include "simd/kernels.h"
 
@@ -11,44 +12,136 @@ namespace {
 
 /// Tokens that share one pass over the cache: each decoded row then serves 8 x (heads per key/value head) queries.
 constexpr std::size_t kTileTokens = 8;
+/// Positions whose scores are turned into weights at once: scores and codes of a tile then stay in the level-2 cache.
+/// Fixed, since it decides how sums round.
+constexpr std::size_t kChunkPositions = 512;
 
 /// One tile of tokens against one key/value head.
-struct Tile {
-  std::size_t kv_head, first, n_tokens;
+class Tile {
+ public:
+  Tile(const ModelConfig& config, KvCache& cache, const AttentionJob& job, std::size_t kv_head, std::size_t first)
+      : cache_(cache),
+        job_(job),
+        kv_head_(kv_head),
+        first_(first),
+        n_tokens_(std::min(kTileTokens, job.n_tokens - first)),
+        dim_(config.head_dim),
+        group_(config.n_heads / config.n_kv_heads),
+        row_(config.n_heads * dim_) {}
+
+  std::size_t count() const { return n_tokens_ * group_; }
+  std::size_t n_chunks() const { return (job_.position + first_ + n_tokens_ + kChunkPositions - 1) / kChunkPositions; }
+
+  void prepare(AttentionScratch& scratch) const {
+    const float scale = 1.0F / std::sqrt(static_cast<float>(dim_));
+    scratch.queries.resize(count() * dim_);
+    for (std::size_t t = 0; t < n_tokens_; ++t) {
+      const float* from = job_.queries + (first_ + t) * row_ + kv_head_ * group_ * dim_;
+      std::transform(from, from + group_ * dim_, scratch.queries.data() + t * group_ * dim_,
+                     [scale](float q) { return q * scale; });
+    }
+    cache_.k_codec().prepare(scratch.queries.data(), count(), dim_, scratch.query);
+  }
+
+  /// For each query, the sum of the chunk's values weighted by its own softmax (count x dim, in the codec's basis), and
+  /// the logarithm of the sum that this softmax was divided by: −∞ where the query sees nothing of it.
+  void attend_chunk(std::size_t chunk, AttentionScratch& scratch, float* sums, float* log_sums) const {
+    const std::size_t begin = chunk * kChunkPositions;
+    const std::size_t n = std::min(kChunkPositions, job_.position + first_ + n_tokens_ - begin);
+    scratch.scores.resize(std::max(scratch.scores.size(), count() * n));
+    float* scores = scratch.scores.data();
+    cache_.k_codec().scores(scratch.query, cache_.keys(job_.layer, kv_head_), begin, n, scores, n, scratch.workspace);
+    for (std::size_t i = 0; i < count(); ++i) {
+      const std::size_t end = job_.position + first_ + i / group_ + 1;  // positions that the query sees
+      const std::size_t visible = std::min(n, std::max(end, begin) - begin);
+      float* weights = scores + i * n;
+      log_sums[i] = visible == 0 ? -std::numeric_limits<float>::infinity() : kernels().softmax(weights, visible);
+      std::fill(weights + visible, weights + n, 0.0F);
+    }
+    std::fill_n(sums, count() * dim_, 0.0F);
+    cache_.v_codec().accumulate(scores, count(), n, cache_.values(job_.layer, kv_head_), begin, n, sums,
+                                scratch.workspace);
+  }
+
+  /// Chunk after chunk into `sums` and `log_sums`, which begin as the first chunk's.
+  void merge(const float* chunk_sums, const float* chunk_log_sums, float* sums, float* log_sums) const {
+    for (std::size_t i = 0; i < count(); ++i) {
+      if (std::isinf(chunk_log_sums[i])) continue;  // not seen
+      const float top = std::max(log_sums[i], chunk_log_sums[i]);
+      const float before = std::exp(log_sums[i] - top), added = std::exp(chunk_log_sums[i] - top);
+      const float old_share = before / (before + added), share = added / (before + added);
+      float* sum = sums + i * dim_;
+      const float* chunk = chunk_sums + i * dim_;
+      for (std::size_t j = 0; j < dim_; ++j) sum[j] = sum[j] * old_share + chunk[j] * share;
+      log_sums[i] = top + std::log(before + added);
+    }
+  }
+
+  /// Rotates the sums back and puts them in their places.
+  void finish(float* sums) const {
+    for (std::size_t i = 0; i < count(); ++i) cache_.v_codec().from_coded(sums + i * dim_);
+    for (std::size_t t = 0; t < n_tokens_; ++t) {
+      std::memcpy(job_.out + (first_ + t) * row_ + kv_head_ * group_ * dim_, sums + t * group_ * dim_,
+                  group_ * dim_ * sizeof(float));
+    }
+  }
+
+ private:
+  KvCache& cache_;
+  const AttentionJob& job_;
+  std::size_t kv_head_, first_, n_tokens_, dim_, group_, row_;
 };
 
-void attend_tile(const ModelConfig& config, KvCache& cache, const AttentionJob& job, const Tile& tile,
-                 AttentionScratch& scratch) {
-  const std::size_t dim = config.head_dim, group = config.n_heads / config.n_kv_heads;
-  const std::size_t count = tile.n_tokens * group;
-  const std::size_t n_positions = job.position + tile.first + tile.n_tokens;
-  const std::size_t row = config.n_heads * dim, head = tile.kv_head * group * dim;
-  const float scale = 1.0F / std::sqrt(static_cast<float>(dim));
+/// Many tiles: each is one task.
+void attend_by_tiles(const ModelConfig& config, KvCache& cache, const AttentionJob& job, ThreadPool& pool,
+                     std::vector<AttentionScratch>& scratches) {
+  const std::size_t n_tiles = (job.n_tokens + kTileTokens - 1) / kTileTokens;
+  pool.for_ranges(n_tiles * config.n_kv_heads, 1, [&](std::size_t begin, std::size_t end, unsigned thread) {
+    AttentionScratch& scratch = scratches[thread];
+    for (std::size_t task = begin; task < end; ++task) {
+      // Late tiles see more positions than early ones: taking them alternately from both ends gives each thread the
+      // same work.
+      const std::size_t turn = task / config.n_kv_heads;
+      const std::size_t index = turn % 2 == 0 ? turn / 2 : n_tiles - 1 - turn / 2;
+      const Tile tile(config, cache, job, task % config.n_kv_heads, index * kTileTokens);
+      const std::size_t values = tile.count() * config.head_dim;
+      scratch.sums.resize(2 * values);
+      scratch.log_sums.resize(2 * tile.count());
+      float *sums = scratch.sums.data(), *log_sums = scratch.log_sums.data();
+      tile.prepare(scratch);
+      tile.attend_chunk(0, scratch, sums, log_sums);
+      for (std::size_t chunk = 1; chunk < tile.n_chunks(); ++chunk) {
+        tile.attend_chunk(chunk, scratch, sums + values, log_sums + tile.count());
+        tile.merge(sums + values, log_sums + tile.count(), sums, log_sums);
+      }
+      tile.finish(sums);
+    }
+  });
+}
 
-  scratch.queries.resize(count * dim);
-  for (std::size_t t = 0; t < tile.n_tokens; ++t) {
-    const float* from = job.queries + (tile.first + t) * row + head;
-    std::transform(from, from + group * dim, scratch.queries.data() + t * group * dim,
-                   [scale](float q) { return q * scale; });
-  }
-  cache.k_codec().prepare(scratch.queries.data(), count, dim, scratch.query);
-  scratch.scores.resize(std::max(scratch.scores.size(), count * n_positions));
-  float* scores = scratch.scores.data();
-  cache.k_codec().scores(scratch.query, cache.keys(job.layer, tile.kv_head), 0, n_positions, scores, n_positions,
-                         scratch.workspace);
-
-  for (std::size_t i = 0; i < count; ++i) {
-    const std::size_t visible = job.position + tile.first + i / group + 1;
-    kernels().softmax(scores + i * n_positions, visible);
-    std::fill(scores + i * n_positions + visible, scores + (i + 1) * n_positions, 0.0F);
-  }
-  scratch.sums.assign(count * dim, 0.0F);
-  cache.v_codec().accumulate(scores, count, n_positions, cache.values(job.layer, tile.kv_head), 0, n_positions,
-                             scratch.sums.data(), scratch.workspace);
-  for (std::size_t i = 0; i < count; ++i) cache.v_codec().from_coded(scratch.sums.data() + i * dim);
-  for (std::size_t t = 0; t < tile.n_tokens; ++t) {
-    std::memcpy(job.out + (tile.first + t) * row + head, scratch.sums.data() + t * group * dim,
-                group * dim * sizeof(float));
+/// One tile: its chunks are tasks, too, or three heads would keep two threads busy for as long as four.
+void attend_by_chunks(const ModelConfig& config, KvCache& cache, const AttentionJob& job, ThreadPool& pool,
+                      std::vector<AttentionScratch>& scratches) {
+  const Tile any(config, cache, job, 0, 0);
+  const std::size_t n_chunks = any.n_chunks(), count = any.count(), values = count * config.head_dim;
+  std::vector<float>&sums = scratches[0].chunk_sums, &log_sums = scratches[0].chunk_log_sums;
+  sums.resize(std::max(sums.size(), config.n_kv_heads * n_chunks * values));
+  log_sums.resize(std::max(log_sums.size(), config.n_kv_heads * n_chunks * count));
+  pool.for_ranges(config.n_kv_heads * n_chunks, 1, [&](std::size_t begin, std::size_t end, unsigned thread) {
+    for (std::size_t task = begin; task < end; ++task) {
+      const Tile tile(config, cache, job, task / n_chunks, 0);
+      if (task == begin || task % n_chunks == 0) tile.prepare(scratches[thread]);
+      tile.attend_chunk(task % n_chunks, scratches[thread], sums.data() + task * values,
+                        log_sums.data() + task * count);
+    }
+  });
+  for (std::size_t head = 0; head < config.n_kv_heads; ++head) {
+    const Tile tile(config, cache, job, head, 0);
+    float *sum = sums.data() + head * n_chunks * values, *log_sum = log_sums.data() + head * n_chunks * count;
+    for (std::size_t chunk = 1; chunk < n_chunks; ++chunk) {
+      tile.merge(sum + chunk * values, log_sum + chunk * count, sum, log_sum);
+    }
+    tile.finish(sum);
   }
 }
 
@@ -56,18 +149,8 @@ void attend_tile(const ModelConfig& config, KvCache& cache, const AttentionJob& 
 
 void attend(const ModelConfig& config, KvCache& cache, const AttentionJob& job, ThreadPool& pool,
             std::vector<AttentionScratch>& scratch) {
-  const std::size_t n_tiles = (job.n_tokens + kTileTokens - 1) / kTileTokens;
-  pool.for_ranges(n_tiles * config.n_kv_heads, 1, [&](std::size_t begin, std::size_t end, unsigned thread) {
-    for (std::size_t task = begin; task < end; ++task) {
-      // Late tiles see more positions than early ones: taking them alternately from both ends gives each thread the
-      // same work.
-      const std::size_t turn = task / config.n_kv_heads;
-      const std::size_t index = turn % 2 == 0 ? turn / 2 : n_tiles - 1 - turn / 2;
-      const std::size_t first = index * kTileTokens;
-      const Tile tile{task % config.n_kv_heads, first, std::min(kTileTokens, job.n_tokens - first)};
-      attend_tile(config, cache, job, tile, scratch[thread]);
-    }
-  });
+  if (job.n_tokens <= kTileTokens) return attend_by_chunks(config, cache, job, pool, scratch);
+  attend_by_tiles(config, cache, job, pool, scratch);
 }
 
 }  // namespace tq

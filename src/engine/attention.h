@@ -9,11 +9,13 @@
 
 namespace tq {
 
-/// Scratch memory of one thread; grows with the context.
+/// Scratch memory of one thread. Only the partial sums of single tokens grow with the context: 4 bytes for each 512
+/// positions, head and coordinate, kept by the first thread.
 struct AttentionScratch {
   Query query;
   Workspace workspace;
-  std::vector<float> queries, scores, sums;
+  std::vector<float> queries, scores, sums, log_sums;
+  std::vector<float> chunk_sums, chunk_log_sums;
 };
 
 /// One attention of `n_tokens` tokens at positions position … position + n_tokens − 1, whose keys and values the cache

@@ -31,7 +31,8 @@ class AffineCodec final : public RowCodec {
   void decode_rows(const std::byte* rows, std::size_t n_rows, float* out) const override {
     for (std::size_t i = 0; i < n_rows * dim(); i += kGroup, rows += group_size_) {
       const auto* codes = reinterpret_cast<const std::uint8_t*>(rows + kHeader);
-      kernels().decode_codes(codes, bits_, kCodeValues.data(), load_half(rows), kGroup, out + i);
+      const float scale = load_half(rows);
+      kernels().decode_codes({codes, 0, 1, bits_, kGroup, &scale, out + i}, kCodeValues.data());
       const float bias = load_half(rows + 2);
       for (std::size_t j = 0; j < kGroup; ++j) out[i + j] += bias;
     }

@@ -115,12 +115,15 @@ class RabitqCodec final : public RowCodec {
     }
     pack_codes(scratch.codes.data(), dim(), spec().bits, row + scale_bytes(spec()));
     scratch.rows.resize(std::max(scratch.rows.size(), dim()));
-    decode_row(row, 1.0F, scratch.rows.data());
+    constexpr float kUnit = 1;
+    decode_some(row, 1, &kUnit, scratch.rows.data());
     store_scale(spec(), scale_of(size, scratch.unit.data(), scratch.rows.data()), row);
   }
 
   void decode_rows(const std::byte* rows, std::size_t n_rows, float* out) const override {
-    for (std::size_t r = 0; r < n_rows; ++r, rows += row_bytes(), out += dim()) decode_row(rows, load_scale(spec(), rows), out);
+    for_scaled_rows(spec(), rows, row_bytes(), n_rows, [&](std::size_t first, std::size_t n, const float* scales) {
+      decode_some(rows + first * row_bytes(), n, scales, out + first * dim());
+    });
   }
 
  private:
@@ -131,9 +134,9 @@ class RabitqCodec final : public RowCodec {
     return scale * std::sqrt(static_cast<float>(dim()) / kernels().ordered_dot(levels, levels, dim()));
   }
 
-  void decode_row(const std::byte* row, float scale, float* out) const {
-    const auto* packed = reinterpret_cast<const std::uint8_t*>(row + scale_bytes(spec()));
-    kernels().decode_codes(packed, spec().bits, grid_.data(), scale, dim(), out);
+  void decode_some(const std::byte* rows, std::size_t n_rows, const float* scales, float* out) const {
+    const auto* packed = reinterpret_cast<const std::uint8_t*>(rows + scale_bytes(spec()));
+    kernels().decode_codes({packed, row_bytes(), n_rows, spec().bits, dim(), scales, out}, grid_.data());
   }
 
   std::uint32_t levels_;

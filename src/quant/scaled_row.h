@@ -1,6 +1,7 @@
 // The one scalar beside the codes of a row: how a row is brought to unit size before coding, and what is stored afterwards.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <vector>
@@ -34,5 +35,16 @@ float corrected_scale(const UnitRow& row, ScaleRule rule, float product, float s
 std::size_t scale_bytes(const CodecSpec& spec);
 void store_scale(const CodecSpec& spec, float scale, std::byte* bytes);
 float load_scale(const CodecSpec& spec, const std::byte* bytes);
+
+/// Calls decode(first, n, scales) for all of n_rows rows that begin with their scale, `stride` bytes apart, some at a time.
+template <class Decode>
+void for_scaled_rows(const CodecSpec& spec, const std::byte* rows, std::size_t stride, std::size_t n_rows, Decode decode) {
+  std::array<float, 64> scales;
+  for (std::size_t first = 0; first < n_rows; first += scales.size()) {
+    const std::size_t n = std::min(scales.size(), n_rows - first);
+    for (std::size_t r = 0; r < n; ++r) scales[r] = load_scale(spec, rows + (first + r) * stride);
+    decode(first, n, scales.data());
+  }
+}
 
 }  // namespace tq

@@ -39,20 +39,23 @@ class TrellisCodec final : public RowCodec {
     search_.run(scratch.unit.data(), dim(), scratch, scratch.codes.data());
     pack_codes(scratch.codes.data(), dim(), spec().bits, row + scale_bytes(spec()));
     scratch.rows.resize(std::max(scratch.rows.size(), dim()));
-    decode_row(row, 1.0F, scratch.rows.data());
+    decode_some(row, 1, &trellis_.unit, scratch.rows.data());
     store_scale(spec(), corrected_scale(size, spec().scale, scratch.unit.data(), scratch.rows.data(), dim()), row);
   }
 
   void decode_rows(const std::byte* rows, std::size_t n_rows, float* out) const override {
-    for (std::size_t r = 0; r < n_rows; ++r, rows += row_bytes(), out += dim())
-      decode_row(rows, load_scale(spec(), rows), out);
+    for_scaled_rows(spec(), rows, row_bytes(), n_rows, [&](std::size_t first, std::size_t n, float* scales) {
+      for (std::size_t r = 0; r < n; ++r) scales[r] *= trellis_.unit;
+      decode_some(rows + first * row_bytes(), n, scales, out + first * dim());
+    });
   }
 
  private:
-  void decode_row(const std::byte* row, float scale, float* out) const {
-    const auto* packed = reinterpret_cast<const std::uint8_t*>(row + scale_bytes(spec()));
-    kernels().decode_windows(packed, trellis_.bits, trellis_.window, trellis_.table, scale * trellis_.unit,
-                             is_closed(dim()), dim(), out);
+  /// The scales are in units of the table.
+  void decode_some(const std::byte* rows, std::size_t n_rows, const float* scales, float* out) const {
+    const auto* packed = reinterpret_cast<const std::uint8_t*>(rows + scale_bytes(spec()));
+    kernels().decode_windows({packed, row_bytes(), n_rows, trellis_.bits, dim(), scales, out}, trellis_.window, trellis_.table,
+                             is_closed(dim()));
   }
 
   const Trellis& trellis_;

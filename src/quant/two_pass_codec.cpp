@@ -149,15 +149,15 @@ class TwoPassCodec final : public RowCodec {
   /// out = scale · c.
   void decode_first(const std::byte* row, float scale, float* out) const {
     const auto* packed = reinterpret_cast<const std::uint8_t*>(row + 2 * scale_bytes(spec()));
-    kernels().decode_codes(packed, codebook_.bits, codebook_.centroids.data(), scale, dim(), out);
+    kernels().decode_codes({packed, 0, 1, codebook_.bits, dim(), &scale, out}, codebook_.centroids.data());
   }
 
   /// out = κ g z.
   void decode_signs(const std::byte* row, float* out) const {
     constexpr float kSigns[] = {-1, 1};
     const auto* packed = reinterpret_cast<const std::uint8_t*>(row + signs_begin());
-    const float rms = load_scale(spec(), row + scale_bytes(spec()));
-    kernels().decode_codes(packed, 1, kSigns, projection_.factor() * rms, dim(), out);
+    const float size = projection_.factor() * load_scale(spec(), row + scale_bytes(spec()));
+    kernels().decode_codes({packed, 0, 1, 1, dim(), &size, out}, kSigns);
   }
 
   std::size_t signs_begin() const { return 2 * scale_bytes(spec()) + packed_bytes(dim(), codebook_.bits); }

@@ -100,6 +100,18 @@ struct TransposedSum {
   std::size_t stride;
 };
 
+/// Rows whose codes are little-endian bit streams: code i of a row is bits [i·bits, (i+1)·bits) of its ⌈n·bits/8⌉ bytes. Nothing in front of
+/// the first stream or behind the last one is read. The arguments of Kernels::decode_codes and decode_windows.
+struct CodedRows {
+  const std::uint8_t* packed;
+  std::size_t stride;   ///< bytes from one row's stream to the next one's
+  std::size_t n_rows;
+  unsigned bits;        ///< of a code
+  std::size_t n;        ///< codes of a row
+  const float* scales;  ///< n_rows
+  float* out;           ///< n_rows x n
+};
+
 /// The arguments of Kernels::search_windows. A state is the window − bits low bits of a window: all that the codes in front of it see.
 /// For each x, from the last to the first, and each window w of 2^window:
 ///     cost of w = costs[w >> bits] + (x − values[w])², its low `bits` bits of mantissa replaced by w >> (window − bits)
@@ -171,19 +183,16 @@ struct Kernels {
   /// A NaN gets code 0.
   void (*quantize)(const float* x, std::size_t n, const float* boundaries, std::size_t n_boundaries, std::uint16_t* codes);
 
-  /// out[i] = scale · table[code i], where code i is bits [i·bits, (i+1)·bits) of the little-endian bit stream `packed`. Reads only
-  /// the ⌈n·bits/8⌉ bytes of the stream. bits in 1…9, table of 2^bits. Same bits.
-  void (*decode_codes)(const std::uint8_t* packed, unsigned bits, const float* table, float scale, std::size_t n, float* out);
+  /// out = scale · table[code]. bits in 1…9, table of 2^bits. Same bits.
+  void (*decode_codes)(const CodedRows& rows, const float* table);
 
   /// out[i] = scale · table[codes[i]], every code below table_size ≤ 512. Same bits.
   void (*look_up_codes)(const std::uint16_t* codes, std::size_t n, const float* table, std::size_t table_size, float scale, float* out);
 
-  /// out[i] = factor · table[w], where w is bits [i·bits, i·bits + window) of the little-endian bit stream `packed` of n·bits bits: code i
-  /// and what follows it. Behind its end the stream begins again where it is `closed` (n·bits ≥ 8), else zeros follow. Reads only the
-  /// ⌈n·bits/8⌉ bytes of the stream. bits in 1…5, window from bits to 9 and at most 8 longer, `table` of 2^window values with 3 more
-  /// readable bytes. Same bits.
-  void (*decode_windows)(const std::uint8_t* packed, unsigned bits, unsigned window, const std::int8_t* table, float factor, bool closed,
-                         std::size_t n, float* out);
+  /// out = scale · table[w], where w is bits [i·bits, i·bits + window) of the row: code i and what follows it. Behind its end the stream begins
+  /// again where it is `closed` (n·bits ≥ 8), else zeros follow. bits in 1…5, window from bits to 9 and at most 8 longer, `table` of
+  /// 2^window values with 3 more readable bytes. Same bits.
+  void (*decode_windows)(const CodedRows& rows, unsigned window, const std::int8_t* table, bool closed);
   /// Viterbi's search over x[n − 1], …, x[0] for codes whose windows decode near x.
   void (*search_windows)(const WindowSearch& search);
 
@@ -217,8 +226,8 @@ struct Kernels {
 
   /// y[i] = x[i] · weight[i] / √(mean x² + eps).
   void (*rms_norm)(const float* x, const float* weight, std::size_t n, float eps, float* y);
-  /// x[i] = exp(x[i] − max) / Σ, relative error of each below 1e-6. n ≥ 1.
-  void (*softmax)(float* x, std::size_t n);
+  /// x[i] = exp(x[i] − max) / Σ, relative error of each below 1e-6. Returns log Σ exp(x[i]). n ≥ 1.
+  float (*softmax)(float* x, std::size_t n);
   /// gate[i] = gate[i] / (1 + exp(−gate[i])) · up[i].
   void (*silu_multiply)(float* gate, const float* up, std::size_t n);
 };

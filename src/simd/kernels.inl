@@ -255,28 +255,33 @@ void quantize(const float* x, std::size_t n, const float* boundaries, std::size_
   });
 }
 
-void decode_codes(const std::uint8_t* packed, unsigned bits, const float* table, float factor, std::size_t n, float* out) {
-  const Table entries(table, std::size_t{1} << bits);
-  const Unpacker unpacker(bits);
-  const std::size_t bytes = (n * bits + 7) / 8, vector_bytes = 2 * bits;
+void decode_codes(const CodedRows& rows, const float* table) {
+  const Table entries(table, std::size_t{1} << rows.bits);
+  const Unpacker unpacker(rows.bits);
   constexpr std::size_t kWindow = 32;  // what unpack() may read
-  const auto decode_some = [&](const std::uint8_t* window, std::size_t i, std::size_t m) __attribute__((always_inline)) {
-    store_some(mul(broadcast(factor), look_up(entries, unpack(unpacker, window))), m, out + i);
-  };
-  std::size_t i = 0, at = 0;
-  for (; at + kWindow <= bytes && i + kLanes <= n; i += kLanes, at += vector_bytes) decode_some(packed + at, i, kLanes);
-  if (i >= n) return;
-  // The end of the stream, then zeros.
-  std::uint8_t end[2 * kWindow] = {};
-  std::size_t kept = kWindow;
-  if (bytes >= kWindow) {
-    __builtin_memcpy(end, packed + bytes - kWindow, kWindow);
-  } else {
-    kept = bytes;
-    __builtin_memcpy(end, packed, bytes);
+  const std::size_t n = rows.n, bytes = (n * rows.bits + 7) / 8, vector_bytes = 2 * rows.bits;
+  for (std::size_t r = 0; r < rows.n_rows; ++r) {
+    const std::uint8_t* packed = rows.packed + r * rows.stride;
+    const std::size_t readable = (rows.n_rows - 1 - r) * rows.stride + bytes;  // the following rows are
+    const F scale = broadcast(rows.scales[r]);
+    float* out = rows.out + r * n;
+    const auto decode_some = [&](const std::uint8_t* window, std::size_t i, std::size_t m) __attribute__((always_inline)) {
+      store_some(mul(scale, look_up(entries, unpack(unpacker, window))), m, out + i);
+    };
+    std::size_t i = 0, at = 0;
+    for (; at + kWindow <= readable && i + kLanes <= n; i += kLanes, at += vector_bytes) decode_some(packed + at, i, kLanes);
+    if (i < n && at + kWindow <= readable) {
+      decode_some(packed + at, i, n - i);
+      continue;
+    }
+    if (i == n) continue;
+    // The end of the last streams, then zeros.
+    std::uint8_t end[2 * kWindow] = {};
+    const std::size_t kept = readable < kWindow ? readable : kWindow;
+    __builtin_memcpy(end, packed + readable - kept, kept);
+    const std::uint8_t* window = end + kept - (readable - at);
+    for (; i < n; i += kLanes, window += vector_bytes) decode_some(window, i, n - i < kLanes ? n - i : kLanes);
   }
-  const std::uint8_t* window = end + kept - (bytes - at);
-  for (; i < n; i += kLanes, window += vector_bytes) decode_some(window, i, n - i < kLanes ? n - i : kLanes);
 }
 
 void look_up_codes(const std::uint16_t* codes, std::size_t n, const float* table, std::size_t table_size, float factor, float* out) {

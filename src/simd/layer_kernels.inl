@@ -92,7 +92,7 @@ inline F exponential(F x) {
   return mul(p, as_float(shift_left<23>(add(k, broadcast(127)))));
 }
 
-void softmax(float* x, std::size_t n) {
+float softmax(float* x, std::size_t n) {
   F largest = broadcast(-__builtin_huge_valf());
   std::size_t whole = n / kLanes * kLanes;
   for (std::size_t i = 0; i < whole; i += kLanes) largest = max(largest, load(x + i));
@@ -113,7 +113,9 @@ void softmax(float* x, std::size_t n) {
     sum = add(sum, e);
     store_tail(e, n - whole, x + whole);
   }
-  scale(x, 1.0F / reduce_add(sum), n);
+  const float total = reduce_add(sum);
+  scale(x, 1.0F / total, n);
+  return top + __builtin_logf(total);
 }
 
 void silu_multiply(float* gate, const float* up, std::size_t n) {

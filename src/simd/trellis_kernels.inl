@@ -12,26 +12,31 @@ inline void copy_end(const std::uint8_t* packed, std::size_t total_bits, std::si
   padded[end + 1] = static_cast<std::uint8_t>(first >> 8);
 }
 
-void decode_windows(const std::uint8_t* packed, unsigned bits, unsigned window, const std::int8_t* table, float factor, bool closed,
-                    std::size_t n, float* out) {
+void decode_windows(const CodedRows& rows, unsigned window, const std::int8_t* table, bool closed) {
   constexpr std::size_t kBlock = 4 * kLanes;
+  const unsigned bits = rows.bits;
   const WindowTable entries(table, bits, window);
-  const std::size_t bytes = (n * bits + 7) / 8;
+  const std::size_t n = rows.n, bytes = (n * bits + 7) / 8;
   F values[4];
-  std::size_t i = 0, at = 0;
-  for (; at + kBlock <= bytes; i += kBlock, at += 8 * bits) {
-    look_up(entries, packed + at, values);
+  for (std::size_t r = 0; r < rows.n_rows; ++r) {
+    const std::uint8_t* packed = rows.packed + r * rows.stride;
+    const F scale = broadcast(rows.scales[r]);
+    float* out = rows.out + r * n;
+    std::size_t i = 0, at = 0;
+    for (; at + kBlock <= bytes; i += kBlock, at += 8 * bits) {
+      look_up(entries, packed + at, values);
 #pragma GCC unroll 4
-    for (std::size_t part = 0; part < 4; ++part) store(mul(broadcast(factor), values[part]), out + i + part * kLanes);
-  }
-  if (i >= n) return;
-  std::uint8_t padded[2 * kBlock] = {};  // the last block begins before byte 63
-  copy_end(packed, n * bits, bytes - at, closed, padded);
-  for (const std::uint8_t* end = padded; i < n; i += kBlock, end += 8 * bits) {
-    look_up(entries, end, values);
-    for (std::size_t part = 0; part < 4 && i + part * kLanes < n; ++part) {
-      const std::size_t from = i + part * kLanes;
-      store_some(mul(broadcast(factor), values[part]), n - from < kLanes ? n - from : kLanes, out + from);
+      for (std::size_t part = 0; part < 4; ++part) store(mul(scale, values[part]), out + i + part * kLanes);
+    }
+    if (i >= n) continue;
+    std::uint8_t padded[2 * kBlock] = {};  // the last block begins before byte 63
+    copy_end(packed, n * bits, bytes - at, closed, padded);
+    for (const std::uint8_t* end = padded; i < n; i += kBlock, end += 8 * bits) {
+      look_up(entries, end, values);
+      for (std::size_t part = 0; part < 4 && i + part * kLanes < n; ++part) {
+        const std::size_t from = i + part * kLanes;
+        store_some(mul(scale, values[part]), n - from < kLanes ? n - from : kLanes, out + from);
+      }
     }
   }
 }

@@ -168,24 +168,29 @@ TEST_P(EveryTarget, quantize_counts_the_boundaries_strictly_below) {
   }
 }
 
-TEST_P(EveryTarget, decode_codes_reads_the_bit_stream_and_nothing_behind_it) {
+TEST_P(EveryTarget, decode_codes_reads_the_bit_streams_and_nothing_around_them) {
+  const std::vector<float> scales = {0.7F, -1.5F, 0.01F};
   for (unsigned bits = 1; bits <= 9; ++bits) {
     const auto table = test::gaussian(std::size_t{1} << bits, 30 + bits);
     for (const std::size_t n : lengths()) {
-      std::vector<std::uint8_t> packed((n * bits + 7) / 8);
-      std::uint64_t state = n + bits;
-      for (auto& byte : packed) byte = static_cast<std::uint8_t>(next_random(state));
-      std::vector<float> out(n + 1, 99.0F);
-      simd().decode_codes(packed.data(), bits, table.data(), 0.7F, n, out.data());
-      for (std::size_t i = 0; i < n; ++i) {
-        unsigned code = 0;
-        for (unsigned bit = 0; bit < bits; ++bit) {
-          const std::size_t at = i * bits + bit;
-          code |= (packed[at / 8] >> at % 8 & 1U) << bit;
+      const std::size_t bytes = (n * bits + 7) / 8;
+      for (const std::size_t n_rows : {1UL, 3UL}) {
+        const std::size_t stride = bytes + (n % 2 == 0 ? 0 : 2);  // between two rows a scale may stand
+        std::vector<std::uint8_t> packed((n_rows - 1) * stride + bytes);
+        std::uint64_t state = n + bits;
+        for (auto& byte : packed) byte = static_cast<std::uint8_t>(next_random(state));
+        std::vector<float> out(n_rows * n + 1, 99.0F);
+        simd().decode_codes({packed.data(), stride, n_rows, bits, n, scales.data(), out.data()}, table.data());
+        for (std::size_t i = 0; i < n_rows * n; ++i) {
+          unsigned code = 0;
+          for (unsigned bit = 0; bit < bits; ++bit) {
+            const std::size_t at = i / n * stride * 8 + i % n * bits + bit;
+            code |= (packed[at / 8] >> at % 8 & 1U) << bit;
+          }
+          ASSERT_EQ(out[i], scales[i / n] * table[code]) << bits << " bits, " << i << " of " << n;
         }
-        ASSERT_EQ(out[i], 0.7F * table[code]) << bits << " bits, " << i << " of " << n;
+        EXPECT_EQ(out[n_rows * n], 99.0F);
       }
-      EXPECT_EQ(out[n], 99.0F);
     }
   }
 }
@@ -457,13 +462,16 @@ TEST_P(EveryTarget, decode_windows_reads_the_bit_stream_and_nothing_behind_it) {
         if (n * bits % 8 != 0) packed.back() &= static_cast<std::uint8_t>((1U << n * bits % 8) - 1);
         for (const bool closed : {false, true}) {
           if (closed && n * bits < 8) continue;
-          std::vector<float> out(n + 1, 99.0F);
-          simd().decode_windows(packed.data(), bits, window, table.data(), 0.7F, closed, n, out.data());
-          for (std::size_t i = 0; i < n; ++i) {
-            const std::size_t w = window_at(packed, n * bits, i * bits, window, closed);
-            ASSERT_EQ(out[i], 0.7F * static_cast<float>(table[w])) << bits << " bits of " << window << ", " << i << " of " << n;
+          std::vector<std::uint8_t> rows = packed;  // the same row twice
+          rows.insert(rows.end(), packed.begin(), packed.end());
+          const std::vector<float> scales = {0.7F, -2.0F};
+          std::vector<float> out(2 * n + 1, 99.0F);
+          simd().decode_windows({rows.data(), packed.size(), 2, bits, n, scales.data(), out.data()}, window, table.data(), closed);
+          for (std::size_t i = 0; i < 2 * n; ++i) {
+            const std::size_t w = window_at(packed, n * bits, i % n * bits, window, closed);
+            ASSERT_EQ(out[i], scales[i / n] * static_cast<float>(table[w])) << bits << " bits of " << window << ", " << i << " of " << n;
           }
-          EXPECT_EQ(out[n], 99.0F);
+          EXPECT_EQ(out[2 * n], 99.0F);
         }
       }
     }
@@ -605,10 +613,11 @@ TEST_P(EveryTarget, softmax_is_within_1e_6_of_the_exponentials) {
     auto x = test::gaussian(n, 70);
     for (float& v : x) v *= 10;
     std::vector<float> y = x;
-    simd().softmax(y.data(), n);
+    const float log_sum = simd().softmax(y.data(), n);
     double top = -1e30, sum = 0;
     for (const float v : x) top = std::max(top, static_cast<double>(v));
     for (const float v : x) sum += std::exp(static_cast<double>(v) - top);
+    EXPECT_NEAR(log_sum, top + std::log(sum), 1e-5 + 1e-6 * std::abs(top));
     for (std::size_t i = 0; i < n; ++i) {
       const double expected = std::exp(static_cast<double>(x[i]) - top) / sum;
       // The argument x − top is rounded at a size of up to 90: half an ulp there, 3.8e-6, is a relative error of the exponential.
