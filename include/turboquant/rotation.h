@@ -39,26 +39,22 @@ class Rotation {
 
   /// x ← R x. `x` has dim() values.
   void apply(float* x) const;
-  /// 16 rows, one after the other → R times each of them, bit for bit what apply() gives: value i of row r at [16 i +
-  /// r] of the returned pointer, which lies in `lanes`, 2 x 16 x dim() floats. Much faster than one by one. Not for
-  /// kDenseHaar.
+  /// 16 rows, one after the other → R times each of them, bit for bit what apply() gives: value i of row r at [16 i + r] of the returned
+  /// pointer, which lies in `lanes`, 2 x 16 x dim() floats. Much faster than one by one. Not for kDenseHaar.
   float* apply_to_16(const float* rows, float* lanes) const;
   /// x ← Rᵀ x.
   void apply_inverse(float* x) const;
 
  private:
-  bool mixes_runs() const { return kind_ == RotationKind::kRandomHadamard && runs_ > 1; }
-  void transform_runs(float* x, std::size_t n, float* y) const;
   void mix(float* x) const;
 
   RotationKind kind_;
   std::size_t dim_, run_, runs_;
   unsigned rounds_;
   float scale_;
-  std::vector<float> signs_;            // rounds x dim, ±1
-  std::vector<float> dense_;            // dim x dim of kDenseHaar
-  std::vector<float> hartley_;          // runs x runs, or:
-  std::vector<float> cosines_, sines_;  // (runs + 1)/2 and (runs − 1)/2 square
+  std::vector<float> signs_;    // rounds x dim, ±1
+  std::vector<float> dense_;    // dim x dim of kDenseHaar
+  std::vector<float> hartley_;  // runs x runs, empty when runs == 1
 };
 
 }  // namespace tq

@@ -14,23 +14,18 @@
 namespace tq {
 namespace {
 
-/// entry(2πjk/n) / √n for j, k from `first` to first + count − 1. Rounded to multiples of 2⁻²⁶, so that the platform's cos() cannot change
-/// a stored byte.
-template <class Entry>
-std::vector<float> wave_matrix(std::size_t n, std::size_t first, std::size_t count, Entry entry) {
-  std::vector<float> matrix;
-  matrix.reserve(count * count);
-  for (std::size_t j = first; j < first + count; ++j) {
-    for (std::size_t k = first; k < first + count; ++k) {
+/// Entries of the orthonormal Hartley matrix. Rounded to multiples of 2⁻²⁶, so that the platform's cos() cannot change a stored byte.
+std::vector<float> hartley_matrix(std::size_t n) {
+  std::vector<float> matrix(n * n);
+  for (std::size_t j = 0; j < n; ++j) {
+    for (std::size_t k = 0; k < n; ++k) {
       const double angle = 2 * std::numbers::pi * static_cast<double>(j * k % n) / static_cast<double>(n);
-      matrix.push_back(static_cast<float>(std::round(entry(angle) / std::sqrt(static_cast<double>(n)) * 0x1p26) * 0x1p-26));
+      const double entry = (std::cos(angle) + std::sin(angle)) / std::sqrt(static_cast<double>(n));
+      matrix[j * n + k] = static_cast<float>(std::round(entry * 0x1p26) * 0x1p-26);
     }
   }
   return matrix;
 }
-
-/// From so many runs on, the halves of the Hartley transform, even and odd, are done apart, with half as many products.
-constexpr std::size_t kFewestFolded = 11;
 
 /// Gram-Schmidt on the rows of a Gaussian matrix, which makes the diagonal of R positive, so that Q is uniform. Each row goes through
 /// twice: after one pass rows are orthogonal only as well as they were independent.
@@ -68,12 +63,7 @@ Rotation::Rotation(RotationKind kind, std::size_t dim, unsigned rounds, std::uin
   assert(dim > 0 && (kind != RotationKind::kDenseHaar || dim <= kLongestDense));
   if (kind == RotationKind::kDenseHaar) dense_ = haar_matrix(dim, seed);
   if (kind != RotationKind::kRandomHadamard) return;
-  if (runs_ >= kFewestFolded) {
-    cosines_ = wave_matrix(runs_, 0, runs_ / 2 + 1, [](double angle) { return std::cos(angle); });
-    sines_ = wave_matrix(runs_, 1, runs_ / 2, [](double angle) { return std::sin(angle); });
-  } else if (runs_ > 1) {
-    hartley_ = wave_matrix(runs_, 0, runs_, [](double angle) { return std::cos(angle) + std::sin(angle); });
-  }
+  if (runs_ > 1) hartley_ = hartley_matrix(runs_);
   signs_.reserve(rounds_ * dim_);
   std::uint64_t state = seed;
   for (unsigned round = 0; round < rounds_; ++round) {
@@ -85,32 +75,6 @@ Rotation::Rotation(RotationKind kind, std::size_t dim, unsigned rounds, std::uin
   }
 }
 
-/// F on runs of n values: x → y, of which x holds nothing afterwards. With e_k = x_k + x_{m−k} and o_k = x_k − x_{m−k}, the runs j and m − j
-/// of y are Σ cos e ± Σ sin o.
-void Rotation::transform_runs(float* x, std::size_t n, float* y) const {
-  const Kernels& simd = kernels();
-  if (!hartley_.empty()) return simd.mix_runs(hartley_.data(), runs_, x, n, y);
-  const std::size_t half = runs_ / 2, odd = (half + 1) * n;  // runs_ is odd
-  std::copy_n(x, n, y);
-  for (std::size_t k = 1; k <= half; ++k) {
-    const float *a = x + k * n, *b = x + (runs_ - k) * n;
-    for (std::size_t i = 0; i < n; ++i) {
-      y[k * n + i] = a[i] + b[i];
-      y[odd + (k - 1) * n + i] = a[i] - b[i];
-    }
-  }
-  simd.mix_runs(cosines_.data(), half + 1, y, n, x);
-  simd.mix_runs(sines_.data(), half, y + odd, n, x + odd);
-  std::copy_n(x, n, y);
-  for (std::size_t j = 1; j <= half; ++j) {
-    const float *c = x + j * n, *s = x + odd + (j - 1) * n;
-    for (std::size_t i = 0; i < n; ++i) {
-      y[j * n + i] = c[i] + s[i];
-      y[(runs_ - j) * n + i] = c[i] - s[i];
-    }
-  }
-}
-
 /// H ⊗ F: symmetric and orthogonal, so its own inverse.
 void Rotation::mix(float* x) const {
   const Kernels& simd = kernels();
@@ -118,10 +82,9 @@ void Rotation::mix(float* x) const {
     for (std::size_t run = 0; run < runs_; ++run) simd.hadamard(x + run * run_, run_);
     simd.scale(x, scale_, dim_);
   }
-  if (!mixes_runs()) return;
-  std::vector<float> mixed(dim_);
-  transform_runs(x, run_, mixed.data());
-  std::copy_n(mixed.data(), dim_, x);
+  if (hartley_.empty()) return;
+  const std::vector<float> before(x, x + dim_);
+  simd.mix_runs(hartley_.data(), runs_, before.data(), run_, x);
 }
 
 void Rotation::apply(float* x) const {
@@ -146,8 +109,8 @@ float* Rotation::apply_to_16(const float* rows, float* lanes) const {
   if (kind_ == RotationKind::kPlainHadamard) simd.hadamard_lanes(x, run_, runs_, nullptr, scale_);
   for (unsigned round = 0; round < rounds_; ++round) {
     simd.hadamard_lanes(x, run_, runs_, signs_.data() + round * dim_, scale_);
-    if (!mixes_runs()) continue;
-    transform_runs(x, run_ * kLanes, other);
+    if (hartley_.empty()) continue;
+    simd.mix_runs(hartley_.data(), runs_, x, run_ * kLanes, other);
     std::swap(x, other);
   }
   return x;
