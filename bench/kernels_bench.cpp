@@ -237,16 +237,62 @@ void weighted_sum(benchmark::State& state) {
 }
 BENCHMARK(weighted_sum);
 
-void elementwise(benchmark::State& state) {
-  const auto n = static_cast<std::size_t>(state.range(0));
-  std::vector<float> x = test::gaussian(n, 9);
-  for (auto _ : state) {
-    kernels().softmax(x.data(), n);
-    benchmark::DoNotOptimize(x.data());
-  }
-  count(state, n * sizeof(float), n);
+/// A kernel that reads n floats once: step(x, y), each of n floats.
+template <class Step>
+void elementwise(const char* name, Step step) {
+  benchmark::RegisterBenchmark(name, [step](benchmark::State& state) {
+    const auto n = static_cast<std::size_t>(state.range(0));
+    std::vector<float> x = test::gaussian(n, 9), y = test::gaussian(n, 10);
+    for (auto _ : state) {
+      step(x.data(), y.data(), n);
+      benchmark::DoNotOptimize(x.data());
+      benchmark::DoNotOptimize(y.data());
+    }
+    count(state, n * sizeof(float), n);
+  })->Arg(512)->Arg(8192);
 }
-BENCHMARK(elementwise)->Name("softmax")->Arg(512)->Arg(8192);
+
+void register_elementwise() {
+  using Floats = float*;
+  elementwise("softmax", [](Floats x, Floats, std::size_t n) { kernels().softmax(x, n); });
+  elementwise("ordered_dot", [](Floats x, Floats y, std::size_t n) { benchmark::DoNotOptimize(kernels().ordered_dot(x, y, n)); });
+  elementwise("multiply", [](Floats x, Floats y, std::size_t n) {
+    x[0] = y[0] = 1;
+    kernels().multiply(x, y, n);
+    std::memcpy(x, y, n * sizeof(float));  // or the products would leave the range of floats
+  });
+  elementwise("rms_norm", [](Floats x, Floats y, std::size_t n) { kernels().rms_norm(x, x, n, 1e-5F, y); });
+  elementwise("silu_multiply", [](Floats x, Floats y, std::size_t n) {
+    std::memcpy(x, y, n * sizeof(float));
+    kernels().silu_multiply(x, y, n);
+  });
+  elementwise("to_bytes", [](Floats x, Floats y, std::size_t n) { kernels().to_bytes(x, n, 20.0F, reinterpret_cast<std::int8_t*>(y)); });
+  elementwise("f32_to_f16", [](Floats x, Floats y, std::size_t n) { kernels().f32_to_f16(x, n, y); });
+  elementwise("f32_to_bf16", [](Floats x, Floats y, std::size_t n) { kernels().f32_to_bf16(x, n, y); });
+  elementwise("bf16_to_f32", [](Floats x, Floats y, std::size_t n) { kernels().bf16_to_f32(x, n / 2, y); });
+  elementwise("measure_lanes", [](Floats x, Floats y, std::size_t n) { kernels().measure_lanes(x, n / 16, y); });
+  elementwise("scale_lanes", [](Floats x, Floats y, std::size_t n) {
+    const std::vector<float> ones(16, 1.0F);
+    kernels().scale_lanes(x, n / 16, ones.data(), y);
+  });
+  for (const unsigned bits : {2U, 4U, 8U}) {
+    elementwise(("quantize/" + std::to_string(bits)).c_str(), [bits](Floats x, Floats y, std::size_t n) {
+      static const std::vector<float> boundaries = [] {
+        std::vector<float> steps(511);
+        for (std::size_t i = 0; i < steps.size(); ++i) steps[i] = static_cast<float>(i) / 128 - 2;
+        return steps;
+      }();
+      kernels().quantize(x, n, boundaries.data(), (std::size_t{1} << bits) - 1, reinterpret_cast<std::uint16_t*>(y));
+    });
+  }
+  elementwise("weights_to_bytes", [](Floats x, Floats y, std::size_t n) {
+    static std::vector<std::int8_t> bytes(8192);
+    static std::vector<float> units(256);
+    static std::vector<std::int32_t> sums(256);
+    kernels().weights_to_bytes({.weights = x, .scales = y, .n_groups = n / 32, .bytes = bytes.data(), .units = units.data(), .sums = sums.data()});
+  });
+}
+[[maybe_unused]] const bool elementwise_registered = (register_elementwise(), true);
 
 }  // namespace
 }  // namespace tq
