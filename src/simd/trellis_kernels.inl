@@ -1,43 +1,50 @@
 // Kernels of the window trellis. A part of kernels.inl.
 
-/// The last `left` bytes of a stream of `total_bits` bits, and one or two behind it: the first codes again, or zeros.
-inline void copy_end(const std::uint8_t* packed, std::size_t total_bits, std::size_t left, bool closed, std::uint8_t* padded) {
-  const std::size_t bytes = (total_bits + 7) / 8;
-  __builtin_memcpy(padded, packed + (bytes - left), left);
-  if (!closed) return;
-  const unsigned used = static_cast<unsigned>(total_bits % 8);  // bits of the last byte
-  const unsigned first = (packed[0] | (bytes > 1 ? unsigned{packed[1]} : 0U) << 8) << used;
-  const std::size_t end = used == 0 ? left : left - 1;
-  padded[end] = static_cast<std::uint8_t>(padded[end] | first);
-  padded[end + 1] = static_cast<std::uint8_t>(first >> 8);
+/// Decodes the codes whose windows reach behind the end of their row, where the first codes stand again, or zeros.
+inline void decode_end(const CodedRows& rows, std::size_t r, unsigned window, const std::int8_t* table, bool closed) {
+  const std::uint8_t* packed = rows.packed + r * rows.stride;
+  const std::size_t total = rows.n * rows.bits, bytes = (total + 7) / 8;
+  const auto two_bytes = [&](std::size_t at) { return packed[at] | (at + 1 < bytes ? unsigned{packed[at + 1]} : 0U) << 8; };
+  const unsigned behind = closed ? two_bytes(0) : 0U;
+  for (std::size_t i = rows.n; i > 0 && (i - 1) * rows.bits + window > total; --i) {
+    const std::size_t at = (i - 1) * rows.bits;
+    const auto left = static_cast<unsigned>(total - at);  // less than window, so at most 8
+    const unsigned bits = (two_bytes(at / 8) >> at % 8 & ((1U << left) - 1)) | behind << left;
+    rows.out[r * rows.n + i - 1] = rows.scales[r] * static_cast<float>(table[bits & ((1U << window) - 1)]);
+  }
 }
 
 void decode_windows(const CodedRows& rows, unsigned window, const std::int8_t* table, bool closed) {
-  constexpr std::size_t kBlock = 4 * kLanes;
+  constexpr std::size_t kBlock = 4 * kLanes;  // values, and the bytes that look_up() may read
   const unsigned bits = rows.bits;
   const WindowTable entries(table, bits, window);
   const std::size_t n = rows.n, bytes = (n * bits + 7) / 8;
-  F values[4];
   for (std::size_t r = 0; r < rows.n_rows; ++r) {
     const std::uint8_t* packed = rows.packed + r * rows.stride;
+    const std::size_t readable = (rows.n_rows - 1 - r) * rows.stride + bytes;  // the following rows are
     const F scale = broadcast(rows.scales[r]);
     float* out = rows.out + r * n;
-    std::size_t i = 0, at = 0;
-    for (; at + kBlock <= bytes; i += kBlock, at += 8 * bits) {
-      look_up(entries, packed + at, values);
+    const auto decode_block = [&](const std::uint8_t* from, std::size_t i) __attribute__((always_inline)) {
+      F values[4];
+      look_up(entries, from, values);
+      if (i + kBlock <= n) {
 #pragma GCC unroll 4
-      for (std::size_t part = 0; part < 4; ++part) store(mul(scale, values[part]), out + i + part * kLanes);
-    }
-    if (i >= n) continue;
-    std::uint8_t padded[2 * kBlock] = {};  // the last block begins before byte 63
-    copy_end(packed, n * bits, bytes - at, closed, padded);
-    for (const std::uint8_t* end = padded; i < n; i += kBlock, end += 8 * bits) {
-      look_up(entries, end, values);
-      for (std::size_t part = 0; part < 4 && i + part * kLanes < n; ++part) {
-        const std::size_t from = i + part * kLanes;
-        store_some(mul(scale, values[part]), n - from < kLanes ? n - from : kLanes, out + from);
+        for (std::size_t part = 0; part < 4; ++part) store(mul(scale, values[part]), out + i + part * kLanes);
+        return;
       }
+      for (std::size_t part = 0; part < 4 && i + part * kLanes < n; ++part) {
+        const std::size_t at = i + part * kLanes;
+        store_some(mul(scale, values[part]), n - at < kLanes ? n - at : kLanes, out + at);
+      }
+    };
+    std::size_t i = 0, at = 0;
+    for (; i < n && at + kBlock <= readable; i += kBlock, at += 8 * bits) decode_block(packed + at, i);
+    if (i < n) {
+      std::uint8_t padded[2 * kBlock] = {};  // less than a block is left
+      __builtin_memcpy(padded, packed + at, bytes - at);
+      for (const std::uint8_t* end = padded; i < n; i += kBlock, end += 8 * bits) decode_block(end, i);
     }
+    decode_end(rows, r, window, table, closed);
   }
 }
 
