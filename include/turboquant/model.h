@@ -75,7 +75,7 @@ class Model {
 std::vector<std::string> synthetic_models();
 /// A model of a known shape (`smollm2-135m`, `llama-3.2-1b`, `qwen3-0.6b`, `llama-3.1-8b`) with random weights in the
 /// codec `weights` (empty: f16), embedding and output in q8_0, for measuring speed without a file; file() must not be
-/// called. kUsage for another name, or a codec that cannot code its rows.
+/// called. kUsage for another name, or a codec that cannot code its rows; kOutOfMemory when it does not fit.
 Result<std::shared_ptr<const Model>> make_synthetic_model(std::string_view name, const std::string& weights);
 
 /// The shape of a model without loading it, for `info`.

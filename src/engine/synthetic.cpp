@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "base/memory.h"
 #include "base/nearest.h"
 #include "base/random.h"
 #include "engine/loaded_model.h"
@@ -42,6 +43,9 @@ Result<Matrix> random_matrix(std::size_t rows, std::size_t cols, const CodecSpec
   Workspace scratch;
   (*codec)->encode_rows(drawn.data(), kDrawn, coded.data(), 0, scratch);
   const std::size_t size = (*codec)->storage_bytes(rows);
+  if (size >= available_memory())
+    return fail(ErrorCode::kOutOfMemory,
+                "the random weights do not fit in memory; --weights with fewer bits need less");
   auto bytes = std::make_unique_for_overwrite<std::byte[]>(size);
   for (std::size_t at = 0; at < size; at += coded.size())
     std::memcpy(bytes.get() + at, coded.data(), std::min(coded.size(), size - at));

@@ -149,6 +149,9 @@ Result<std::shared_ptr<const Codec>> make_codec(const CodecSpec& spec, std::size
   if (dim > longest_row(spec)) {
     return fail(ErrorCode::kUsage, fmt::format("{} codes rows of at most {} values, not {}", spec.name(), longest_row(spec), dim));
   }
+  if (spec.layout == Layout::kTransposed && spec.bits > kMostIntegerBits) {
+    return fail(ErrorCode::kUsage, fmt::format("{} cannot be transposed; that is for codes of at most {} bits", spec.name(), kMostIntegerBits));
+  }
   std::shared_ptr<const Codec> codec = row.make(spec, dim);
   return spec.rotation == RotationKind::kNone ? codec : make_rotated_codec(spec, std::move(codec));
 }

@@ -78,9 +78,11 @@ TEST(Transposed, sums_do_not_depend_on_their_neighbours) {
 }
 
 TEST(Transposed, wider_codes_stay_in_rows) {
-  const CodecSpec spec = CodecSpec::parse("tq5").value();
+  CodecSpec spec = CodecSpec::parse("tq5").value();
   EXPECT_EQ(spec.with_layout(Layout::kTransposed).layout, Layout::kRows);
   EXPECT_EQ(CodecSpec::parse("tq4").value().with_layout(Layout::kTransposed).layout, Layout::kTransposed);
+  spec.layout = Layout::kTransposed;  // by hand
+  EXPECT_EQ(make_codec(spec, 64).error().code, ErrorCode::kUsage);
 }
 
 }  // namespace
