@@ -63,14 +63,14 @@ TEST(Config, every_field_has_its_bounds) {
 
 TEST(Config, pycoder_reads_as_its_card_says) {
   const ModelConfig config = test::load(test::pycoder_gguf())->config();
-  EXPECT_EQ(config.hidden_size, 256U);
-  EXPECT_EQ(config.n_layers, 6U);
-  EXPECT_EQ(config.n_heads, 4U);
+  EXPECT_EQ(config.hidden_size, 512U);
+  EXPECT_EQ(config.n_layers, 8U);
+  EXPECT_EQ(config.n_heads, 8U);
   EXPECT_EQ(config.n_kv_heads, 2U);
   EXPECT_EQ(config.head_dim, 64U);
-  EXPECT_EQ(config.feed_forward_size, 512U);
-  EXPECT_EQ(config.vocab_size, 4096U);
-  EXPECT_EQ(config.context_length, 2048U);
+  EXPECT_EQ(config.feed_forward_size, 1024U);
+  EXPECT_EQ(config.vocab_size, 3840U);
+  EXPECT_EQ(config.context_length, 4096U);
   EXPECT_TRUE(config.tied_head);
 }
 

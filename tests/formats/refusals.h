@@ -3,22 +3,15 @@
 
 #include <gtest/gtest.h>
 
-#include <stdexcept>
 #include <string>
 
 #include "support/model_bytes.h"
+#include "support/must.h"
 #include "turboquant/tensor_file.h"
 
 namespace tq::test {
 
 using File = std::shared_ptr<const TensorFile>;
-
-/// Ends the test with the message of the error where `result` has none.
-template <class T>
-T must(Result<T> result) {
-  if (!result) throw std::runtime_error(result.error().message);
-  return std::move(*result);
-}
 
 /// Checks for kBadFile and one sentence: it begins with the name of the file, is one line without a full stop, and
 /// holds `words`.

@@ -9,19 +9,13 @@
 #include <string>
 #include <vector>
 
+#include "support/must.h"
 #include "support/shared_data.h"
 #include "turboquant/session.h"
 
 namespace tq::test {
 
 inline std::filesystem::path pycoder_gguf() { return pycoder() / "pycoder.f16.gguf"; }
-
-/// Ends the test with the message of the error where `result` has none.
-template <class T>
-T must(Result<T> result) {
-  if (!result) throw std::runtime_error(result.error().message);
-  return std::move(*result);
-}
 
 inline std::shared_ptr<const Model> load(const std::filesystem::path& path, const std::string& weights = "") {
   return must(Model::load(must(TensorFile::open(path)), {.weights = weights, .threads = 2}));

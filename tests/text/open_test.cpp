@@ -1,6 +1,7 @@
 // Where a tokenizer is looked for.
 #include <unistd.h>
 
+#include "support/pycoder_folder.h"
 #include "text/vocabularies.h"
 
 namespace tq::test {
@@ -56,11 +57,11 @@ TEST(Open, the_config_beside_is_read) {
 
 TEST(ForModel, metadata_comes_before_files_beside) {
   const auto gguf = must(TensorFile::open(pycoder() / "pycoder.f16.gguf"));
-  EXPECT_EQ(must(Tokenizer::for_model(*gguf))->vocab_size(), 4096U);
-  const auto folder = must(TensorFile::open(pycoder()));
-  EXPECT_EQ(must(Tokenizer::for_model(*folder))->vocab_size(), 4096U);
-  const auto safetensors = must(TensorFile::open(pycoder() / "model.safetensors"));
-  EXPECT_EQ(must(Tokenizer::for_model(*safetensors))->vocab_size(), 4096U);
+  EXPECT_EQ(must(Tokenizer::for_model(*gguf))->vocab_size(), 3840U);
+  const auto folder = must(TensorFile::open(pycoder_folder()));
+  EXPECT_EQ(must(Tokenizer::for_model(*folder))->vocab_size(), 3840U);
+  const auto safetensors = must(TensorFile::open(pycoder_folder() / "model.safetensors"));
+  EXPECT_EQ(must(Tokenizer::for_model(*safetensors))->vocab_size(), 3840U);
 }
 
 TEST(ForModel, a_llama2c_checkpoint_has_its_tokenizer_beside_it) {

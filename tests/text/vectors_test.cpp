@@ -96,11 +96,11 @@ TEST(Vectors, pycoder_samples_from_both_containers) {
     EXPECT_EQ(gguf->encode(text), sample["ids"].get<Ids>()) << text;
   }
   EXPECT_EQ(folder->bos(), gguf->bos());
-  EXPECT_EQ(folder->eos(), 4094);
-  EXPECT_EQ(gguf->eos(), 4094);
+  EXPECT_EQ(folder->eos(), 3838);
+  EXPECT_EQ(gguf->eos(), 3838);
   EXPECT_FALSE(folder->adds_bos());
   EXPECT_FALSE(gguf->adds_bos());
-  EXPECT_EQ(folder->vocab_size(), 4096U);
+  EXPECT_EQ(folder->vocab_size(), 3840U);
   EXPECT_EQ(folder->kind(), "gpt2 llama-bpe");
   EXPECT_EQ(gguf->kind(), "gpt2 llama-bpe");
   const std::string code = contents_of(pycoder() / "README.md");

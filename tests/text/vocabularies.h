@@ -13,6 +13,8 @@
 #include <utility>
 #include <vector>
 
+#include "support/model_bytes.h"
+#include "support/must.h"
 #include "support/shared_data.h"
 #include "text/byte_alphabet.h"
 #include "turboquant/tokenizer.h"
@@ -22,13 +24,6 @@ namespace tq::test {
 using Ids = std::vector<TokenId>;
 using TokenizerPointer = std::shared_ptr<const Tokenizer>;
 
-/// Ends the test with the message of the error where `result` has none.
-template <class T>
-T must(Result<T> result) {
-  if (!result) throw std::runtime_error(result.error().message);
-  return std::move(*result);
-}
-
 inline std::string contents_of(const std::filesystem::path& path) {
   std::ifstream file(path, std::ios::binary);
   if (!file) throw std::runtime_error("cannot read " + path.string());
@@ -36,8 +31,6 @@ inline std::string contents_of(const std::filesystem::path& path) {
   text << file.rdbuf();
   return text.str();
 }
-
-inline std::span<const std::byte> bytes_of(const std::string& text) { return std::as_bytes(std::span(text)); }
 
 /// The 256 bytes, which are the ids 0 to 255, and what the merges of `merges` make, in their order.
 inline Metadata byte_metadata(const std::vector<std::pair<std::string, std::string>>& merges,
