@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Download Debian packages and keep the Python files whose licence is permissive.
 
-    fetch.py --packages packages.txt --out DIR [--record packages.tsv]
+    fetch.py --packages packages.tsv --out DIR [--record packages.tsv]
 
 Each package is unpacked to DIR/PACKAGE; nothing of it is installed or run. The licence comes from the package's
 machine-readable copyright file (DEP-5): a package is kept when the stanza `Files: *` is permissive, and in it every file
@@ -98,12 +98,13 @@ def fetch(package, out):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--packages", type=pathlib.Path, required=True, help="names, separated by space")
+    parser.add_argument("--packages", type=pathlib.Path, required=True, help="table whose first column is the name")
     parser.add_argument("--out", type=pathlib.Path, required=True)
     parser.add_argument("--record", type=pathlib.Path, help="write package, version, licence and what is kept of it")
     options = parser.parse_args()
 
-    names = sorted(set(options.packages.read_text().split()))
+    lines = options.packages.read_text().splitlines()
+    names = sorted({line.split()[0] for line in lines if line.strip()} - {"package"})
     with ThreadPoolExecutor(3) as pool:
         versions = dict(zip(names, pool.map(lambda name: fetch(name, options.out), names)))
     rows = []
