@@ -51,9 +51,8 @@ void Decoder::attention_block(std::size_t layer_index, std::size_t position, KvC
   key_.resize(n_tokens_ * layer.key.rows);
   value_.resize(n_tokens_ * layer.value.rows);
   activations_.set(normed_.data(), n_tokens_);
-  activations_.multiply(layer.query, query_.data(), *pool_, workspaces_);
-  activations_.multiply(layer.key, key_.data(), *pool_, workspaces_);
-  activations_.multiply(layer.value, value_.data(), *pool_, workspaces_);
+  activations_.multiply({{layer.query, query_.data()}, {layer.key, key_.data()}, {layer.value, value_.data()}}, *pool_,
+                        workspaces_);
   rotate_positions(query_, config_.n_heads);
   rotate_positions(key_, config_.n_kv_heads);
 
@@ -63,7 +62,7 @@ void Decoder::attention_block(std::size_t layer_index, std::size_t position, KvC
 
   projected_.resize(residual_.size());
   activations_.set(attended_.data(), n_tokens_);
-  activations_.multiply(layer.attention_output, projected_.data(), *pool_, workspaces_);
+  activations_.multiply({{layer.attention_output, projected_.data()}}, *pool_, workspaces_);
   add_to_residual(projected_);
 }
 
@@ -73,21 +72,20 @@ void Decoder::feed_forward_block(const Layer& layer) {
   gate_.resize(n_tokens_ * config_.feed_forward_size);
   up_.resize(gate_.size());
   activations_.set(normed_.data(), n_tokens_);
-  activations_.multiply(layer.gate, gate_.data(), *pool_, workspaces_);
-  activations_.multiply(layer.up, up_.data(), *pool_, workspaces_);
+  activations_.multiply({{layer.gate, gate_.data()}, {layer.up, up_.data()}}, *pool_, workspaces_);
   pool_->for_ranges(n_tokens_, 1, [&](std::size_t begin, std::size_t end, unsigned) {
     const std::size_t offset = begin * config_.feed_forward_size;
     kernels().silu_multiply(gate_.data() + offset, up_.data() + offset, (end - begin) * config_.feed_forward_size);
   });
   activations_.set(gate_.data(), n_tokens_);
-  activations_.multiply(layer.down, projected_.data(), *pool_, workspaces_);
+  activations_.multiply({{layer.down, projected_.data()}}, *pool_, workspaces_);
   add_to_residual(projected_);
 }
 
 void Decoder::compute_logits(std::size_t n_logits, float* logits) {
   normalize(residual_.data() + (n_tokens_ - n_logits) * config_.hidden_size, n_logits, model_.output_norm());
   activations_.set(normed_.data(), n_logits);
-  activations_.multiply(model_.output(), logits, *pool_, workspaces_);
+  activations_.multiply({{model_.output(), logits}}, *pool_, workspaces_);
 }
 
 void Decoder::normalize(const float* x, std::size_t n_tokens, const std::vector<float>& weight) {

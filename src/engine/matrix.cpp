@@ -119,18 +119,36 @@ void Activations::set(const float* x, std::size_t count) {
   prepared_for_ = nullptr;
 }
 
-void Activations::multiply(const Matrix& matrix, float* out, ThreadPool& pool, std::vector<Workspace>& scratch) {
-  const Codec& codec = *matrix.codec;
-  if (prepared_for_ != &codec) {
-    codec.make_room(count_, query_);
-    pool.for_ranges(count_, 1, [&](std::size_t begin, std::size_t end, unsigned) {
-      codec.fill(x_, codec.dim(), begin, end, query_);
-    });
-    prepared_for_ = &codec;
-  }
-  pool.for_ranges(matrix.rows, kRowGrain, [&](std::size_t begin, std::size_t end, unsigned thread) {
-    codec.scores(query_, matrix.bytes.data(), begin, end - begin, out + begin, matrix.rows, scratch[thread]);
+void Activations::prepare(const Codec& codec, ThreadPool& pool) {
+  if (prepared_for_ == &codec) return;
+  codec.make_room(count_, query_);
+  pool.for_ranges(count_, 1, [&](std::size_t begin, std::size_t end, unsigned) {
+    codec.fill(x_, codec.dim(), begin, end, query_);
   });
+  prepared_for_ = &codec;
+}
+
+void Activations::multiply(std::initializer_list<Product> products, ThreadPool& pool, std::vector<Workspace>& scratch) {
+  const auto grains_of = [](const Product& product) { return (product.matrix.rows + kRowGrain - 1) / kRowGrain; };
+  for (const Product* first = products.begin(); first != products.end();) {
+    const Codec& codec = *first->matrix.codec;
+    std::size_t grains = 0;
+    const Product* last = first;
+    for (; last != products.end() && last->matrix.codec.get() == &codec; ++last) grains += grains_of(*last);
+    prepare(codec, pool);
+    pool.for_ranges(grains, 1, [&](std::size_t begin, std::size_t end, unsigned thread) {
+      std::size_t before = 0;
+      for (const Product* product = first; product != last; before += grains_of(*product), ++product) {
+        const Matrix& matrix = product->matrix;
+        const std::size_t from = std::max(begin, before) - before,
+                          to = std::min(end, before + grains_of(*product)) - before;
+        if (end <= before || from >= to) continue;
+        const std::size_t row = from * kRowGrain, count = std::min(to * kRowGrain, matrix.rows) - row;
+        codec.scores(query_, matrix.bytes.data(), row, count, product->out + row, matrix.rows, scratch[thread]);
+      }
+    });
+    first = last;
+  }
 }
 
 }  // namespace tq

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <initializer_list>
 #include <map>
 #include <memory>
 #include <span>
@@ -59,10 +60,17 @@ class Activations {
  public:
   /// count x codec.dim() floats at `x`, which stay unchanged until the last multiply().
   void set(const float* x, std::size_t count);
-  /// out[i * matrix.rows + r] = ⟨activation i, row r⟩.
-  void multiply(const Matrix& matrix, float* out, ThreadPool& pool, std::vector<Workspace>& scratch);
+  /// out[i * matrix.rows + r] = ⟨activation i, row r⟩ for each of the products. Those of one codec that follow each
+  /// other are shared out together: small matrices would leave threads waiting for each other.
+  struct Product {
+    const Matrix& matrix;
+    float* out;
+  };
+  void multiply(std::initializer_list<Product> products, ThreadPool& pool, std::vector<Workspace>& scratch);
 
  private:
+  void prepare(const Codec& codec, ThreadPool& pool);
+
   const float* x_ = nullptr;
   std::size_t count_ = 0;
   const Codec* prepared_for_ = nullptr;

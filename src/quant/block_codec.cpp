@@ -6,7 +6,7 @@
 
 #include "quant/blocks.h"
 #include "quant/codecs.h"
-#include "quant/row_codec.h"
+#include "quant/stored_row_codec.h"
 #include "simd/kernels.h"
 
 namespace tq {
@@ -23,10 +23,10 @@ float extreme(const float* x) {
   return largest;
 }
 
-class Q8_0Codec final : public RowCodec {
+class Q8_0Codec final : public StoredRowCodec {
  public:
   static constexpr std::size_t kBlockBytes = 34;
-  Q8_0Codec(const CodecSpec& spec, std::size_t dim) : RowCodec(spec, dim, dim / kBlock * kBlockBytes) {}
+  Q8_0Codec(const CodecSpec& spec, std::size_t dim) : StoredRowCodec(spec, dim, dim / kBlock * kBlockBytes, RowFormat::kQ8_0) {}
 
   void encode_row(const float* x, std::byte* row, Workspace&) const override {
     for (std::size_t i = 0; i < dim(); i += kBlock, row += kBlockBytes) {
@@ -179,10 +179,12 @@ constexpr std::array kTypes = {
     BlockType{CodecFamily::kMXFP4, round_to_minifloats, 4, kMinifloats, false, true},
 };
 
-class BlockCodec final : public RowCodec {
+class BlockCodec final : public StoredRowCodec {
  public:
   BlockCodec(const CodecSpec& spec, std::size_t dim, const BlockType& type)
-      : RowCodec(spec, dim, dim / kBlock * type.bytes()), type_(type) {}
+      : StoredRowCodec(spec, dim, dim / kBlock * type.bytes(),
+                       type.family == CodecFamily::kQ4_0 ? std::optional(RowFormat::kQ4_0) : std::nullopt),
+        type_(type) {}
 
   void encode_row(const float* x, std::byte* row, Workspace&) const override {
     for (std::size_t i = 0; i < dim(); i += kBlock, row += type_.bytes()) {

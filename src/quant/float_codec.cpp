@@ -4,7 +4,7 @@
 #include <cstring>
 
 #include "quant/codecs.h"
-#include "quant/row_codec.h"
+#include "quant/stored_row_codec.h"
 #include "simd/kernels.h"
 
 namespace tq {
@@ -41,9 +41,9 @@ class Float32Codec final : public RowCodec {
   static bool aligned(const std::byte* storage) { return reinterpret_cast<std::uintptr_t>(storage) % alignof(float) == 0; }
 };
 
-class Float16Codec final : public RowCodec {
+class Float16Codec final : public StoredRowCodec {
  public:
-  Float16Codec(const CodecSpec& spec, std::size_t dim) : RowCodec(spec, dim, dim * 2) {}
+  Float16Codec(const CodecSpec& spec, std::size_t dim) : StoredRowCodec(spec, dim, dim * 2, RowFormat::kF16) {}
 
   void encode_row(const float* x, std::byte* row, Workspace&) const override { kernels().f32_to_f16(x, dim(), row); }
   void decode_rows(const std::byte* rows, std::size_t n_rows, float* out) const override {
@@ -51,9 +51,9 @@ class Float16Codec final : public RowCodec {
   }
 };
 
-class BFloat16Codec final : public RowCodec {
+class BFloat16Codec final : public StoredRowCodec {
  public:
-  BFloat16Codec(const CodecSpec& spec, std::size_t dim) : RowCodec(spec, dim, dim * 2) {}
+  BFloat16Codec(const CodecSpec& spec, std::size_t dim) : StoredRowCodec(spec, dim, dim * 2, RowFormat::kBF16) {}
 
   void encode_row(const float* x, std::byte* row, Workspace&) const override { kernels().f32_to_bf16(x, dim(), row); }
   void decode_rows(const std::byte* rows, std::size_t n_rows, float* out) const override {

@@ -140,6 +140,15 @@ struct LaneQuantizer {
   float* squares;           ///< 16: likewise
 };
 
+/// How rows of n values are stored: halves, or GGUF's blocks of 32 (decode_q8_0, decode_q4_0), n then a multiple of 32.
+enum class RowFormat { kF16, kBF16, kQ8_0, kQ4_0 };
+struct StoredRows {
+  const void* bytes;
+  std::size_t stride;  ///< bytes from one row to the next
+  std::size_t n_rows;
+  std::size_t n;       ///< values of a row
+};
+
 struct Kernels {
   const char* name;  ///< "scalar", "neon", "avx2", "avx512"
 
@@ -223,6 +232,13 @@ struct Kernels {
   /// are values 0…15 and high nibbles values 16…31, each minus 8. Same bits.
   void (*decode_q8_0)(const void* blocks, std::size_t n, float* out);
   void (*decode_q4_0)(const void* blocks, std::size_t n, float* out);
+
+  /// dot_tile and, for each of n_sums rows of weights and of acc, weighted_sum, of rows that are decoded on the way: the same bits as after
+  /// decoding them first. For a few vectors; with many, decoding once is faster.
+  void (*dot_stored)(RowFormat format, const StoredRows& rows, const float* vectors, std::size_t vector_stride, std::size_t n_vectors,
+                     float* out, std::size_t out_stride);
+  void (*sum_stored)(RowFormat format, const StoredRows& rows, const float* weights, std::size_t weight_stride, std::size_t n_sums,
+                     float* acc);
 
   /// y[i] = x[i] · weight[i] / √(mean x² + eps).
   void (*rms_norm)(const float* x, const float* weight, std::size_t n, float eps, float* y);

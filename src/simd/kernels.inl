@@ -66,81 +66,7 @@ float ordered_dot(const float* a, const float* b, std::size_t n) {
   return reduce_add(sum);
 }
 
-template <int kRows, int kVectors>
-inline void dot_block(const float* rows, std::size_t row_stride, const float* vectors, std::size_t vector_stride, std::size_t n,
-                      float* out, std::size_t out_stride) {
-  F sum[kRows][kVectors];
-#pragma GCC unroll 16
-  for (int r = 0; r < kRows; ++r) {
-#pragma GCC unroll 16
-    for (int v = 0; v < kVectors; ++v) sum[r][v] = broadcast(0.0F);
-  }
-  const auto step = [&](std::size_t i, std::size_t m) __attribute__((always_inline)) {
-    F x[kVectors];
-#pragma GCC unroll 16
-    for (int v = 0; v < kVectors; ++v) x[v] = load_some(vectors + static_cast<std::size_t>(v) * vector_stride + i, m);
-#pragma GCC unroll 16
-    for (int r = 0; r < kRows; ++r) {
-      const F row = load_some(rows + static_cast<std::size_t>(r) * row_stride + i, m);
-#pragma GCC unroll 16
-      for (int v = 0; v < kVectors; ++v) sum[r][v] = fma(row, x[v], sum[r][v]);
-    }
-  };
-  std::size_t i = 0;
-  for (; i + kLanes <= n; i += kLanes) step(i, kLanes);
-  if (i < n) step(i, n - i);
-#pragma GCC unroll 16
-  for (int v = 0; v < kVectors; ++v) {
-#pragma GCC unroll 16
-    for (int r = 0; r < kRows; ++r) {
-      out[static_cast<std::size_t>(v) * out_stride + static_cast<std::size_t>(r)] = reduce_add(sum[r][v]);
-    }
-  }
-}
-
-template <int kVectors>
-inline void dot_rows(const float* rows, std::size_t row_stride, std::size_t n_rows, const float* vectors,
-                     std::size_t vector_stride, std::size_t n, float* out, std::size_t out_stride) {
-  std::size_t r = 0;
-  for (; r + kTileRows <= n_rows; r += kTileRows) {
-    dot_block<kTileRows, kVectors>(rows + r * row_stride, row_stride, vectors, vector_stride, n, out + r, out_stride);
-  }
-  for (; r < n_rows; ++r) dot_block<1, kVectors>(rows + r * row_stride, row_stride, vectors, vector_stride, n, out + r, out_stride);
-}
-
-void dot_tile(const float* rows, std::size_t row_stride, std::size_t n_rows, const float* vectors, std::size_t vector_stride,
-              std::size_t n_vectors, std::size_t n, float* out, std::size_t out_stride) {
-  std::size_t v = 0;
-  for (; v + kTileVectors <= n_vectors; v += kTileVectors) {
-    dot_rows<kTileVectors>(rows, row_stride, n_rows, vectors + v * vector_stride, vector_stride, n, out + v * out_stride, out_stride);
-  }
-  for (; v < n_vectors; ++v) {
-    dot_rows<1>(rows, row_stride, n_rows, vectors + v * vector_stride, vector_stride, n, out + v * out_stride, out_stride);
-  }
-}
-
-void weighted_sum(const float* weights, const float* rows, std::size_t row_stride, std::size_t n_rows, std::size_t n, float* acc) {
-  constexpr std::size_t kBlock = 4;  // accumulators that stay in registers on every target
-  std::size_t j = 0;
-  for (; j + kBlock * kLanes <= n; j += kBlock * kLanes) {
-    F sum[kBlock];
-#pragma GCC unroll 4
-    for (std::size_t b = 0; b < kBlock; ++b) sum[b] = load(acc + j + b * kLanes);
-    for (std::size_t r = 0; r < n_rows; ++r) {
-      const F weight = broadcast(weights[r]);
-      const float* row = rows + r * row_stride + j;
-#pragma GCC unroll 4
-      for (std::size_t b = 0; b < kBlock; ++b) sum[b] = fma(weight, load(row + b * kLanes), sum[b]);
-    }
-#pragma GCC unroll 4
-    for (std::size_t b = 0; b < kBlock; ++b) store(sum[b], acc + j + b * kLanes);
-  }
-  for_vectors(n - j, [&](std::size_t i, std::size_t m) {
-    F sum = load_some(acc + j + i, m);
-    for (std::size_t r = 0; r < n_rows; ++r) sum = fma(broadcast(weights[r]), load_some(rows + r * row_stride + j + i, m), sum);
-    store_some(sum, m, acc + j + i);
-  });
-}
+#include "simd/row_kernels.inl"
 
 // ---- rotations
 
@@ -301,5 +227,5 @@ constexpr Kernels make_table(const char* name) {
   return {name,        ordered_dot, dot_tile,    weighted_sum, hadamard,   multiply,    scale,       mix_runs,
           to_lanes,    hadamard_lanes, measure_lanes, scale_lanes, quantize_lanes, quantize, decode_codes,
           look_up_codes, decode_windows, search_windows, to_bytes, dot_interleaved, dot_planes, dot_plane_rows, scan_signs, find_above, weights_to_bytes, sum_transposed,
-          f16_to_f32,  f32_to_f16,  bf16_to_f32, f32_to_bf16,  decode_q8_0, decode_q4_0, rms_norm,    softmax,  silu_multiply};
+          f16_to_f32,  f32_to_f16,  bf16_to_f32, f32_to_bf16,  decode_q8_0, decode_q4_0, dot_stored, sum_stored, rms_norm,    softmax,  silu_multiply};
 }

@@ -1,0 +1,97 @@
+// Rows that are decoded while they are multiplied, against decoding them first: the same bits on every target.
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "simd/every_target.h"
+#include "simd/kernels.h"
+#include "support/random_rows.h"
+
+namespace tq {
+namespace {
+
+using test::EveryTarget;
+
+struct Format {
+  RowFormat format;
+  const char* name;
+  std::size_t multiple, bytes_of_multiple;  ///< of values; of stored bytes for so many values
+};
+constexpr Format kFormats[] = {{RowFormat::kF16, "f16", 1, 2}, {RowFormat::kBF16, "bf16", 1, 2},
+                               {RowFormat::kQ8_0, "q8_0", 32, 34}, {RowFormat::kQ4_0, "q4_0", 32, 18}};
+
+/// Random rows behind each other with 3 bytes between them, so that no row but the first is aligned; nothing behind the last one.
+std::vector<std::uint8_t> stored(const Kernels& simd, const Format& format, std::size_t n, std::size_t n_rows) {
+  const std::size_t row_bytes = n / format.multiple * format.bytes_of_multiple, stride = row_bytes + 3;
+  std::vector<std::uint8_t> bytes((n_rows - 1) * stride + row_bytes);
+  const auto values = test::gaussian(n_rows * n, 5);
+  for (std::size_t r = 0; r < n_rows; ++r) {
+    std::uint8_t* row = bytes.data() + r * stride;
+    if (format.format == RowFormat::kF16) simd.f32_to_f16(&values[r * n], n, row);
+    if (format.format == RowFormat::kBF16) simd.f32_to_bf16(&values[r * n], n, row);
+    if (format.multiple == 1) continue;
+    for (std::size_t i = 0; i < row_bytes; ++i) row[i] = static_cast<std::uint8_t>(37 * i + 11 * r + i * i);
+    for (std::size_t i = 0; i < n / 32; ++i) simd.f32_to_f16(&values[r * n + i], 1, row + i * format.bytes_of_multiple);
+  }
+  return bytes;
+}
+
+std::vector<float> decoded(const Kernels& simd, const Format& format, std::size_t n, const std::uint8_t* row) {
+  std::vector<float> values(n);
+  if (format.format == RowFormat::kF16) simd.f16_to_f32(row, n, values.data());
+  if (format.format == RowFormat::kBF16) simd.bf16_to_f32(row, n, values.data());
+  if (format.format == RowFormat::kQ8_0) simd.decode_q8_0(row, n, values.data());
+  if (format.format == RowFormat::kQ4_0) simd.decode_q4_0(row, n, values.data());
+  return values;
+}
+
+/// Calls check(format, n, n_rows, n_vectors, rows, decoded rows) for every shape of a tile and of a ragged end.
+template <class Check>
+void for_shapes(const Kernels& simd, Check check) {
+  for (const Format& format : kFormats) {
+    for (const std::size_t n : {1UL, 8UL, 17UL, 32UL, 64UL, 96UL, 172UL, 576UL}) {
+      if (n % format.multiple != 0) continue;
+      for (const std::size_t n_rows : {1UL, 3UL, 4UL, 9UL}) {
+        const auto bytes = stored(simd, format, n, n_rows);
+        const std::size_t stride = n / format.multiple * format.bytes_of_multiple + 3;
+        std::vector<float> rows;
+        for (std::size_t r = 0; r < n_rows; ++r) {
+          const auto row = decoded(simd, format, n, bytes.data() + r * stride);
+          rows.insert(rows.end(), row.begin(), row.end());
+        }
+        for (const std::size_t n_vectors : {1UL, 2UL, 3UL, 4UL, 7UL}) {
+          SCOPED_TRACE(std::string(format.name) + ", " + std::to_string(n_rows) + " x " + std::to_string(n) + ", " +
+                       std::to_string(n_vectors) + " vectors");
+          check(format.format, StoredRows{bytes.data(), stride, n_rows, n}, n_vectors, rows);
+        }
+      }
+    }
+  }
+}
+
+TEST_P(EveryTarget, dot_stored_has_the_bits_of_decoding_first) {
+  for_shapes(simd(), [&](RowFormat format, const StoredRows& rows, std::size_t n_vectors, const std::vector<float>& decoded_rows) {
+    const auto vectors = test::gaussian(n_vectors * rows.n, 6);
+    std::vector<float> out(n_vectors * (rows.n_rows + 2), 99.0F), expected = out;
+    simd().dot_stored(format, rows, vectors.data(), rows.n, n_vectors, out.data(), rows.n_rows + 2);
+    simd().dot_tile(decoded_rows.data(), rows.n, rows.n_rows, vectors.data(), rows.n, n_vectors, rows.n, expected.data(), rows.n_rows + 2);
+    EXPECT_EQ(out, expected);
+  });
+}
+
+TEST_P(EveryTarget, sum_stored_has_the_bits_of_decoding_first) {
+  for_shapes(simd(), [&](RowFormat format, const StoredRows& rows, std::size_t n_sums, const std::vector<float>& decoded_rows) {
+    const auto weights = test::gaussian(n_sums * (rows.n_rows + 1), 7);
+    auto sums = test::gaussian(n_sums * rows.n, 8), expected = sums;
+    simd().sum_stored(format, rows, weights.data(), rows.n_rows + 1, n_sums, sums.data());
+    for (std::size_t s = 0; s < n_sums; ++s) {
+      simd().weighted_sum(&weights[s * (rows.n_rows + 1)], decoded_rows.data(), rows.n, rows.n_rows, rows.n, &expected[s * rows.n]);
+    }
+    EXPECT_EQ(sums, expected);
+  });
+}
+
+}  // namespace
+}  // namespace tq
