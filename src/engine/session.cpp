@@ -49,7 +49,10 @@ class DecoderSession final : public Session {
     return {};
   }
 
-  void truncate(std::size_t position) override { position_ = std::min(position_, position); }
+  void truncate(std::size_t position) override {
+    position_ = std::min(position_, position);
+    cache_.truncate(position_);
+  }
 
   std::size_t position() const override { return position_; }
   std::size_t context() const override { return context_; }
@@ -71,10 +74,10 @@ Result<std::unique_ptr<Session>> Session::create(std::shared_ptr<const Model> mo
   if (context > (std::size_t{1} << 30)) {
     return fail(ErrorCode::kUsage, fmt::format("a context of {} tokens is out of range; the limit is 2^30", context));
   }
-  Result<KvCache> cache = KvCache::create(config, options.cache, context);
+  auto loaded = std::static_pointer_cast<const LoadedModel>(std::move(model));
+  Result<KvCache> cache = KvCache::create(config, options.cache, context, loaded->rope_frequencies());
   if (!cache) return fail(std::move(cache));
-  return std::make_unique<DecoderSession>(std::static_pointer_cast<const LoadedModel>(std::move(model)),
-                                          std::move(*cache), context, options);
+  return std::make_unique<DecoderSession>(std::move(loaded), std::move(*cache), context, options);
 }
 
 std::shared_ptr<ThreadPool> make_thread_pool(unsigned threads) { return std::make_shared<ThreadPool>(threads); }
