@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <span>
 #include <string>
@@ -89,6 +90,18 @@ class Session {
   /// coded: the window fills again with the tokens that follow.
   virtual void truncate(std::size_t position) = 0;
 
+  /// Writes the sequence and its coded keys and values to one file that describes itself: model, cache and versions,
+  /// with a checksum. A file appears complete or not at all. kFailed when it cannot be written.
+  virtual Result<void> save(const std::filesystem::path& path) = 0;
+  /// Continues a sequence that save() wrote, in place of the present one; what follows is bit for bit what would have
+  /// followed there, for any number of threads. The context may be another one. kBadFile for a file that is damaged, or
+  /// was written by another model or with other weights, another cache, seed or version; kUsage when it holds more
+  /// tokens than the context. Nothing has changed then.
+  virtual Result<void> restore(const std::filesystem::path& path) = 0;
+  /// The same from the bytes of a file; `name` is for messages.
+  virtual Result<void> restore(std::span<const std::byte> bytes, std::string_view name) = 0;
+
+  virtual std::span<const TokenId> tokens() const = 0;  ///< the sequence, position() of them
   virtual std::size_t position() const = 0;
   virtual std::size_t context() const = 0;
   virtual const Model& model() const = 0;

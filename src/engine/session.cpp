@@ -5,10 +5,12 @@
 #include <algorithm>
 #include <cassert>
 
+#include "base/file.h"
 #include "base/thread_pool.h"
 #include "engine/decoder.h"
 #include "engine/kv_cache.h"
 #include "engine/loaded_model.h"
+#include "engine/saved_cache.h"
 #include "simd/kernels.h"
 
 namespace tq {
@@ -46,13 +48,38 @@ class DecoderSession final : public Session {
       decoder_.run(tokens.subspan(begin, end - begin), position_, cache_, wanted, out);
       position_ += end - begin;
     }
+    tokens_.insert(tokens_.end(), tokens.begin(), tokens.end());
     return {};
   }
 
   void truncate(std::size_t position) override {
     position_ = std::min(position_, position);
     cache_.truncate(position_);
+    tokens_.resize(position_);
   }
+
+  Result<void> save(const std::filesystem::path& path) override {
+    return write_saved_cache(path, describe_cache(*model_, cache_), tokens_, cache_);
+  }
+
+  Result<void> restore(const std::filesystem::path& path) override {
+    const Result<MappedFile> file = MappedFile::open(path);
+    if (!file) return std::unexpected(file.error());
+    return restore(file->bytes(), path.string());
+  }
+
+  Result<void> restore(std::span<const std::byte> bytes, std::string_view name) override {
+    const std::string description = describe_cache(*model_, cache_);
+    Result<SavedCache> saved =
+        parse_saved_cache(bytes, name, {description, cache_.plan(), context_, model_->config().vocab_size});
+    if (!saved) return std::unexpected(saved.error());
+    restore_rows(*saved, cache_);
+    tokens_ = std::move(saved->tokens);
+    position_ = tokens_.size();
+    return {};
+  }
+
+  std::span<const TokenId> tokens() const override { return tokens_; }
 
   std::size_t position() const override { return position_; }
   std::size_t context() const override { return context_; }
@@ -62,6 +89,7 @@ class DecoderSession final : public Session {
  private:
   std::shared_ptr<const LoadedModel> model_;
   KvCache cache_;
+  std::vector<TokenId> tokens_;
   std::size_t context_, batch_, position_ = 0;
   Decoder decoder_;
 };
