@@ -144,6 +144,7 @@ class Tile {
       }
     }
     for (const Range& range : exact_ranges(CacheSide::kKeys, {begin, begin + n})) {
+      if (range.size() == 0) continue;
       scratch.exact.resize(std::max(scratch.exact.size(), count() * range.size()));
       for_runs(CacheSide::kKeys, range, [&](const KvCache::Run& run, std::size_t offset) {
         cache_.plan().exact->scores(scratch.query, run.storage, run.first, run.count, scratch.exact.data() + offset,
@@ -161,6 +162,7 @@ class Tile {
   /// Adds the exact values of n positions from `begin` on, and leaves weights of 0 in their places.
   void sum_exact(std::size_t begin, std::size_t n, AttentionScratch& scratch, float* sums) const {
     for (const Range& range : exact_ranges(CacheSide::kValues, {begin, begin + n})) {
+      if (range.size() == 0) continue;
       scratch.exact.resize(std::max(scratch.exact.size(), count() * range.size()));
       std::fill_n(scratch.exact.data(), count() * range.size(), 0.0F);
       for (std::size_t i = 0; i < count(); ++i) {
