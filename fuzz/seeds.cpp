@@ -73,6 +73,19 @@ std::vector<Seed> vector_seeds() {
           {"vectors", "idx", std::string("\0\0\0\x8\2\0\0\0\2\0\0\0\1ab", 15)}};
 }
 
+/// Everything behind the description of a cache of q8_0+sink=1+recent=2+center=mean, a head of 32 and a context of 8.
+std::vector<Seed> saved_cache_seeds() {
+  constexpr std::size_t kCoded = 34, kExact = 64;  // bytes of a row
+  const std::string one = Bytes().add<std::uint64_t>(1).add<std::uint64_t>(0).add<std::int32_t>(3).get() +
+                          std::string(2 * kCoded + 4 * kExact, '\1');
+  const std::string full = Bytes().add<std::uint64_t>(8).add<std::uint64_t>(7).get() + std::string(8 * 4, '\0') +
+                           std::string(16 * kCoded + (8 + 1 + 2) * kExact + 32 * 4, '\1');
+  return {{"saved_cache", "one", "\1" + one},
+          {"saved_cache", "full", "\1" + full},
+          {"saved_cache", "empty", "\1" + std::string(16, '\0')},
+          {"saved_cache", "whole", std::string("\0tq cache\1\0\0\0\3\0\0\0a: ", 20) + std::string(24, '\0')}};
+}
+
 std::vector<Seed> seeds() {
   std::vector<Seed> all = {
       {"gguf", "small", small_gguf().bytes()},
@@ -87,6 +100,7 @@ std::vector<Seed> seeds() {
        R"({"metadata":{"total_size":8},"weight_map":{"a":"model-1.safetensors","b":"model-2.safetensors"}})"}};
   for (Seed& seed : tokenizer_seeds()) all.push_back(std::move(seed));
   for (Seed& seed : vector_seeds()) all.push_back(std::move(seed));
+  for (Seed& seed : saved_cache_seeds()) all.push_back(std::move(seed));
   return all;
 }
 

@@ -1,7 +1,9 @@
 // One running sequence: a KV cache stored through codecs, and the forward pass over it.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <span>
 #include <string>
@@ -15,14 +17,27 @@
 
 namespace tq {
 
+/// Whether a constant is taken out of the keys of a head before they are coded. Softmax does not see it (⟨q, k − m⟩ and
+/// ⟨q, k⟩ differ by the same number for every key), the scale of the codes does.
+enum class KeyCentering : std::uint8_t {
+  kOff,
+  kAuto,  ///< in those heads where it halves the energy that is coded
+  kMean,  ///< the mean of the first 32 keys, in the coordinates that the rotary embedding turns slowly
+  kBias   ///< the bias of the key projection; no architecture that is built has one
+};
+
 /// How the cache stores keys and values.
 struct CacheSpec {
   CodecSpec k, v;
+  std::size_t sinks = 0;   ///< the first tokens of a sequence that stay exact, which is f16
+  std::size_t recent = 0;  ///< the last tokens, the query's own among them, that are exact, too
+  KeyCentering center = KeyCentering::kOff;
   std::string note;  ///< what another engine's name (`turbo3`) was taken to mean; empty otherwise
 
-  /// Reads `K[:V][+rotate=on]`: `tq4`, `tq4:tq3`, `q4_0+rotate=on`. Keys of `tq` get the unbiased scale, values the
-  /// least-squares one. `rotate=on` puts llama.cpp's Hadamard rotation before the block types. kUsage, with a
-  /// suggestion, for anything else.
+  /// Reads `K[:V][+option…]`: `tq4`, `tq4:tq3`, `q4_0+rotate=on`, `tq4:tq3+sink=4+recent=128+center=auto`. Keys of `tq`
+  /// get the unbiased scale, values the least-squares one. `rotate=on` puts llama.cpp's Hadamard rotation before the
+  /// block types; `sink=N`, `recent=N` and `center=auto|off|mean|bias` are the fields above. kUsage, with a suggestion,
+  /// for anything else.
   static Result<CacheSpec> parse(std::string_view text);
   /// The canonical text form.
   std::string name() const;
@@ -30,10 +45,11 @@ struct CacheSpec {
 
 /// True cost of a cache, computed from the row sizes that will be allocated.
 struct CacheFootprint {
-  std::uint64_t bytes = 0;  ///< all layers, `context` tokens, whole groups of rows
-  double bits_k = 0;        ///< per value, scales and all
+  std::uint64_t bytes = 0;  ///< all layers, `context` tokens, whole groups of rows, exact rows and means
+  double bits_k = 0;        ///< per value of `context` tokens: scales, exact rows and means
   double bits_v = 0;
 };
+/// kUsage when a codec cannot code the model's heads or the spec asks for a bias that the model has not.
 Result<CacheFootprint> cache_footprint(const ModelConfig& config, const CacheSpec& spec, std::size_t context);
 
 /// A pool of threads that sessions share, one session at a time.
@@ -70,9 +86,22 @@ class Session {
   /// vocabulary; nothing has changed then.
   virtual Result<void> append(std::span<const TokenId> tokens, std::size_t n_logits, std::span<float> logits) = 0;
 
-  /// Forgets everything after the first `position` tokens.
+  /// Forgets everything after the first `position` tokens. A token that has left the window of `recent` ones stays
+  /// coded: the window fills again with the tokens that follow.
   virtual void truncate(std::size_t position) = 0;
 
+  /// Writes the sequence and its coded keys and values to one file that describes itself: model, cache and versions,
+  /// with a checksum. A file appears complete or not at all. kFailed when it cannot be written.
+  virtual Result<void> save(const std::filesystem::path& path) = 0;
+  /// Continues a sequence that save() wrote, in place of the present one; what follows is bit for bit what would have
+  /// followed there, for any number of threads. The context may be another one. kBadFile for a file that is damaged, or
+  /// was written by another model or with other weights, another cache, seed or version; kUsage when it holds more
+  /// tokens than the context. Nothing has changed then.
+  virtual Result<void> restore(const std::filesystem::path& path) = 0;
+  /// The same from the bytes of a file; `name` is for messages.
+  virtual Result<void> restore(std::span<const std::byte> bytes, std::string_view name) = 0;
+
+  virtual std::span<const TokenId> tokens() const = 0;  ///< the sequence, position() of them
   virtual std::size_t position() const = 0;
   virtual std::size_t context() const = 0;
   virtual const Model& model() const = 0;

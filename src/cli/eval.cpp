@@ -39,7 +39,7 @@ void add_options(CommandLine& line, EvalChoice& choice) {
   choice.cache.add_to(
       line,
       "cache specs, separated by commas: K or K:V of the\nnames that 'tq codecs' lists, as in tq4:tq3 or\n"
-      "q4_0+rotate=on (default f16)");
+      "q4_0+rotate=on (default f16); +sink=N and +recent=N\nkeep tokens exact, +center=auto|mean centres keys");
   line.add(choice.options.base_kv, {.names = "--base",
                                     .help = "cache of the base, whose weights are the file's\n(default f32)",
                                     .value = "SPEC",

@@ -14,6 +14,8 @@
 #include <nlohmann/json.hpp>
 #include <system_error>
 
+#include "base/bytes.h"
+#include "base/file.h"
 #include "cli/interrupt.h"
 
 namespace tq::cli {
@@ -44,6 +46,32 @@ bool begins_as_json(const fs::path& path) {
   return !(file >> first) || first == '{' || first == '[';
 }
 
+bool begins_as_cache(const fs::path& path) {
+  std::array<char, 8> first = {};
+  std::ifstream file(path, std::ios::binary);
+  return !file.read(first.data(), first.size()) ? file.gcount() == 0
+                                                : std::string_view(first.data(), first.size()) == "tq cache";
+}
+
+/// `begins_well` says whether an existing file may be replaced.
+Result<void> check_output_path(const std::string& path, std::string_view option, std::string_view kind,
+                               bool (*begins_well)(const fs::path&)) {
+  if (path.empty() || takes_a_stream(path)) return {};
+  std::error_code ignored;
+  const fs::path folder = fs::path(path).has_parent_path() ? fs::path(path).parent_path() : ".";
+  if (!fs::is_directory(folder, ignored)) {
+    return fail(ErrorCode::kFailed,
+                fmt::format("cannot write {}: the folder {} does not exist", path, folder.string()));
+  }
+  if (fs::is_directory(path, ignored))
+    return fail(ErrorCode::kUsage, fmt::format("{} {} is a folder; name a file in it", option, path));
+  if (fs::exists(path, ignored) && !begins_well(path)) {
+    return fail(ErrorCode::kUsage,
+                fmt::format("{} would overwrite {}, which is not {}; choose another name", option, path, kind));
+  }
+  return {};
+}
+
 bool write_all(int descriptor, std::string_view bytes) {
   while (!bytes.empty()) {
     const ssize_t written = ::write(descriptor, bytes.data(), bytes.size());
@@ -64,33 +92,11 @@ Result<void> write_stream(std::string_view text, const std::string& path) {
   return {};
 }
 
-void sync_folder(const fs::path& folder) {
-  const int descriptor = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (descriptor < 0) return;
-  ::fsync(descriptor);
-  ::close(descriptor);
-}
-
 Result<void> replace_file(std::string_view text, const std::string& path) {
-  std::error_code ignored;
-  const fs::path resolved = fs::weakly_canonical(path, ignored);  // a link keeps pointing to the new file
-  const fs::path target = resolved.empty() ? fs::path(path) : resolved;
-  const std::string temporary = fmt::format("{}.{}.tmp", target.string(), ::getpid());
-  const int descriptor = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-  if (descriptor < 0) return system_failure("write", path, errno);
-  bool done = write_all(descriptor, text) && ::fsync(descriptor) == 0;
-  int error = errno;
-  ::close(descriptor);
-  if (done && std::rename(temporary.c_str(), target.c_str()) != 0) {
-    done = false;
-    error = errno;
-  }
-  if (!done) {
-    ::unlink(temporary.c_str());
-    return system_failure("write", path, error);
-  }
-  sync_folder(target.parent_path());
-  return {};
+  Result<NewFile> file = NewFile::create(path);
+  if (!file) return std::unexpected(file.error());
+  if (Result<void> written = file->write(as_bytes(text)); !written) return written;
+  return file->commit();
 }
 
 }  // namespace
@@ -116,20 +122,12 @@ Result<std::string> read_text(const std::string& path) {
 }
 
 Result<void> check_json_path(const std::string& path) {
-  if (path.empty() || path == "-" || takes_a_stream(path)) return {};
-  std::error_code ignored;
-  const fs::path folder = fs::path(path).has_parent_path() ? fs::path(path).parent_path() : ".";
-  if (!fs::is_directory(folder, ignored)) {
-    return fail(ErrorCode::kFailed,
-                fmt::format("cannot write {}: the folder {} does not exist", path, folder.string()));
-  }
-  if (fs::is_directory(path, ignored))
-    return fail(ErrorCode::kUsage, fmt::format("--json {} is a folder; name a file in it", path));
-  if (fs::exists(path, ignored) && !begins_as_json(path)) {
-    return fail(ErrorCode::kUsage,
-                fmt::format("--json would overwrite {}, which is not a JSON file; choose another name", path));
-  }
-  return {};
+  if (path == "-") return {};
+  return check_output_path(path, "--json", "a JSON file", begins_as_json);
+}
+
+Result<void> check_cache_path(const std::string& path) {
+  return check_output_path(path, "--save-cache", "a saved cache", begins_as_cache);
 }
 
 Result<void> write_json(std::string_view json, const std::string& path) {

@@ -17,6 +17,9 @@ Result<std::string> read_text(const std::string& path);
 /// a model.
 Result<void> check_json_path(const std::string& path);
 
+/// The same for a saved cache.
+Result<void> check_cache_path(const std::string& path);
+
 /// Writes a report to a file, or to standard output for `-`. A file appears complete or not at all.
 Result<void> write_json(std::string_view json, const std::string& path);
 

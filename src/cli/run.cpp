@@ -28,9 +28,9 @@ struct RunChoice {
   ModelChoice model;
   CacheChoice cache;
   EngineChoice engine;
-  std::string weights, prompt, file, dash, json;
-  bool has_prompt = false;
-  long long tokens = 128, context = -1, seed = 1;
+  std::string weights, prompt, file, dash, json, save_cache, restore_cache;
+  bool has_prompt = false, has_keep = false, context_shift = false;
+  long long tokens = 128, context = -1, seed = 1, keep = -1;
   std::size_t batch = 512, physical_batch = 512;
   SamplerOptions sampling;
 };
@@ -40,11 +40,14 @@ struct Prepared {
   std::unique_ptr<Session> session;
   std::string prompt, kv;
   std::vector<TokenId> prompt_tokens;
+  std::size_t keep = 0;      ///< first tokens that a shift of the context keeps
+  std::size_t restored = 0;  ///< tokens of the prompt that the cache holds already
 };
 
 struct Outcome {
   std::vector<TokenId> tokens;
   std::string text, stop;  ///< stop: "length", "eos", "context"
+  std::size_t shifts = 0;
   double prompt_seconds = 0, decode_seconds = 0;
 };
 
@@ -61,6 +64,11 @@ void add_input_options(CommandLine& line, RunChoice& choice) {
                          .help = "read the text from a file; - is standard input",
                          .value = "FILE",
                          .group = kInputGroup});
+  line.add(choice.restore_cache,
+           {.names = "--restore-cache",
+            .help = "begin with what --save-cache wrote; as much of it is\nused as the prompt begins with",
+            .value = "FILE",
+            .group = kInputGroup});
   line.add(choice.dash, {.names = "dash", .group = kHidden});
 }
 
@@ -80,7 +88,9 @@ void add_sampling_options(CommandLine& line, RunChoice& choice) {
 
 void add_compression_options(CommandLine& line, RunChoice& choice) {
   choice.cache.add_to(
-      line, "cache: K or K:V of the names that 'tq codecs' lists, as\nin tq4:tq3 or q4_0+rotate=on (default f16)");
+      line,
+      "cache: K or K:V of the names that 'tq codecs' lists, as\nin tq4:tq3 or q4_0+rotate=on (default f16);\n"
+      "+sink=N and +recent=N keep tokens exact,\n+center=auto|mean centres keys");
   line.add(choice.weights, {.names = "--weights",
                             .help = "compress the matrices of the layers on load\n(default: as the file has them)",
                             .value = "SPEC",
@@ -92,6 +102,19 @@ void add_compression_options(CommandLine& line, RunChoice& choice) {
        .value = "N",
        .group = kCompressionGroup,
        .check = whole_number(0, 1 << 30)});
+  line.add(choice.context_shift, {.names = "--context-shift",
+                                  .help = "when the context is full, drop the older half and go on",
+                                  .group = kGenerationGroup});
+  line.add(choice.keep, {.names = "--keep",
+                         .help = "first tokens that --context-shift keeps (default: the\nsinks of the cache, or the "
+                                 "BOS); -1: the prompt",
+                         .value = "N",
+                         .group = kGenerationGroup,
+                         .check = whole_number(-1, 1 << 30)});
+  line.add(choice.save_cache, {.names = "--save-cache",
+                               .help = "write the sequence and its cache to a file at the end",
+                               .value = "FILE",
+                               .group = kOutputGroup});
   const auto add_batch = [&](const char* names, std::size_t& target, const char* text, const char* group) {
     line.add(target, {.names = names, .help = text, .value = "N", .group = group, .check = whole_number(1, 1 << 20)});
   };
@@ -141,6 +164,26 @@ Result<CacheSpec> only_cache(const CacheChoice& choice) {
                                              specs->size(), choice.list));
 }
 
+std::size_t tokens_to_keep(const RunChoice& choice, const CacheSpec& cache, const Prepared& run) {
+  if (choice.has_keep) return choice.keep < 0 ? run.prompt_tokens.size() : static_cast<std::size_t>(choice.keep);
+  const std::size_t bos = run.tokenizer->bos() == run.prompt_tokens.front() ? 1 : 0;
+  return std::max(cache.sinks, bos);
+}
+
+/// Restores a sequence and keeps what it has in common with the prompt, whose last token must be read for its logits.
+Result<void> restore(const std::string& path, Prepared& run) {
+  if (path.empty()) return {};
+  if (Result<void> restored = run.session->restore(path); !restored) return restored;
+  const std::span<const TokenId> held = run.session->tokens();
+  const auto [end, ignored] =
+      std::mismatch(run.prompt_tokens.begin(), run.prompt_tokens.end() - 1, held.begin(), held.end());
+  run.restored = static_cast<std::size_t>(end - run.prompt_tokens.begin());
+  fmt::print(stderr, "tq: {} holds {} tokens, of which the prompt begins with {}\n", one_line(path), held.size(),
+             run.restored);
+  run.session->truncate(run.restored);
+  return {};
+}
+
 Result<Prepared> prepare(const RunChoice& choice) {
   const Result<CacheSpec> cache = only_cache(choice.cache);
   if (!cache) return std::unexpected(cache.error());
@@ -178,6 +221,10 @@ Result<Prepared> prepare(const RunChoice& choice) {
   if (!session) return fail(std::move(session));
   run.session = std::move(*session);
   run.kv = cache->name();
+  run.keep = tokens_to_keep(choice, *cache, run);
+  if (const Result<void> restored = restore(choice.restore_cache, run); !restored) {
+    return std::unexpected(restored.error());
+  }
   return run;
 }
 
@@ -215,13 +262,22 @@ Result<void> read_through(Session& session, std::span<const TokenId> tokens, std
   return {};
 }
 
+/// Makes room in a full context: keeps the first tokens and the younger half of the others, which are read again, since
+/// what they are coded from depends on their positions and on what was dropped.
+Result<void> shift_context(Session& session, std::size_t keep) {
+  const std::vector<TokenId> tokens(session.tokens().begin(), session.tokens().end());
+  const std::size_t kept = std::min(keep, tokens.size() - 1), dropped = (tokens.size() - kept + 1) / 2;
+  session.truncate(kept);
+  return session.append(std::span(tokens).subspan(kept + dropped), 0, {});
+}
+
 Result<Outcome> generate(Prepared& run, const RunChoice& choice, Output& output) {
   Session& session = *run.session;
   Outcome outcome;
   std::vector<float> logits(session.model().config().vocab_size);
   Clock::time_point start = Clock::now();
-  const Result<void> read =
-      read_through(session, run.prompt_tokens, std::min(choice.batch, choice.physical_batch), logits);
+  const Result<void> read = read_through(session, std::span(run.prompt_tokens).subspan(run.restored),
+                                         std::min(choice.batch, choice.physical_batch), logits);
   if (!read) return std::unexpected(read.error());
   outcome.prompt_seconds = seconds_since(start);
 
@@ -243,6 +299,12 @@ Result<Outcome> generate(Prepared& run, const RunChoice& choice, Output& output)
     const std::string piece = run.tokenizer->piece(token);
     outcome.text += piece;
     output.put(piece);
+    if (session.position() == session.context() && choice.context_shift) {
+      if (const Result<void> shifted = shift_context(session, run.keep); !shifted) {
+        return std::unexpected(shifted.error());
+      }
+      ++outcome.shifts;
+    }
     if (session.position() == session.context()) {
       outcome.stop = "context";
     } else if (const Result<void> done = session.append({&token, 1}, 1, logits); !done) {
@@ -258,13 +320,18 @@ void print_statistics(const Prepared& run, const Outcome& outcome) {
   const CacheFootprint cache = run.session->cache();
   if (outcome.stop == "eos") fmt::print(stderr, "tq: the model ended the text\n");
   if (outcome.stop == "context")
-    fmt::print(stderr, "tq: the context of {} tokens is full; -c N makes it longer\n", run.session->context());
+    fmt::print(stderr, "tq: the context of {} tokens is full; -c N makes it longer, --context-shift goes on\n",
+               run.session->context());
+  if (outcome.shifts > 0)
+    fmt::print(stderr, "tq: the context of {} tokens was full {} times, and its older half forgotten each time\n",
+               run.session->context(), outcome.shifts);
   const std::string bits = run.kv.find(':') == std::string::npos
                                ? fmt::format("{:.2f} bits", cache.bits_k)
                                : fmt::format("{:.2f} and {:.2f} bits", cache.bits_k, cache.bits_v);
   fmt::print(stderr,
              "tq: prompt {} tokens, {} t/s; generated {}, {} t/s; cache {} {} ({}) for {} tokens; peak memory {}\n",
-             run.prompt_tokens.size(), three_digits(per_second(run.prompt_tokens.size(), outcome.prompt_seconds)),
+             run.prompt_tokens.size(),
+             three_digits(per_second(run.prompt_tokens.size() - run.restored, outcome.prompt_seconds)),
              outcome.tokens.size(), three_digits(per_second(outcome.tokens.size(), outcome.decode_seconds)), run.kv,
              bytes_text(cache.bytes), bits, run.session->context(), bytes_text(peak_memory()));
 }
@@ -282,9 +349,11 @@ std::string to_json(const Prepared& run, const Outcome& outcome, std::uint64_t s
   json["text"] = outcome.text;
   json["tokens"] = outcome.tokens;
   json["stop"] = outcome.stop;
+  json["context_shifts"] = outcome.shifts;
   json["prompt_tokens"] = run.prompt_tokens.size();
   json["generated_tokens"] = outcome.tokens.size();
-  json["prefill_tps"] = per_second(run.prompt_tokens.size(), outcome.prompt_seconds);
+  json["restored_tokens"] = run.restored;
+  json["prefill_tps"] = per_second(run.prompt_tokens.size() - run.restored, outcome.prompt_seconds);
   json["decode_tps"] = per_second(outcome.tokens.size(), outcome.decode_seconds);
   json["context"] = run.session->context();
   json["kv_bits_k"] = cache.bits_k;
@@ -321,8 +390,10 @@ Result<void> run_command(const Arguments& arguments) {
   if (!go_on) return std::unexpected(go_on.error());
   if (!*go_on) return {};
   choice.has_prompt = line.was_given("--prompt");
+  choice.has_keep = line.was_given("--keep");
   choice.engine.explain();
   if (Result<void> writable = check_json_path(choice.json); !writable) return writable;
+  if (Result<void> writable = check_cache_path(choice.save_cache); !writable) return writable;
   choice.sampling.seed = choice.seed < 0 ? random_seed() : static_cast<std::uint64_t>(choice.seed);
 
   Result<Prepared> run = prepare(choice);
@@ -331,6 +402,9 @@ Result<void> run_command(const Arguments& arguments) {
   const Result<Outcome> outcome = generate(*run, choice, output);
   if (!outcome) return std::unexpected(outcome.error());
   print_statistics(*run, *outcome);
+  if (!choice.save_cache.empty()) {
+    if (Result<void> saved = run->session->save(choice.save_cache); !saved) return saved;
+  }
   if (outcome->stop.empty()) return fail(ErrorCode::kInterrupted, "interrupted");
   return choice.json.empty() ? Result<void>{} : write_json(to_json(*run, *outcome, choice.sampling.seed), choice.json);
 }

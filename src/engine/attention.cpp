@@ -1,6 +1,7 @@
 #include "engine/attention.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -41,6 +42,10 @@ class Tile {
                      [scale](float q) { return q * scale; });
     }
     cache_.k_codec().prepare(scratch.queries.data(), count(), dim_, scratch.query);
+    if (const std::span<const float> mean = cache_.mean(job_.layer, kv_head_); !mean.empty()) {
+      scratch.offsets.resize(count());
+      kernels().dot_tile(mean.data(), dim_, 1, scratch.queries.data(), dim_, count(), dim_, scratch.offsets.data(), 1);
+    }
   }
 
   /// For each query, the sum of the chunk's values weighted by its own softmax (count x dim, in the codec's basis), and
@@ -50,7 +55,7 @@ class Tile {
     const std::size_t n = std::min(kChunkPositions, job_.position + first_ + n_tokens_ - begin);
     scratch.scores.resize(std::max(scratch.scores.size(), count() * n));
     float* scores = scratch.scores.data();
-    cache_.k_codec().scores(scratch.query, cache_.keys(job_.layer, kv_head_), begin, n, scores, n, scratch.workspace);
+    score(begin, n, scratch);
     for (std::size_t i = 0; i < count(); ++i) {
       const std::size_t end = job_.position + first_ + i / group_ + 1;  // positions that the query sees
       const std::size_t visible = std::min(n, std::max(end, begin) - begin);
@@ -59,8 +64,11 @@ class Tile {
       std::fill(weights + visible, weights + n, 0.0F);
     }
     std::fill_n(sums, count() * dim_, 0.0F);
-    cache_.v_codec().accumulate(scores, count(), n, cache_.values(job_.layer, kv_head_), begin, n, sums,
-                                scratch.workspace);
+    sum_exact(begin, n, scratch, sums);
+    if (const std::size_t coded = coded_positions(CacheSide::kValues, begin, n); coded > 0) {
+      cache_.v_codec().accumulate(scores, count(), n, cache_.values(job_.layer, kv_head_), begin, coded, sums,
+                                  scratch.workspace);
+    }
   }
 
   /// Chunk after chunk into `sums` and `log_sums`, which begin as the first chunk's.
@@ -87,6 +95,91 @@ class Tile {
   }
 
  private:
+  struct Range {
+    std::size_t begin, end;
+    std::size_t size() const { return end > begin ? end - begin : 0; }
+  };
+
+  std::size_t position_of(std::size_t query) const { return job_.position + first_ + query / group_; }
+
+  /// How many of the n positions from `begin` on some query of the tile reads as codes.
+  std::size_t coded_positions(CacheSide side, std::size_t begin, std::size_t n) const {
+    const std::size_t tail = cache_.tail(side, position_of(count() - 1));
+    return std::min(n, std::max(tail, begin) - begin);
+  }
+
+  /// The positions of a chunk that some query of the tile reads as exact rows: of the first ones, and of the last ones.
+  std::array<Range, 2> exact_ranges(CacheSide side, Range chunk) const {
+    const std::size_t first = position_of(0);
+    const std::size_t block = side == CacheSide::kKeys ? cache_.plan().block : 0;
+    const std::size_t head = first < block ? std::max(block, cache_.sinks()) : cache_.sinks();
+    const std::size_t middle = std::clamp(head, chunk.begin, chunk.end);
+    const std::size_t tail = cache_.plan().recent > 0 ? cache_.tail(side, std::max(first, block)) : chunk.end;
+    return {Range{chunk.begin, middle}, Range{std::clamp(tail, middle, chunk.end), chunk.end}};
+  }
+  /// … and which of a range this query does.
+  std::array<Range, 2> exact_parts(CacheSide side, const Range& range, std::size_t query) const {
+    const std::size_t sinks = std::clamp(cache_.sinks(), range.begin, range.end);
+    return {Range{range.begin, sinks},
+            Range{std::clamp(cache_.tail(side, position_of(query)), sinks, range.end), range.end}};
+  }
+  /// Calls visit(run, its offset in the range) for the pieces that the range lies in.
+  template <class Visit>
+  void for_runs(CacheSide side, const Range& range, Visit&& visit) const {
+    for (std::size_t from = range.begin; from < range.end;) {
+      const KvCache::Run run = cache_.exact_run(side, job_.layer, kv_head_, from, range.end);
+      visit(run, from - range.begin);
+      from += run.count;
+    }
+  }
+
+  /// Scores of n positions from `begin` on: of codes, and over them those of exact rows.
+  void score(std::size_t begin, std::size_t n, AttentionScratch& scratch) const {
+    float* scores = scratch.scores.data();
+    if (const std::size_t coded = coded_positions(CacheSide::kKeys, begin, n); coded > 0) {
+      cache_.k_codec().scores(scratch.query, cache_.keys(job_.layer, kv_head_), begin, coded, scores, n,
+                              scratch.workspace);
+      for (std::size_t i = 0; i < count() && cache_.plan().block > 0; ++i) {
+        for (std::size_t r = 0; r < coded; ++r) scores[i * n + r] += scratch.offsets[i];
+      }
+    }
+    for (const Range& range : exact_ranges(CacheSide::kKeys, {begin, begin + n})) {
+      if (range.size() == 0) continue;
+      scratch.exact.resize(std::max(scratch.exact.size(), count() * range.size()));
+      for_runs(CacheSide::kKeys, range, [&](const KvCache::Run& run, std::size_t offset) {
+        cache_.plan().exact->scores(scratch.query, run.storage, run.first, run.count, scratch.exact.data() + offset,
+                                    range.size(), scratch.workspace);
+      });
+      for (std::size_t i = 0; i < count(); ++i) {
+        const float* exact = scratch.exact.data() + i * range.size();
+        for (const Range& part : exact_parts(CacheSide::kKeys, range, i)) {
+          std::copy_n(exact + (part.begin - range.begin), part.size(), scores + i * n + (part.begin - begin));
+        }
+      }
+    }
+  }
+
+  /// Adds the exact values of n positions from `begin` on, and leaves weights of 0 in their places.
+  void sum_exact(std::size_t begin, std::size_t n, AttentionScratch& scratch, float* sums) const {
+    for (const Range& range : exact_ranges(CacheSide::kValues, {begin, begin + n})) {
+      if (range.size() == 0) continue;
+      scratch.exact.resize(std::max(scratch.exact.size(), count() * range.size()));
+      std::fill_n(scratch.exact.data(), count() * range.size(), 0.0F);
+      for (std::size_t i = 0; i < count(); ++i) {
+        float* weights = scratch.scores.data() + i * n;
+        float* exact = scratch.exact.data() + i * range.size();
+        for (const Range& part : exact_parts(CacheSide::kValues, range, i)) {
+          std::copy_n(weights + (part.begin - begin), part.size(), exact + (part.begin - range.begin));
+          std::fill_n(weights + (part.begin - begin), part.size(), 0.0F);
+        }
+      }
+      for_runs(CacheSide::kValues, range, [&](const KvCache::Run& run, std::size_t offset) {
+        cache_.plan().exact->accumulate(scratch.exact.data() + offset, count(), range.size(), run.storage, run.first,
+                                        run.count, sums, scratch.workspace);
+      });
+    }
+  }
+
   KvCache& cache_;
   const AttentionJob& job_;
   std::size_t kv_head_, first_, n_tokens_, dim_, group_, row_;

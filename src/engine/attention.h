@@ -15,6 +15,8 @@ struct AttentionScratch {
   Query query;
   Workspace workspace;
   std::vector<float> queries, scores, sums, log_sums;
+  std::vector<float> offsets;  ///< what centring took out of the scores of each query
+  std::vector<float> exact;    ///< scores, then weights of exact rows
   std::vector<float> chunk_sums, chunk_log_sums;
 };
 
@@ -27,8 +29,9 @@ struct AttentionJob {
 };
 
 /// Scores are inner products of rotated queries with codes, values are summed as codes, and each head is rotated back
-/// once: out = R⁻¹ Σ softmax(⟨R q, c⟩/√d) v. Token t sees positions 0 … t. The result does not depend on the number of
-/// threads.
+/// once: out = R⁻¹ Σ softmax(⟨R q, c⟩/√d) v. Token t sees positions 0 … t, exact rows where the cache's policy has them
+/// for t. What centring took out of the coded keys is added to their scores, so that they and exact keys meet in one
+/// softmax. The result does not depend on the number of threads.
 void attend(const ModelConfig& config, KvCache& cache, const AttentionJob& job, ThreadPool& pool,
             std::vector<AttentionScratch>& scratch);
 

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 
 #include "simd/kernels.h"
 
@@ -13,7 +12,7 @@ Decoder::Decoder(const LoadedModel& model, std::shared_ptr<ThreadPool> pool)
       config_(model.config()),
       pool_(std::move(pool)),
       workspaces_(pool_->size()),
-      head_rows_(pool_->size()),
+      store_(pool_->size()),
       attention_(pool_->size()) {}
 
 void Decoder::run(std::span<const TokenId> tokens, std::size_t position, KvCache& cache, std::size_t n_logits,
@@ -28,10 +27,12 @@ void Decoder::run(std::span<const TokenId> tokens, std::size_t position, KvCache
     cosines_[i] = static_cast<float>(std::cos(angle));
     sines_[i] = static_cast<float>(std::sin(angle));
   }
+  cache.begin_batch(position, n_tokens_);
   for (std::size_t layer = 0; layer < config_.n_layers; ++layer) {
     attention_block(layer, position, cache);
     feed_forward_block(model_.layers()[layer]);
   }
+  cache.end_batch();
   if (n_logits > 0) compute_logits(n_logits, logits);
 }
 
@@ -56,9 +57,10 @@ void Decoder::attention_block(std::size_t layer_index, std::size_t position, KvC
   rotate_positions(query_, config_.n_heads);
   rotate_positions(key_, config_.n_kv_heads);
 
-  store(layer_index, position, cache);
+  store(cache, {layer_index, position, n_tokens_, key_.data(), value_.data()}, *pool_, store_);
   attended_.resize(query_.size());
   attend(config_, cache, {layer_index, position, n_tokens_, query_.data(), attended_.data()}, *pool_, attention_);
+  cache.keep_fresh(layer_index);
 
   projected_.resize(residual_.size());
   activations_.set(attended_.data(), n_tokens_);
@@ -113,31 +115,6 @@ void Decoder::rotate_positions(std::vector<float>& rows, std::size_t n_heads) co
       }
     }
   }
-}
-
-void Decoder::store(std::size_t layer, std::size_t position, KvCache& cache) {
-  const std::size_t dim = config_.head_dim, n_kv_heads = config_.n_kv_heads;
-  // A multiple of every codec's group, whose rows one thread must write.
-  constexpr std::size_t kChunk = 64;
-  const std::size_t first_chunk = position / kChunk, n_chunks = (position + n_tokens_ - 1) / kChunk - first_chunk + 1;
-  pool_->for_ranges(n_chunks * n_kv_heads, 1, [&](std::size_t begin, std::size_t end, unsigned thread) {
-    for (std::size_t task = begin; task < end; ++task) {
-      const std::size_t chunk = (first_chunk + task / n_kv_heads) * kChunk, head = task % n_kv_heads;
-      const std::size_t last = std::min(chunk + kChunk, position + n_tokens_);
-      const std::size_t first = std::max(chunk, position);
-      const auto encode = [&](const Codec& codec, const std::vector<float>& tokens, std::byte* storage) {
-        std::vector<float>& rows = head_rows_[thread];
-        rows.resize((last - first) * dim);
-        for (std::size_t row = first; row < last; ++row) {
-          std::memcpy(rows.data() + (row - first) * dim, tokens.data() + ((row - position) * n_kv_heads + head) * dim,
-                      dim * sizeof(float));
-        }
-        codec.encode_rows(rows.data(), last - first, storage, first, workspaces_[thread]);
-      };
-      encode(cache.k_codec(), key_, cache.keys(layer, head));
-      encode(cache.v_codec(), value_, cache.values(layer, head));
-    }
-  });
 }
 
 void Decoder::add_to_residual(const std::vector<float>& x) {

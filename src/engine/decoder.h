@@ -8,6 +8,7 @@
 
 #include "base/thread_pool.h"
 #include "engine/attention.h"
+#include "engine/cache_writer.h"
 #include "engine/kv_cache.h"
 #include "engine/loaded_model.h"
 #include "turboquant/tokenizer.h"
@@ -31,7 +32,6 @@ class Decoder {
 
   void normalize(const float* x, std::size_t n_tokens, const std::vector<float>& weight);
   void rotate_positions(std::vector<float>& rows, std::size_t n_heads) const;
-  void store(std::size_t layer, std::size_t position, KvCache& cache);
   void add_to_residual(const std::vector<float>& x);
 
   const LoadedModel& model_;
@@ -43,9 +43,9 @@ class Decoder {
   std::vector<float> residual_, normed_, query_, key_, value_, attended_, gate_, up_, projected_;
   std::vector<float> cosines_, sines_;  // n_tokens x rotary pairs
   Activations activations_;
-  std::vector<Workspace> workspaces_;          // one for each thread
-  std::vector<std::vector<float>> head_rows_;  // one for each thread: the new keys or values of one head
-  std::vector<AttentionScratch> attention_;    // one for each thread
+  std::vector<Workspace> workspaces_;        // one for each thread
+  std::vector<StoreScratch> store_;          // one for each thread
+  std::vector<AttentionScratch> attention_;  // one for each thread
 };
 
 }  // namespace tq

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cstring>
 #include <limits>
 #include <new>
 
@@ -11,46 +13,92 @@
 namespace tq {
 namespace {
 
+/// Keys whose mean is taken out: the group that codecs interleave. A mean of 32 has 1/32 of the variance of a key, so
+/// more would lower the energy that is coded by less than 3 %, and each costs an exact row.
+constexpr std::size_t kCenteringBlock = 32;
+
+/// A constant b in a rotary pair of frequency ω is at position p what it was at 0, turned by the angle ωp. Taking the
+/// early one out of all leaves |b|²(2 − 2 cos ωp), on average over C positions |b|²(2 − 2 sin(ωC)/(ωC)): less than |b|²
+/// as long as sin(x)/x > 1/2 at x = ωC, which holds up to x = 1.895.
+constexpr double kLargestTurn = 1.895;
+
 /// Values are transposed for fast sums, except in heads whose last 16 coordinates would be filled up with nothing.
 CodecSpec value_spec(const CacheSpec& spec, std::size_t head_dim) {
   return spec.v.with_layout(head_dim % 16 == 0 ? Layout::kTransposed : Layout::kRows);
 }
 
 /// The largest number when it would not fit in 64 bits.
-std::uint64_t cache_bytes(const ModelConfig& config, const Codec& k, const Codec& v, std::size_t context) {
+std::uint64_t cache_bytes(const ModelConfig& config, const CachePlan& plan, std::size_t context) {
+  constexpr std::uint64_t kTooMany = std::numeric_limits<std::uint64_t>::max();
   const auto heads = std::uint64_t{config.n_layers} * config.n_kv_heads;
-  const auto head_bytes = checked_multiply<std::uint64_t>(context + 64, k.group_bytes() + v.group_bytes());
+  // No head has more than twice `context` exact rows a side, of 2 bytes a value, and a mean of floats.
+  const std::uint64_t row_bytes = plan.k->group_bytes() + plan.v->group_bytes() + 12 * std::uint64_t{config.head_dim};
+  const auto head_bytes = checked_multiply<std::uint64_t>(context + 64, row_bytes);
   const auto roof = head_bytes ? checked_multiply<std::uint64_t>(heads, *head_bytes) : std::nullopt;
-  if (context > std::numeric_limits<std::size_t>::max() / 2 || !roof) return std::numeric_limits<std::uint64_t>::max();
-  return heads * (k.storage_bytes(context) + v.storage_bytes(context));
+  if (context > std::numeric_limits<std::size_t>::max() / 2 || !roof) return kTooMany;
+  return heads * (plan.head_bytes + (plan.block > 0 ? config.head_dim * sizeof(float) : 0));
+}
+
+/// 1 for coordinates in which a constant stays one over `context` positions: see kLargestTurn.
+std::vector<float> slow_coordinates(std::size_t head_dim, std::size_t context, std::span<const double> frequencies) {
+  std::vector<float> slow(head_dim, 1.0F);
+  for (std::size_t i = 0; i < frequencies.size(); ++i) {
+    if (frequencies[i] * static_cast<double>(context) > kLargestTurn) slow[2 * i] = slow[2 * i + 1] = 0.0F;
+  }
+  return slow;
 }
 
 }  // namespace
 
-Result<CacheFootprint> cache_footprint(const ModelConfig& config, const CacheSpec& spec, std::size_t context) {
-  const Result<std::shared_ptr<const Codec>> k = make_codec(spec.k, config.head_dim);
-  if (!k) return std::unexpected(k.error());
-  const Result<std::shared_ptr<const Codec>> v = make_codec(value_spec(spec, config.head_dim), config.head_dim);
-  if (!v) return std::unexpected(v.error());
-  return CacheFootprint{cache_bytes(config, **k, **v, context), (*k)->bits_per_value(), (*v)->bits_per_value()};
-}
-
-Result<KvCache> KvCache::create(const ModelConfig& config, const CacheSpec& spec, std::size_t context) {
+Result<CachePlan> plan_cache(const ModelConfig& config, const CacheSpec& spec, std::size_t context) {
+  CachePlan plan;
+  plan.spec = spec;
   Result<std::shared_ptr<const Codec>> k = make_codec(spec.k, config.head_dim);
   if (!k) return fail(k.error().code, fmt::format("a cache of keys: {}", k.error().message));
   Result<std::shared_ptr<const Codec>> v = make_codec(value_spec(spec, config.head_dim), config.head_dim);
   if (!v) return fail(v.error().code, fmt::format("a cache of values: {}", v.error().message));
+  if (spec.center == KeyCentering::kBias) {
+    return fail(ErrorCode::kUsage, fmt::format("cache {}: the keys of {} have no bias to centre by; take center=mean",
+                                               spec.name(), config.architecture));
+  }
+  plan.k = std::move(*k);
+  plan.v = std::move(*v);
+  plan.exact = make_codec(CodecSpec::parse("f16").value(), config.head_dim).value();
+  plan.n_layers = config.n_layers;
+  plan.n_kv_heads = config.n_kv_heads;
+  plan.sinks = std::min(spec.sinks, context);
+  plan.recent = std::min(spec.recent, context);
+  plan.block = spec.center == KeyCentering::kOff ? 0 : std::min(kCenteringBlock, context);
+  plan.key_bytes = plan.k->storage_bytes(context);
+  plan.value_bytes = plan.v->storage_bytes(context);
+  plan.head_bytes =
+      plan.key_bytes + plan.value_bytes + plan.exact_bytes(CacheSide::kKeys) + plan.exact_bytes(CacheSide::kValues);
+  const auto bits = [&](CacheSide side, const Codec& codec) {
+    const auto rows = static_cast<double>(plan.head_rows(side) + plan.recent);
+    const double mean = side == CacheSide::kKeys && plan.block > 0 ? 8.0 * sizeof(float) : 0;
+    return codec.bits_per_value() + (rows * plan.exact->bits_per_value() + mean) / std::max(1.0, double(context));
+  };
+  plan.footprint = {cache_bytes(config, plan, context), bits(CacheSide::kKeys, *plan.k),
+                    bits(CacheSide::kValues, *plan.v)};
+  return plan;
+}
 
+Result<CacheFootprint> cache_footprint(const ModelConfig& config, const CacheSpec& spec, std::size_t context) {
+  const Result<CachePlan> plan = plan_cache(config, spec, context);
+  if (!plan) return std::unexpected(plan.error());
+  return plan->footprint;
+}
+
+Result<KvCache> KvCache::create(const ModelConfig& config, const CacheSpec& spec, std::size_t context,
+                                std::span<const double> rope_frequencies) {
+  Result<CachePlan> plan = plan_cache(config, spec, context);
+  if (!plan) return std::unexpected(plan.error());
   KvCache cache;
-  cache.k_codec_ = std::move(*k);
-  cache.v_codec_ = std::move(*v);
-  cache.n_kv_heads_ = config.n_kv_heads;
-  cache.key_bytes_ = cache.k_codec_->storage_bytes(context);
-  cache.head_bytes_ = cache.key_bytes_ + cache.v_codec_->storage_bytes(context);
-  const std::uint64_t bytes = cache_bytes(config, *cache.k_codec_, *cache.v_codec_, context);
-  cache.footprint_ = {bytes, cache.k_codec_->bits_per_value(), cache.v_codec_->bits_per_value()};
+  cache.plan_ = std::move(*plan);
+  const std::uint64_t bytes = cache.footprint().bytes;
   const std::uint64_t available = available_memory();
-  if (bytes < available) cache.storage_.reset(new (std::nothrow) std::byte[bytes]);
+  const std::size_t n_heads = config.n_layers * config.n_kv_heads;
+  if (bytes < available) cache.storage_.reset(new (std::nothrow) std::byte[n_heads * cache.plan_.head_bytes]);
   if (cache.storage_ == nullptr) {
     constexpr double kMebi = 1024.0 * 1024.0;
     return fail(
@@ -58,7 +106,56 @@ Result<KvCache> KvCache::create(const ModelConfig& config, const CacheSpec& spec
         fmt::format("a {} cache for {} tokens takes {:.0f} MiB, and {:.0f} MiB are free; lower -c or take fewer bits",
                     spec.name(), context, static_cast<double>(bytes) / kMebi, static_cast<double>(available) / kMebi));
   }
+  if (cache.plan_.block > 0) {
+    cache.means_.resize(n_heads * config.head_dim);
+    cache.centred_ = slow_coordinates(config.head_dim, context, rope_frequencies);
+  }
   return cache;
+}
+
+std::size_t KvCache::tail(CacheSide side, std::size_t t) const {
+  if (side == CacheSide::kKeys && t < plan_.block) return 0;  // no key is coded yet
+  const std::size_t window = t + 1 - std::min(t + 1, plan_.recent);
+  return std::max(window, std::min(oldest_, t + 1));
+}
+
+void KvCache::begin_batch(std::size_t position, std::size_t n_tokens) {
+  batch_position_ = position;
+  batch_tokens_ = n_tokens;
+  if (plan_.recent > 0) fresh_.resize(2 * plan_.n_kv_heads * plan_.exact->storage_bytes(n_tokens));
+}
+
+std::byte* KvCache::fresh(CacheSide side, std::size_t kv_head) {
+  const std::size_t head = side == CacheSide::kKeys ? kv_head : plan_.n_kv_heads + kv_head;
+  return fresh_.data() + head * plan_.exact->storage_bytes(batch_tokens_);
+}
+
+void KvCache::keep_fresh(std::size_t layer) {
+  const std::size_t kept = std::min(plan_.recent, batch_tokens_), row_bytes = plan_.exact->storage_bytes(1);
+  for (const CacheSide side : {CacheSide::kKeys, CacheSide::kValues}) {
+    for (std::size_t head = 0; head < plan_.n_kv_heads; ++head) {
+      std::byte* ring = exact(side, layer, head) + plan_.head_rows(side) * row_bytes;
+      for (std::size_t row = batch_tokens_ - kept; row < batch_tokens_; ++row) {
+        std::memcpy(ring + (batch_position_ + row) % plan_.recent * row_bytes, fresh(side, head) + row * row_bytes,
+                    row_bytes);
+      }
+    }
+  }
+}
+
+void KvCache::end_batch() {
+  const std::size_t end = batch_position_ + batch_tokens_;
+  oldest_ = std::max(oldest_, end - std::min(end, plan_.recent));
+}
+
+KvCache::Run KvCache::exact_run(CacheSide side, std::size_t layer, std::size_t kv_head, std::size_t from,
+                                std::size_t end) {
+  const std::size_t head_rows = plan_.head_rows(side);
+  if (from < head_rows) return {exact(side, layer, kv_head), from, std::min(end, head_rows) - from};
+  if (from >= batch_position_) return {fresh(side, kv_head), from - batch_position_, end - from};
+  const std::size_t place = from % plan_.recent;
+  return {exact(side, layer, kv_head), head_rows + place,
+          std::min(std::min(end, batch_position_) - from, plan_.recent - place)};
 }
 
 }  // namespace tq

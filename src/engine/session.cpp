@@ -5,10 +5,12 @@
 #include <algorithm>
 #include <cassert>
 
+#include "base/file.h"
 #include "base/thread_pool.h"
 #include "engine/decoder.h"
 #include "engine/kv_cache.h"
 #include "engine/loaded_model.h"
+#include "engine/saved_cache.h"
 #include "simd/kernels.h"
 
 namespace tq {
@@ -46,10 +48,38 @@ class DecoderSession final : public Session {
       decoder_.run(tokens.subspan(begin, end - begin), position_, cache_, wanted, out);
       position_ += end - begin;
     }
+    tokens_.insert(tokens_.end(), tokens.begin(), tokens.end());
     return {};
   }
 
-  void truncate(std::size_t position) override { position_ = std::min(position_, position); }
+  void truncate(std::size_t position) override {
+    position_ = std::min(position_, position);
+    cache_.truncate(position_);
+    tokens_.resize(position_);
+  }
+
+  Result<void> save(const std::filesystem::path& path) override {
+    return write_saved_cache(path, describe_cache(*model_, cache_), tokens_, cache_);
+  }
+
+  Result<void> restore(const std::filesystem::path& path) override {
+    const Result<MappedFile> file = MappedFile::open(path);
+    if (!file) return std::unexpected(file.error());
+    return restore(file->bytes(), path.string());
+  }
+
+  Result<void> restore(std::span<const std::byte> bytes, std::string_view name) override {
+    const std::string description = describe_cache(*model_, cache_);
+    Result<SavedCache> saved =
+        parse_saved_cache(bytes, name, {description, cache_.plan(), context_, model_->config().vocab_size});
+    if (!saved) return std::unexpected(saved.error());
+    restore_rows(*saved, cache_);
+    tokens_ = std::move(saved->tokens);
+    position_ = tokens_.size();
+    return {};
+  }
+
+  std::span<const TokenId> tokens() const override { return tokens_; }
 
   std::size_t position() const override { return position_; }
   std::size_t context() const override { return context_; }
@@ -59,6 +89,7 @@ class DecoderSession final : public Session {
  private:
   std::shared_ptr<const LoadedModel> model_;
   KvCache cache_;
+  std::vector<TokenId> tokens_;
   std::size_t context_, batch_, position_ = 0;
   Decoder decoder_;
 };
@@ -71,10 +102,10 @@ Result<std::unique_ptr<Session>> Session::create(std::shared_ptr<const Model> mo
   if (context > (std::size_t{1} << 30)) {
     return fail(ErrorCode::kUsage, fmt::format("a context of {} tokens is out of range; the limit is 2^30", context));
   }
-  Result<KvCache> cache = KvCache::create(config, options.cache, context);
+  auto loaded = std::static_pointer_cast<const LoadedModel>(std::move(model));
+  Result<KvCache> cache = KvCache::create(config, options.cache, context, loaded->rope_frequencies());
   if (!cache) return fail(std::move(cache));
-  return std::make_unique<DecoderSession>(std::static_pointer_cast<const LoadedModel>(std::move(model)),
-                                          std::move(*cache), context, options);
+  return std::make_unique<DecoderSession>(std::move(loaded), std::move(*cache), context, options);
 }
 
 std::shared_ptr<ThreadPool> make_thread_pool(unsigned threads) { return std::make_shared<ThreadPool>(threads); }

@@ -106,6 +106,48 @@ TEST(Run, TheJsonStandsAloneOnStandardOutput) {
   EXPECT_GT(report["kv_bits_k"], report["kv_bits_v"]);
 }
 
+TEST(Run, ARestoredCacheGivesTheSameText) {
+  const TemporaryFolder folder;
+  const std::string file = (folder / "cache").string();
+  const std::vector<std::string> cache = {"--kv", "tq4+sink=2+recent=8"};
+  const auto with = [&](std::vector<std::string> more) {
+    more.insert(more.end(), cache.begin(), cache.end());
+    return tq(greedy(more));
+  };
+  const Outcome saved = with({"--save-cache", file});
+  ASSERT_EQ(saved.exit_code, 0) << saved.err;
+  const Outcome restored = with({"--restore-cache", file, "--json", "-"});
+  ASSERT_EQ(restored.exit_code, 0) << restored.err;
+  const json report = json::parse(restored.out);
+  EXPECT_EQ(kPrompt + report["text"].get<std::string>() + "\n", saved.out);
+  EXPECT_EQ(report["restored_tokens"], report["prompt_tokens"].get<std::size_t>() - 1) << "the last is read again";
+
+  const Outcome other = tq(greedy({"--restore-cache", file, "--kv", "tq3"}));
+  EXPECT_EQ(other.exit_code, 3);
+  EXPECT_NE(other.err.find("'tq4+sink=2+recent=8'"), std::string::npos) << other.err;
+  const std::string text = folder.write("text", "not a cache");
+  EXPECT_EQ(tq(greedy({"--restore-cache", text})).exit_code, 3);
+  const Outcome kept = tq(greedy({"--save-cache", text}));
+  EXPECT_EQ(kept.exit_code, 2) << "a file of another kind is not overwritten";
+  EXPECT_NE(kept.err.find("not a saved cache"), std::string::npos) << kept.err;
+}
+
+TEST(Run, AFullContextForgetsItsOlderHalf) {
+  const std::vector<std::string> small = {"-c", "16", "-n", "30", "--json", "-", "--kv", "f32"};
+  const auto with = [&](std::vector<std::string> more) {
+    more.insert(more.end(), small.begin(), small.end());
+    return tq(greedy(more));
+  };
+  const json stopped = json::parse(with({}).out), shifted = json::parse(with({"--context-shift"}).out);
+  EXPECT_EQ(stopped["stop"], "context");
+  EXPECT_EQ(shifted["stop"], "length");
+  EXPECT_EQ(shifted["tokens"].size(), 30U);
+  EXPECT_GE(shifted["context_shifts"], 2U);
+  for (std::size_t i = 0; i < stopped["tokens"].size(); ++i) EXPECT_EQ(shifted["tokens"][i], stopped["tokens"][i]);
+  const json keeping = json::parse(with({"--context-shift", "--keep", "100"}).out);
+  EXPECT_EQ(keeping["tokens"].size(), 30U) << "one token is dropped at least";
+}
+
 TEST(Run, ATerminalIsSafeFromTheText) {
   const Outcome outcome = tq({"run", "-p", "\x1b[2Jprint", "-n", "1", "--temp", "0"}, {.terminal = Stream::kOut});
   EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
