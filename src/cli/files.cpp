@@ -38,10 +38,11 @@ bool takes_a_stream(const fs::path& path) {
   return fs::exists(status) && !fs::is_regular_file(status) && !fs::is_directory(status);
 }
 
-bool begins_as_json(const fs::path& path) {
+/// Also when it is empty.
+bool begins_with_one_of(const fs::path& path, std::string_view beginnings) {
   std::ifstream file(path);
   char first = 0;
-  return !(file >> first) || first == '{' || first == '[';
+  return !(file >> first) || beginnings.find(first) != beginnings.npos;
 }
 
 bool write_all(int descriptor, std::string_view bytes) {
@@ -116,6 +117,10 @@ Result<std::string> read_text(const std::string& path) {
 }
 
 Result<void> check_json_path(const std::string& path) {
+  return check_report_path(path, {"--json", "a JSON file", "{["});
+}
+
+Result<void> check_report_path(const std::string& path, const ReportKind& kind) {
   if (path.empty() || path == "-" || takes_a_stream(path)) return {};
   std::error_code ignored;
   const fs::path folder = fs::path(path).has_parent_path() ? fs::path(path).parent_path() : ".";
@@ -124,16 +129,16 @@ Result<void> check_json_path(const std::string& path) {
                 fmt::format("cannot write {}: the folder {} does not exist", path, folder.string()));
   }
   if (fs::is_directory(path, ignored))
-    return fail(ErrorCode::kUsage, fmt::format("--json {} is a folder; name a file in it", path));
-  if (fs::exists(path, ignored) && !begins_as_json(path)) {
-    return fail(ErrorCode::kUsage,
-                fmt::format("--json would overwrite {}, which is not a JSON file; choose another name", path));
+    return fail(ErrorCode::kUsage, fmt::format("{} {} is a folder; name a file in it", kind.option, path));
+  if (fs::exists(path, ignored) && !begins_with_one_of(path, kind.beginnings)) {
+    return fail(ErrorCode::kUsage, fmt::format("{} would overwrite {}, which is not {}; choose another name",
+                                               kind.option, path, kind.name));
   }
   return {};
 }
 
-Result<void> write_json(std::string_view json, const std::string& path) {
-  std::string text(json);
+Result<void> write_report(std::string_view report, const std::string& path) {
+  std::string text(report);
   if (!text.ends_with('\n')) text += '\n';
   if (path == "-") {
     std::fwrite(text.data(), 1, text.size(), stdout);  // main() looks at the state of stdout when it ends

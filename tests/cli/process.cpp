@@ -129,8 +129,8 @@ Outcome tq(const std::vector<std::string>& arguments, const RunOptions& options)
   return finish(start(arguments, options, streams), streams, options);
 }
 
-Outcome tq_interrupted(const std::vector<std::string>& arguments, const std::string& words, int signal) {
-  const RunOptions options;
+Outcome tq_interrupted(const std::vector<std::string>& arguments, const std::string& words, int signal,
+                       const RunOptions& options) {
   const Streams streams = open_streams(options);
   const pid_t child = start(arguments, options, streams);
   // waitid leaves a child that ended by itself for finish(), and its end is the failure that the caller sees.
