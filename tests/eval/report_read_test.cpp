@@ -1,6 +1,7 @@
 // Reports come back from files that anyone may have written.
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <limits>
 #include <nlohmann/json.hpp>
 

@@ -18,6 +18,9 @@ export function significant(value, digits = 3) {
 /** The same with its zeros, for columns. */
 export const aligned = (value) => (isNumber(value) && Math.abs(value) >= 1e-3 && Math.abs(value) < 1000 ? value.toPrecision(3) : significant(value));
 
+/** "4.0502 ± 0.14": for columns that are compared digit by digit although the error is large. */
+export const withWideError = (value, error) => (isNumber(value) && isNumber(error) && error >= 1e-3 && error < 1000 ? `${fixed(4)(value)} ± ${error.toPrecision(2)}` : withError(value, error));
+
 /** "0.0099 ± 0.0004", "0.0389 ± 0.0013": the value with the digits that its error leaves it. */
 export function withError(value, error) {
   if (!isNumber(value)) return kDash;

@@ -39,7 +39,7 @@ export function columns(grid) {
     figure('kld_p999', 'KLD 99.9 %', 'one position in a thousand is further off than this'),
     figure('top1_agreement', 'top-1 %', 'positions with the same most likely token', format.percent),
     figure('token_accuracy', 'token %', 'share of the base’s own greedy continuation that the row would have said', format.percent),
-    figure('ppl', 'perplexity', '± standard error of the choice of text, not of the damage', (value, error) => `${format.fixed(4)(value)} ± ${format.significant(error, 2)}`, 'ppl_se'),
+    figure('ppl', 'perplexity', '± standard error of the choice of text, not of the damage', format.withWideError, 'ppl_se'),
     figure('ppl_ratio', 'ratio to base', 'of perplexities, ± the standard error of paired differences', format.withError, 'ppl_ratio_se'),
   ];
   const more = [

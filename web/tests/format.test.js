@@ -14,6 +14,8 @@ test('a value keeps the digits that its error leaves it', () => {
   assert.equal(format.withError(0.0103912, 0.00034), '0.0104 ± 0.0003');
   assert.equal(format.withError(0.03891, 0.0013), '0.0389 ± 0.0013');
   assert.equal(format.withError(3.94e-5, 1.3e-6), '3.9e-5 ± 1e-6');
+  assert.equal(format.withWideError(4.22981, 0.4), '4.2298 ± 0.40');
+  assert.equal(format.withWideError(null, 0.4), format.kDash);
   assert.equal(format.withError(0.5, null), '0.5');
   assert.equal(format.withError(0, 0), '0');
 });
