@@ -36,12 +36,12 @@ void print_tables(const std::vector<EvalReport>& reports) {
 
 Result<void> report_command(const Arguments& arguments) {
   CommandLine line({.name = "report",
-                    .summary = "evaluations of several machines, models or texts in one page",
+                    .summary = "what 'tq eval --json' wrote for several machines, models or texts, in one page",
                     .usage = "FILE... [options]",
                     .examples = {"laptop.json server.json --html report.html", "out.json --markdown -"}});
   std::vector<std::string> paths;
   ReportFiles files;
-  line.add(paths, {.names = "FILE", .help = "what 'tq eval --json' wrote; - is standard input", .group = kInputGroup});
+  line.add(paths, {.names = "reports", .group = kHidden});
   files.add_to(line);
   const Result<bool> go_on = line.parse(arguments);
   if (!go_on) return std::unexpected(go_on.error());
