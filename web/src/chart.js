@@ -28,27 +28,29 @@ export const kFloor = 1e-6;
 export function decades(values) {
   const positive = values.filter((value) => value > kFloor && Number.isFinite(value));
   if (positive.length === 0) return [kFloor, 1];
-  const low = Math.floor(Math.log10(Math.min(...positive)));
-  const high = Math.ceil(Math.log10(Math.max(...positive)));
+  const low = Math.min(299, Math.floor(Math.log10(Math.min(...positive))));
+  const high = Math.min(300, Math.ceil(Math.log10(Math.max(...positive)))); // beyond it a power of ten is no number
   return [Number(`1e${low}`), Number(`1e${Math.max(high, low + 1)}`)];
 }
 
 /** Round numbers in [low, high], for an axis of powers of two: 2, 3, 4, 6, 8, 16. */
 export function doublingTicks(low, high, most) {
   const ticks = [];
-  for (let unit = 2 ** (Math.floor(Math.log2(low)) - 4); unit <= high; unit *= 2) {
+  for (let unit = Math.max(Number.MIN_VALUE, 2 ** (Math.floor(Math.log2(low)) - 4)); unit <= high; unit *= 2) {
     for (const step of [1, 1.5]) if (unit * step >= low * 0.999 && unit * step <= high * 1.001) ticks.push(unit * step);
   }
   const whole = ticks.filter((tick) => Number.isInteger(Math.log2(tick)));
   return ticks.length <= most ? ticks : whole.length <= most ? whole : whole.filter((_tick, i) => i % Math.ceil(whole.length / most) === 0);
 }
 
-function linearTicks(low, high, most) {
+export function linearTicks(low, high, most) {
   const rough = (high - low) / most;
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = power * ([1, 2, 5, 10].find((factor) => power * factor >= rough) ?? 10);
   const ticks = [];
-  for (let tick = Math.ceil(low / step) * step; tick <= high; tick += step) ticks.push(tick);
+  const first = Math.ceil(low / step) * step;
+  // By count: where numbers are so large that a step is lost on them, a sum would never arrive.
+  for (let i = 0; i <= most && first + i * step <= high; ++i) ticks.push(first + i * step);
   return ticks;
 }
 

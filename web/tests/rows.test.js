@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { decades, doublingTicks, powerOfTen, scale } from '../src/chart.js';
+import { decades, doublingTicks, linearTicks, powerOfTen, scale } from '../src/chart.js';
 import { familyOf, grid, verdictClass } from '../src/rows.js';
 
 test('every spec has its family', () => {
@@ -38,4 +38,13 @@ test('axes hold their values', () => {
   assert.equal(powerOfTen(-5), '10⁻⁵');
   assert.equal(scale(1, 100, 0, 10, true)(10), 5);
   assert.equal(scale(3, 3, 0, 10, false)(3), 0);
+});
+
+test('no number makes an axis endless', () => {
+  const huge = Number.MAX_VALUE;
+  for (const [low, high] of [[5e-324, 1], [1e-300, 1e300], [2 ** 63, 2 ** 63 + 4096], [0, huge], [3, 3], [huge, huge], [Infinity, -Infinity], [NaN, NaN]]) {
+    assert.ok(doublingTicks(low, high, 6).length < 20, `${low} ${high}`);
+    assert.ok(linearTicks(low, high, 6).length < 20, `${low} ${high}`);
+  }
+  for (const values of [[huge], [huge, 1e-5], [5e-324]]) assert.ok(decades(values).every(Number.isFinite));
 });
