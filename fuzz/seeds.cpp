@@ -98,6 +98,10 @@ std::vector<Seed> seeds() {
        R"({"architectures":["A"],"n":256,"eps":1e-05,"t":true,"no":null,"rope":{"f":8.0,"l":[1,2.5]},"b":[true]})"},
       {"hf_config", "index",
        R"({"metadata":{"total_size":8},"weight_map":{"a":"model-1.safetensors","b":"model-2.safetensors"}})"}};
+  all.push_back(
+      {"report", "small",
+       R"({"schema":"turboquant.eval/1","model":{"name":"m","parameters":1},"machine":{"threads":2},"settings":{"context":8,"scored_tokens":400},)"
+       R"("partial":false,"rows":[{"weights":"f16","kv":"tq4","kv_bytes":12,"kld_mean":1e-3,"ppl":2.5,"ppl_ratio":1.0,"top1_agreement":1,"kld_by_position":[{"from":4,"to":7,"kld_mean":null}]}]})"});
   for (Seed& seed : tokenizer_seeds()) all.push_back(std::move(seed));
   for (Seed& seed : vector_seeds()) all.push_back(std::move(seed));
   for (Seed& seed : saved_cache_seeds()) all.push_back(std::move(seed));

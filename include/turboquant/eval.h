@@ -43,6 +43,8 @@ class Comparison {
     double rms_delta_p = 0;     ///< root mean square change of the probability of the text's own token
   };
   Summary summary() const;
+  /// KL divergence of each position, in the order of add().
+  std::span<const float> kld() const { return kld_; }
 
  private:
   std::vector<float> kld_, nll_, base_nll_;  // per position
@@ -84,6 +86,12 @@ struct EvalOptions {
   unsigned threads = 0;                  ///< 0: all cores
 };
 
+/// Positions from … to − 1 of a window, over all windows.
+struct PositionBin {
+  std::size_t from = 0, to = 0;
+  double kld_mean = 0;
+};
+
 /// One weights x cache combination. A speed that was not measured is NaN.
 struct EvalRow {
   std::string weights, kv;
@@ -95,6 +103,7 @@ struct EvalRow {
   Continuation::Summary continuation;
   double prefill_tps = 0, decode_tps = 0;  ///< tokens per second
   double seconds = 0;
+  std::vector<PositionBin> kld_by_position = {};  ///< the scored part of a window in at most 16 bins
 };
 
 struct EvalReport {
@@ -112,12 +121,15 @@ struct EvalReport {
     std::size_t context = 0, chunks = 0, scored_tokens = 0;
     std::size_t continuations = 0, continuation_tokens = 0;  ///< tokens: of all continuations together
     std::uint64_t seed = 0;
+    std::string command = {};  ///< that made the report; empty where no command did
   } settings;
+  bool partial = false;       ///< stopped early: the figures are of the windows that were complete
   EvalRow base;               ///< compared with itself: its perplexity, size and speed
   std::vector<EvalRow> rows;  ///< weights x kv as in the options, kv the faster
 };
 
-/// `done` of `total` tokens; returns false to stop (the evaluation then ends with kInterrupted).
+/// `done` of `total` tokens; returns false to stop. The evaluation then ends with what all rows have in common, marked
+/// partial, or with kInterrupted where no window was complete.
 using Progress = std::function<bool(std::uint64_t done, std::uint64_t total)>;
 
 /// Windows and scoring as llama-perplexity: consecutive windows of `context` tokens, the first token of each replaced

@@ -9,6 +9,7 @@
 #include "cli/files.h"
 #include "cli/interrupt.h"
 #include "cli/progress_bar.h"
+#include "cli/report_files.h"
 #include "turboquant/eval.h"
 
 namespace tq::cli {
@@ -18,7 +19,8 @@ struct EvalChoice {
   ModelChoice model;
   CacheChoice cache;
   EngineChoice engine;
-  std::string file, weights, json;
+  std::string file, weights;
+  ReportFiles report;
   std::optional<double> max_kld;
   EvalOptions options;
 };
@@ -69,7 +71,7 @@ void add_options(CommandLine& line, EvalChoice& choice) {
                                  .group = kScoringGroup,
                                  .check = whole_number(0, INT64_MAX)});
   choice.engine.add_to(line);
-  add_json_option(line, choice.json);
+  choice.report.add_to(line);
 }
 
 /// Every spec is looked at before anything runs: a typing error must not cost an hour.
@@ -92,7 +94,7 @@ Result<void> complete_options(EvalChoice& choice) {
   if (!base) return fail(base.error().code, fmt::format("--base: {}", base.error().message));
   options.base_kv = base->name();
   options.threads = choice.engine.thread_count();
-  return check_json_path(choice.json);
+  return choice.report.check();
 }
 
 Result<EvalReport> run_evaluation(const EvalChoice& choice) {
@@ -133,7 +135,7 @@ Result<void> eval_command(const Arguments& arguments) {
                     .summary = "what compression costs, measured against the uncompressed model",
                     .usage = "[-m MODEL -f TEXT] [options]",
                     .examples = {"--kv f16,q8_0,q4_0,q4_0+rotate=on,tq4,tq3,tq2",
-                                 "-m model.gguf -f wiki.test.raw --weights file,tq4 --kv f16,tq4 --json out.json",
+                                 "-m model.gguf -f wiki.test.raw --weights file,tq4 --kv f16,tq4 --html out.html",
                                  "-m model.gguf -f wiki.test.raw --kv tq4 --decode --max-kld 0.01"}});
   EvalChoice choice;
   add_options(line, choice);
@@ -143,11 +145,14 @@ Result<void> eval_command(const Arguments& arguments) {
   choice.engine.explain();
   if (Result<void> completed = complete_options(choice); !completed) return completed;
 
-  const Result<EvalReport> report = run_evaluation(choice);
+  Result<EvalReport> report = run_evaluation(choice);
   if (!report) return std::unexpected(report.error());
-  if (choice.json != "-") fmt::print("{}", to_table(*report));
-  if (!choice.json.empty()) {
-    if (Result<void> written = write_json(to_json(*report), choice.json); !written) return written;
+  report->settings.command = rerun_line("eval", arguments);
+  if (!choice.report.to_standard_output()) fmt::print("{}", to_table(*report));
+  if (Result<void> written = choice.report.write({&*report, 1}, to_json(*report)); !written) return written;
+  if (report->partial) {
+    return fail(ErrorCode::kInterrupted,
+                fmt::format("interrupted; the figures are of the first {} windows alone", report->settings.chunks));
   }
   return choice.max_kld ? judge(*report, *choice.max_kld) : Result<void>{};
 }

@@ -10,6 +10,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <system_error>
@@ -40,10 +41,11 @@ bool takes_a_stream(const fs::path& path) {
   return fs::exists(status) && !fs::is_regular_file(status) && !fs::is_directory(status);
 }
 
-bool begins_as_json(const fs::path& path) {
+/// Also when it is empty.
+bool begins_with_one_of(const fs::path& path, std::string_view beginnings) {
   std::ifstream file(path);
   char first = 0;
-  return !(file >> first) || first == '{' || first == '[';
+  return !(file >> first) || beginnings.find(first) != beginnings.npos;
 }
 
 bool begins_as_cache(const fs::path& path) {
@@ -55,7 +57,7 @@ bool begins_as_cache(const fs::path& path) {
 
 /// `begins_well` says whether an existing file may be replaced.
 Result<void> check_output_path(const std::string& path, std::string_view option, std::string_view kind,
-                               bool (*begins_well)(const fs::path&)) {
+                               const std::function<bool(const fs::path&)>& begins_well) {
   if (path.empty() || takes_a_stream(path)) return {};
   std::error_code ignored;
   const fs::path folder = fs::path(path).has_parent_path() ? fs::path(path).parent_path() : ".";
@@ -122,16 +124,21 @@ Result<std::string> read_text(const std::string& path) {
 }
 
 Result<void> check_json_path(const std::string& path) {
+  return check_report_path(path, {"--json", "a JSON file", "{["});
+}
+
+Result<void> check_report_path(const std::string& path, const ReportKind& kind) {
   if (path == "-") return {};
-  return check_output_path(path, "--json", "a JSON file", begins_as_json);
+  return check_output_path(path, kind.option, kind.name,
+                           [&](const fs::path& file) { return begins_with_one_of(file, kind.beginnings); });
 }
 
 Result<void> check_cache_path(const std::string& path) {
   return check_output_path(path, "--save-cache", "a saved cache", begins_as_cache);
 }
 
-Result<void> write_json(std::string_view json, const std::string& path) {
-  std::string text(json);
+Result<void> write_report(std::string_view report, const std::string& path) {
+  std::string text(report);
   if (!text.ends_with('\n')) text += '\n';
   if (path == "-") {
     std::fwrite(text.data(), 1, text.size(), stdout);  // main() looks at the state of stdout when it ends

@@ -17,11 +17,19 @@ Result<std::string> read_text(const std::string& path);
 /// a model.
 Result<void> check_json_path(const std::string& path);
 
+/// What an option writes.
+struct ReportKind {
+  std::string_view option, name;  ///< "--html", "an HTML file"
+  std::string_view beginnings;    ///< the characters that such a file may begin with
+};
+/// The same for any kind of report.
+Result<void> check_report_path(const std::string& path, const ReportKind& kind);
 /// The same for a saved cache.
 Result<void> check_cache_path(const std::string& path);
 
 /// Writes a report to a file, or to standard output for `-`. A file appears complete or not at all.
-Result<void> write_json(std::string_view json, const std::string& path);
+Result<void> write_report(std::string_view report, const std::string& path);
+inline Result<void> write_json(std::string_view json, const std::string& path) { return write_report(json, path); }
 
 /// Indented; bytes that are not UTF-8 become U+FFFD, which the text of a model may contain.
 std::string json_text(const nlohmann::ordered_json& json);

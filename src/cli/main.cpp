@@ -28,6 +28,7 @@ constexpr std::array kCommands = {
     Command{"info", "what a model file holds, and the memory it needs", info_command},
     Command{"run", "continue a text on compressed weights and a compressed cache", run_command},
     Command{"eval", "what compression costs, measured against the uncompressed model", eval_command},
+    Command{"report", "evaluations of several machines, models or texts in one page", report_command},
     Command{"bench", "how fast prompts are read and tokens generated", bench_command},
     Command{"tokenize", "the token ids of a text", tokenize_command},
     Command{"vectors", "what each codec costs on plain vectors", vectors_command},

@@ -32,6 +32,8 @@ class Evaluation {
 
   Result<void> run(std::optional<TokenId> end_of_text);
   std::size_t continuations() const { return continuations_; }
+  /// Those that every lane has ended.
+  std::size_t scored_windows() const { return scored_windows_; }
   /// The base, and then the rows.
   std::size_t continuation_tokens() const;
 
@@ -53,7 +55,7 @@ class Evaluation {
   const Windows& windows_;
   std::vector<Lane>& lanes_;
   SessionOptions session_;
-  std::size_t continuations_, length_;
+  std::size_t continuations_, length_, scored_windows_ = 0;
   Meter meter_;
   std::vector<Words> words_;
   std::vector<float> base_logits_, logits_;
@@ -90,6 +92,8 @@ Result<void> Evaluation::run(std::optional<TokenId> end_of_text) {
       const std::size_t n = std::min(kSlice, windows_.end_scored() - at);
       if (Result<void> scored = score_slice(window.subspan(at, n), window.subspan(at + 1, n)); !scored) return scored;
     }
+    for (Lane& lane : lanes_) lane.end_window();
+    ++scored_windows_;
   }
   return {};
 }
@@ -225,7 +229,9 @@ Result<EvalReport> evaluate(std::shared_ptr<const TensorFile> file, const Tokeni
   Evaluation evaluation(options, *windows, lanes, {.context = options.context, .threads = threads}, progress);
   EvalReport report;
   report.machine = {eval::cpu_name(), simd_target(), thread_count(*threads), eval::restart_peak_memory()};
-  if (const Result<void> done = evaluation.run(tokenizer.eos()); !done) return std::unexpected(done.error());
+  const Result<void> done = evaluation.run(tokenizer.eos());
+  report.partial = !done && done.error().code == ErrorCode::kInterrupted && evaluation.scored_windows() > 0;
+  if (!done && !report.partial) return std::unexpected(done.error());
 
   const Model& model = *models->at("");
   report.model = {model.config().name, model.config().architecture, model.footprint().parameters, file->file_bytes()};
@@ -234,13 +240,13 @@ Result<EvalReport> evaluate(std::shared_ptr<const TensorFile> file, const Tokeni
                      base->front().name(),
                      options.decode ? "decode" : "prefill",
                      options.context,
-                     windows->count(),
-                     windows->count() * windows->scored_per_window(),
+                     evaluation.scored_windows(),
+                     evaluation.scored_windows() * windows->scored_per_window(),
                      evaluation.continuations(),
                      evaluation.continuation_tokens(),
                      options.seed};
-  report.base = lanes.front().row();
-  for (std::size_t i = 1; i < lanes.size(); ++i) report.rows.push_back(lanes[i].row());
+  report.base = lanes.front().row(windows->first_scored());
+  for (std::size_t i = 1; i < lanes.size(); ++i) report.rows.push_back(lanes[i].row(windows->first_scored()));
   return report;
 }
 

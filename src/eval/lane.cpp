@@ -16,6 +16,20 @@ double seconds_since(SteadyClock::time_point start) {
   return std::chrono::duration<double>(SteadyClock::now() - start).count();
 }
 
+/// `sums` of each position over `windows` windows, averaged in at most 16 bins of nearly the same width.
+std::vector<PositionBin> bins_of(std::span<const double> sums, std::size_t windows, std::size_t first_position) {
+  constexpr std::size_t kMostBins = 16;
+  const std::size_t count = std::min(kMostBins, sums.size());
+  std::vector<PositionBin> bins;
+  for (std::size_t b = 0; b < count; ++b) {
+    const std::size_t from = b * sums.size() / count, to = (b + 1) * sums.size() / count;
+    double sum = 0;
+    for (const double value : sums.subspan(from, to - from)) sum += value;
+    bins.push_back({first_position + from, first_position + to, sum / static_cast<double>((to - from) * windows)});
+  }
+  return bins;
+}
+
 }  // namespace
 
 Result<void> Meter::advance(std::uint64_t tokens) {
@@ -52,9 +66,18 @@ void Lane::compare(std::span<const float> base_logits, std::span<const float> lo
   const std::size_t vocab = vocab_size();
   assert(base_logits.size() == next.size() * vocab && logits.size() == next.size() * vocab);
   for (std::size_t i = 0; i < next.size(); ++i) {
-    text_.add(base_logits.subspan(i * vocab, vocab), logits.subspan(i * vocab, vocab), next[i]);
+    window_.add(base_logits.subspan(i * vocab, vocab), logits.subspan(i * vocab, vocab), next[i]);
   }
   seconds_ += seconds_since(start);
+}
+
+void Lane::end_window() {
+  const std::span<const float> kld = window_.kld();
+  kld_at_.resize(kld.size());
+  for (std::size_t i = 0; i < kld.size(); ++i) kld_at_[i] += static_cast<double>(kld[i]);
+  text_.merge(window_);
+  window_ = {};
+  ++windows_;
 }
 
 void Lane::note_peak_memory() { peak_memory_ = std::max(peak_memory_, peak_memory_bytes()); }
@@ -63,7 +86,7 @@ double Lane::Clock::tokens_per_second() const {
   return seconds > 0 ? static_cast<double>(tokens) / seconds : std::numeric_limits<double>::quiet_NaN();
 }
 
-EvalRow Lane::row() const {
+EvalRow Lane::row(std::size_t first_scored) const {
   const ModelFootprint weights = model_->footprint();
   EvalRow row;
   row.weights = model_->weights_name();
@@ -80,6 +103,7 @@ EvalRow Lane::row() const {
   row.prefill_tps = prefill_.tokens_per_second();
   row.decode_tps = decode_.tokens_per_second();
   row.seconds = seconds_;
+  row.kld_by_position = bins_of(kld_at_, windows_, first_scored);
   return row;
 }
 

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <vector>
 
 #include "turboquant/eval.h"
 
@@ -46,10 +47,13 @@ class Lane {
   /// that follow.
   void compare(std::span<const float> base_logits, std::span<const float> logits, std::span<const TokenId> next);
   void compare(std::span<const float> logits, TokenId base_token) { continuation_.add(logits, base_token); }
+  /// The window that was compared since the last call counts from now on; one that is not ended never does.
+  void end_window();
   void note_peak_memory();
 
   std::size_t vocab_size() const { return model_->config().vocab_size; }
-  EvalRow row() const;
+  /// `first_scored` is the position of a window that its scores begin at.
+  EvalRow row(std::size_t first_scored) const;
 
  private:
   struct Clock {
@@ -63,7 +67,9 @@ class Lane {
   std::unique_ptr<Session> session_;
   CacheFootprint footprint_;
   std::uint64_t peak_memory_ = 0;
-  Comparison text_;
+  Comparison text_, window_;
+  std::vector<double> kld_at_;  // of each scored position, summed over windows
+  std::size_t windows_ = 0;
   Continuation continuation_;
   Clock prefill_, decode_;
   double seconds_ = 0;

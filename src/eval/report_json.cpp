@@ -1,8 +1,9 @@
 // The report as JSON, schema turboquant.eval/1. Field names are a contract; docs/evaluation.md explains them.
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <span>
 
-#include "turboquant/eval.h"
+#include "turboquant/report.h"
 
 namespace tq {
 namespace {
@@ -10,6 +11,24 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 Json finite(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
+
+Json to_json(const std::vector<PositionBin>& bins) {
+  Json json = Json::array();
+  for (const PositionBin& bin : bins)
+    json.push_back({{"from", bin.from}, {"to", bin.to}, {"kld_mean", finite(bin.kld_mean)}});
+  return json;
+}
+
+Json to_json(const std::vector<BestRow>& rows) {
+  Json json = Json::array();
+  for (const BestRow& best : rows) json.push_back({{"row", best.row}, {"bytes", best.bytes}, {"ties", best.ties}});
+  return json;
+}
+
+Json verdict_of(const EvalRow& row, std::size_t scored_tokens) {
+  const std::optional<Verdict> verdict = judge(row, scored_tokens);
+  return verdict ? Json(verdict_name(*verdict)) : Json(nullptr);
+}
 
 Json to_json(const EvalRow& row) {
   return {{"weights", row.weights},
@@ -39,10 +58,17 @@ Json to_json(const EvalRow& row) {
           {"rms_delta_p", finite(row.text.rms_delta_p)},
           {"prefill_tps", finite(row.prefill_tps)},
           {"decode_tps", finite(row.decode_tps)},
-          {"seconds", finite(row.seconds)}};
+          {"seconds", finite(row.seconds)},
+          {"kld_by_position", to_json(row.kld_by_position)}};
 }
 
 }  // namespace
+
+std::string to_json(std::span<const EvalReport> reports) {
+  std::string json = "{\n\"schema\": \"turboquant.report/1\",\n\"reports\": [";
+  for (const EvalReport& report : reports) json += (&report == reports.data() ? "\n" : ",\n") + to_json(report);
+  return json + "\n]\n}";
+}
 
 std::string to_json(const EvalReport& report) {
   Json json;
@@ -64,10 +90,17 @@ std::string to_json(const EvalReport& report) {
                       {"path", report.settings.path},
                       {"continuations", report.settings.continuations},
                       {"continuation_tokens", report.settings.continuation_tokens},
-                      {"seed", report.settings.seed}};
+                      {"seed", report.settings.seed},
+                      {"command", report.settings.command}};
+  json["partial"] = report.partial;
+  json["summary"] = summary_in_words(report);
+  json["best_by_size"] = to_json(best_by_size(report));
   json["base"] = to_json(report.base);
   json["rows"] = Json::array();
-  for (const EvalRow& row : report.rows) json["rows"].push_back(to_json(row));
+  for (const EvalRow& row : report.rows) {
+    json["rows"].push_back(to_json(row));
+    json["rows"].back()["verdict"] = verdict_of(row, report.settings.scored_tokens);
+  }
   return json.dump(2, ' ', false, Json::error_handler_t::replace);
 }
 

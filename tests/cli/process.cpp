@@ -129,19 +129,26 @@ Outcome tq(const std::vector<std::string>& arguments, const RunOptions& options)
   return finish(start(arguments, options, streams), streams, options);
 }
 
-Outcome tq_interrupted(const std::vector<std::string>& arguments, const std::string& words, int signal) {
-  const RunOptions options;
+Outcome tq_interrupted(const std::vector<std::string>& arguments, const std::string& words, int signal,
+                       const RunOptions& options) {
   const Streams streams = open_streams(options);
   const pid_t child = start(arguments, options, streams);
   // waitid leaves a child that ended by itself for finish(), and its end is the failure that the caller sees.
   siginfo_t ended{};
-  while (contents_of(streams.err).find(words) == std::string::npos) {
+  std::string shown;  // what a terminal got so far; it is read only once
+  const bool terminal = options.terminal == Stream::kErr;
+  if (terminal) fcntl(streams.terminal, F_SETFL, O_NONBLOCK);
+  while ((terminal ? shown += read_terminal(streams.terminal) : contents_of(streams.err)).find(words) ==
+         std::string::npos) {
     if (waitid(P_PID, static_cast<id_t>(child), &ended, WEXITED | WNOHANG | WNOWAIT) == 0 && ended.si_pid == child)
       break;
     std::this_thread::sleep_for(std::chrono::milliseconds(2));
   }
   kill(child, signal);
-  return finish(child, streams, options);
+  if (terminal) fcntl(streams.terminal, F_SETFL, 0);
+  Outcome outcome = finish(child, streams, options);
+  outcome.err.insert(0, shown);
+  return outcome;
 }
 
 TemporaryFolder::TemporaryFolder() {

@@ -30,7 +30,8 @@ struct Outcome {
 Outcome tq(const std::vector<std::string>& arguments, const RunOptions& options = {});
 
 /// Runs `tq` until `words` appear on standard error, sends it `signal`, and waits for its end.
-Outcome tq_interrupted(const std::vector<std::string>& arguments, const std::string& words, int signal);
+Outcome tq_interrupted(const std::vector<std::string>& arguments, const std::string& words, int signal,
+                       const RunOptions& options = {});
 
 /// An empty folder for one test, removed with it.
 class TemporaryFolder {

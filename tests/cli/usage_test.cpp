@@ -67,7 +67,7 @@ TEST(Usage, HelpNamesEveryCommandAndEachExplainsItself) {
   EXPECT_EQ(help.exit_code, 0);
   EXPECT_EQ(help.err, "");
   EXPECT_EQ(tq({}).out, help.out);
-  for (const std::string name : {"info", "run", "eval", "bench", "tokenize", "vectors", "codecs"}) {
+  for (const std::string name : {"info", "run", "eval", "report", "bench", "tokenize", "vectors", "codecs"}) {
     EXPECT_NE(help.out.find("\n  " + name + " "), std::string::npos) << name;
     const Outcome page = tq({name, "--help"});
     EXPECT_EQ(page.exit_code, 0);
@@ -78,7 +78,7 @@ TEST(Usage, HelpNamesEveryCommandAndEachExplainsItself) {
 }
 
 TEST(Usage, NoLineOfTheHelpIsWiderThanATerminal) {
-  for (const std::string name : {"info", "run", "eval", "bench", "tokenize", "vectors", "codecs"}) {
+  for (const std::string name : {"info", "run", "eval", "report", "bench", "tokenize", "vectors", "codecs"}) {
     const std::string page = tq({name, "--help"}).out;
     for (std::size_t begin = 0; begin < page.size();) {
       const std::size_t end = page.find('\n', begin);

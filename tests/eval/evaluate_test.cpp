@@ -163,5 +163,45 @@ TEST(Evaluate, stops_when_it_is_told_to_and_counts_to_its_end) {
   }
 }
 
+TEST(Evaluate, what_was_complete_when_it_stopped_is_the_report_of_fewer_windows) {
+  EvalOptions options{.kv = {"tq4", "tq2"}, .context = 128, .chunks = 3, .continuations = 1, .continuation_tokens = 8};
+  std::uint64_t calls = 0;
+  ASSERT_TRUE(
+      measure(options, test::python_text(), [&](std::uint64_t, std::uint64_t) { return ++calls > 0; }).has_value());
+  std::uint64_t seen = 0;
+  const auto partial =
+      measure(options, test::python_text(), [&](std::uint64_t, std::uint64_t) { return ++seen < calls; });
+  options.chunks = 2;
+  const auto whole = measure(options, test::python_text());
+  ASSERT_TRUE(partial.has_value() && whole.has_value());
+  EXPECT_TRUE(partial->partial);
+  EXPECT_FALSE(whole->partial);
+  EXPECT_EQ(partial->settings.chunks, 2U);
+  EXPECT_EQ(partial->settings.scored_tokens, whole->settings.scored_tokens);
+  for (std::size_t i = 0; i < 2; ++i) {
+    EXPECT_EQ(partial->rows[i].text.tokens, whole->rows[i].text.tokens) << "no row is a slice ahead of another";
+    EXPECT_EQ(partial->rows[i].text.kld_mean, whole->rows[i].text.kld_mean);
+  }
+}
+
+TEST(Evaluate, divergence_by_position_adds_up_to_the_mean) {
+  for (const std::size_t context : {8U, 128U}) {
+    const auto report =
+        measure({.kv = {"tq3"}, .context = context, .chunks = 3, .continuations = 0}, test::python_text());
+    ASSERT_TRUE(report.has_value());
+    const std::vector<PositionBin>& bins = report->rows[0].kld_by_position;
+    ASSERT_EQ(bins.size(), context == 8 ? 3U : 16U) << "as many as there are positions, at most 16";
+    EXPECT_EQ(bins.front().from, context / 2);
+    EXPECT_EQ(bins.back().to, context - 1);
+    double sum = 0;
+    for (std::size_t b = 0; b < bins.size(); ++b) {
+      if (b > 0) EXPECT_EQ(bins[b].from, bins[b - 1].to);
+      sum += bins[b].kld_mean * static_cast<double>(bins[b].to - bins[b].from);
+    }
+    const double mean = sum / static_cast<double>(context - 1 - context / 2);
+    EXPECT_NEAR(mean, report->rows[0].text.kld_mean, 1e-9 * mean) << "sums of the same floats in double";
+  }
+}
+
 }  // namespace
 }  // namespace tq
