@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdint>
 #include <system_error>
 #include <utility>
 
@@ -76,6 +77,15 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
 
 MappedFile::~MappedFile() {
   if (!bytes_.empty()) ::munmap(const_cast<std::byte*>(bytes_.data()), bytes_.size());
+}
+
+void MappedFile::release(std::span<const std::byte> part) const {
+  const auto begin = reinterpret_cast<std::uintptr_t>(part.data()), end = begin + part.size();
+  const auto first = reinterpret_cast<std::uintptr_t>(bytes_.data()), last = first + bytes_.size();
+  const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
+  const std::uintptr_t from = (begin + page - 1) / page * page, to = end / page * page;
+  if (begin < first || end > last || from >= to) return;
+  ::madvise(const_cast<std::byte*>(part.data() + (from - begin)), to - from, MADV_DONTNEED);  // a hint: may fail
 }
 
 Result<std::string> read_file(const std::filesystem::path& path, std::uint64_t limit) {

@@ -14,6 +14,8 @@
 #include <nlohmann/json.hpp>
 #include <system_error>
 
+#include "base/bytes.h"
+#include "base/output_file.h"
 #include "cli/interrupt.h"
 
 namespace tq::cli {
@@ -64,33 +66,11 @@ Result<void> write_stream(std::string_view text, const std::string& path) {
   return {};
 }
 
-void sync_folder(const fs::path& folder) {
-  const int descriptor = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (descriptor < 0) return;
-  ::fsync(descriptor);
-  ::close(descriptor);
-}
-
 Result<void> replace_file(std::string_view text, const std::string& path) {
-  std::error_code ignored;
-  const fs::path resolved = fs::weakly_canonical(path, ignored);  // a link keeps pointing to the new file
-  const fs::path target = resolved.empty() ? fs::path(path) : resolved;
-  const std::string temporary = fmt::format("{}.{}.tmp", target.string(), ::getpid());
-  const int descriptor = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-  if (descriptor < 0) return system_failure("write", path, errno);
-  bool done = write_all(descriptor, text) && ::fsync(descriptor) == 0;
-  int error = errno;
-  ::close(descriptor);
-  if (done && std::rename(temporary.c_str(), target.c_str()) != 0) {
-    done = false;
-    error = errno;
-  }
-  if (!done) {
-    ::unlink(temporary.c_str());
-    return system_failure("write", path, error);
-  }
-  sync_folder(target.parent_path());
-  return {};
+  Result<OutputFile> file = OutputFile::create(path);
+  if (!file) return fail(std::move(file));
+  if (Result<void> written = file->write(as_bytes(text)); !written) return written;
+  return file->commit();
 }
 
 }  // namespace
