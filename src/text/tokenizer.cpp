@@ -132,6 +132,10 @@ Opened Tokenizer::open(const fs::path& path) {
 
 Opened Tokenizer::for_model(const TensorFile& file) {
   if (file.metadata().has("tokenizer.ggml.model")) return make_from_metadata(file.metadata(), file.path());
+  if (const auto json = file.metadata().string("tokenizer.huggingface.json")) {
+    const std::string_view config = file.metadata().string("tokenizer.huggingface.config").value_or("");
+    return read_tokenizer_json(*json, config, file.path());
+  }
   const fs::path path = file.path();
   const fs::path found = tokenizer_in(is_folder(path) ? path : path.parent_path());
   if (found.empty()) {
