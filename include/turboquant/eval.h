@@ -72,7 +72,7 @@ class Continuation {
 };
 
 struct EvalOptions {
-  std::vector<std::string> weights = {""};  ///< codec names; "" is the file's own
+  std::vector<std::string> weights = {""};  ///< codec names; "" is the file's own; PATH.gguf another file of it
   std::vector<std::string> kv = {"f16"};    ///< cache specs
   std::string base_kv = "f32";              ///< the cache of the base, whose weights are the file's own
   std::size_t context = 512;                ///< window, at least 3 tokens
@@ -116,6 +116,9 @@ struct EvalReport {
   EvalRow base;               ///< compared with itself: its perplexity, size and speed
   std::vector<EvalRow> rows;  ///< weights x kv as in the options, kv the faster
 };
+
+/// Whether an item of EvalOptions::weights is a file and no codec: it has a slash, or ends with .gguf.
+bool names_a_file(std::string_view weights);
 
 /// `done` of `total` tokens; returns false to stop (the evaluation then ends with kInterrupted).
 using Progress = std::function<bool(std::uint64_t done, std::uint64_t total)>;

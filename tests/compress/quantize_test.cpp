@@ -66,6 +66,8 @@ TEST(Quantize, a_hugging_face_folder_gives_the_same_and_keeps_its_tokenizer) {
   EXPECT_EQ(tokenizer->encode(text), original->encode(text));
   EXPECT_EQ(tokenizer->adds_bos(), original->adds_bos());
 
+  EXPECT_EQ(must(Tokenizer::open(path))->encode(text), original->encode(text));
+
   const auto kept = folder.path() / "kept.gguf";  // rows that are moved, not coded
   write(pycoder_folder(), kept, "", {{"ffn_up", "tq9"}});
   const ModelFootprint footprint = load(kept)->footprint();
