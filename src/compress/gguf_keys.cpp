@@ -1,6 +1,7 @@
 #include "compress/gguf_keys.h"
 
 #include <fmt/format.h>
+#include <simdjson.h>
 
 #include <algorithm>
 #include <array>
@@ -48,6 +49,15 @@ void add_config(GgufKeys& keys, const ModelConfig& config) {
   keys.add(name("rope.freq_base"), config.rope_theta);
 }
 
+/// Indented ones are twice as long. What is no JSON stays as it is, for the reader to refuse.
+std::string without_white_space(const std::string& json) {
+  std::string shorter(json.size() + simdjson::SIMDJSON_PADDING, '\0');
+  std::size_t size = 0;
+  if (simdjson::minify(json.data(), json.size(), shorter.data(), size) != simdjson::SUCCESS) return json;
+  shorter.resize(size);
+  return shorter;
+}
+
 /// GGUF has a key for the whole tokenizer.json; the one for its config is ours.
 Result<void> add_tokenizer(GgufKeys& keys, const fs::path& model) {
   std::error_code ignored;
@@ -58,9 +68,13 @@ Result<void> add_tokenizer(GgufKeys& keys, const fs::path& model) {
   for (const File& file : {File{"tokenizer.json", "tokenizer.huggingface.json"},
                            File{"tokenizer_config.json", "tokenizer.huggingface.config"}}) {
     if (!fs::exists(folder / file.name, ignored)) continue;
-    const Result<std::string> json = read_file(folder / file.name, kMostJsonBytes);
+    const Result<std::string> json = read_file(folder / file.name, 4 * kMostJsonBytes);
     if (!json) return std::unexpected(json.error());
-    keys.add(file.key, std::string_view(*json));
+    const std::string text = without_white_space(*json);
+    if (text.size() > kMostJsonBytes)
+      return fail(ErrorCode::kUsage, fmt::format("{} has more than the {} bytes that fit in a GGUF",
+                                                 (folder / file.name).string(), kMostJsonBytes));
+    keys.add(file.key, std::string_view(text));
   }
   return {};
 }

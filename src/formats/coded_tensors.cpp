@@ -21,9 +21,10 @@ struct Word {
   std::string_view text;
 };
 
-constexpr std::array kRotations = {
-    Word{RotationKind::kNone, "none"}, Word{RotationKind::kRandomHadamard, "random-hadamard"},
-    Word{RotationKind::kPlainHadamard, "plain-hadamard"}, Word{RotationKind::kDenseHaar, "dense-haar"}};
+// Not the dense one: making it takes dim³ operations, which a hostile file could ask for again and again.
+constexpr std::array kRotations = {Word{RotationKind::kNone, "none"},
+                                   Word{RotationKind::kRandomHadamard, "random-hadamard"},
+                                   Word{RotationKind::kPlainHadamard, "plain-hadamard"}};
 constexpr std::array kScales = {Word{ScaleRule::kUnbiased, "unbiased"}, Word{ScaleRule::kLeastSquares, "least-squares"},
                                 Word{ScaleRule::kNorm, "norm"}};
 constexpr std::array kLayouts = {Word{Layout::kRows, "rows"}, Word{Layout::kInterleaved, "interleaved"},
@@ -149,6 +150,7 @@ class CodedTensorReader {
     const std::string quoted = in_quotes((*names_)[i]);
     const std::int64_t index = (*indices_)[i];
     const std::string stored = (*names_)[i] + std::string(index < 0 ? "" : kCodedSuffix);
+    if ((*names_)[i].empty()) return refuse("the key {} has an empty name", kTensorsKey);
     if (tensor.name != stored)
       return refuse("the tensor {} stands where {} should; it is missing", in_quotes(tensor.name), in_quotes(stored));
     tensor.checksum = parse_checksum((*checksums_)[i]);

@@ -44,8 +44,9 @@ TEST(Coding, any_other_text_is_refused) {
        {std::string(), std::string("tq4"), sound + " ", sound + " more=1", " " + sound, changed("tq4", "tq44"),
         changed("version=1", "version=2"), changed("version=1", "version=0"), changed("seed=1", "seed=01"),
         changed("seed=1", "seed=-1"), changed("seed=1", "seed=18446744073709551616"), changed("rounds=3", "rounds=17"),
-        changed("rounds=3 ", ""), changed("random-hadamard", "random"), changed("scale=", "scales="),
-        changed("wide=0", "wide=2"), changed(" rotation", "  rotation"), sound + std::string(300, ' ')}) {
+        changed("rounds=3 ", ""), changed("random-hadamard", "random"), changed("random-hadamard", "dense-haar"),
+        changed("scale=", "scales="), changed("wide=0", "wide=2"), changed(" rotation", "  rotation"),
+        sound + std::string(300, ' ')}) {
     EXPECT_FALSE(parse_coding(text).has_value()) << text;
   }
 }
@@ -104,6 +105,10 @@ TEST(CodedTensors, a_tensor_that_is_missing_or_another_one) {
   CodedGguf bare;
   bare.tensors[0].name = "blk.0.a.weight";
   expect_refused(bare, "blk.0.a.weight.tqw");
+  CodedGguf nameless;
+  nameless.names[0] = "";
+  nameless.tensors[0].name = ".tqw";
+  expect_refused(nameless, "empty name");
   CodedGguf swapped;
   std::swap(swapped.names[0], swapped.names[1]);
   expect_refused(swapped, "stands where");
