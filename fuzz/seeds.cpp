@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "support/coded_gguf.h"
 #include "support/model_bytes.h"
 
 namespace {
@@ -90,6 +91,7 @@ std::vector<Seed> seeds() {
   std::vector<Seed> all = {
       {"gguf", "small", small_gguf().bytes()},
       {"gguf", "values", gguf_of_every_value()},
+      {"gguf", "coded", CodedGguf().bytes()},
       {"safetensors", "small", small_safetensors()},
       {"safetensors", "empty", safetensors("{" + entry("a", "F4", "[2,0]", 0, 0) + "}  ", "")},
       {"llama2c", "v0", llama2c_v0(small_llama2c_sizes())},

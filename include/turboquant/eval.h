@@ -74,7 +74,7 @@ class Continuation {
 };
 
 struct EvalOptions {
-  std::vector<std::string> weights = {""};  ///< codec names; "" is the file's own
+  std::vector<std::string> weights = {""};  ///< codec names; "" is the file's own; PATH.gguf another file of it
   std::vector<std::string> kv = {"f16"};    ///< cache specs
   std::string base_kv = "f32";              ///< the cache of the base, whose weights are the file's own
   std::size_t context = 512;                ///< window, at least 3 tokens
@@ -127,6 +127,9 @@ struct EvalReport {
   EvalRow base;               ///< compared with itself: its perplexity, size and speed
   std::vector<EvalRow> rows;  ///< weights x kv as in the options, kv the faster
 };
+
+/// Whether an item of EvalOptions::weights is a file and no codec: it has a slash, or ends with .gguf.
+bool names_a_file(std::string_view weights);
 
 /// `done` of `total` tokens; returns false to stop. The evaluation then ends with what all rows have in common, marked
 /// partial, or with kInterrupted where no window was complete.

@@ -13,19 +13,24 @@
 #include <variant>
 #include <vector>
 
+#include "turboquant/codec.h"
 #include "turboquant/result.h"
 
 namespace tq {
 
+class MappedFile;
+
 /// A tensor as it lies in the file. `shape` is outermost first (rows, columns), as in NumPy; `type` is the name of a
 /// codec
-/// (`f32`, `q4_0`) or an integer type (`i8`, `i32`, …). `bytes` points into the mapping and lives as long as the
+/// (`f32`, `q4_0`, `tq4`) or an integer type (`i8`, `i32`, …). `bytes` points into the mapping and lives as long as the
 /// TensorFile.
 struct TensorView {
   std::string name;
   std::string type;
   std::vector<std::uint64_t> shape;
   std::span<const std::byte> bytes;
+  std::optional<CodecSpec> coding = {};  ///< every field of the codec, for the tensors that `tq quantize` has coded
+  std::optional<std::uint64_t> checksum = {};  ///< XXH3 of `bytes`, where the file says it (docs/file-format.md)
 
   std::uint64_t elements() const;  ///< product of the shape; cannot overflow, the reader has checked it
 };
@@ -57,6 +62,12 @@ class Metadata {
   std::map<std::string, Value, std::less<>> values_;
 };
 
+/// A key of a GGUF, for those who write one from another.
+struct RawKey {
+  std::string name;
+  std::span<const std::byte> bytes;  ///< name, type and value as they lie in the file
+};
+
 /// Any bytes are safe: a file is accepted only if every extent lies inside it, nothing overlaps, and every count was
 /// compared with the bytes that remain before anything was allocated. Immutable; safe to share between threads.
 class TensorFile {
@@ -74,6 +85,11 @@ class TensorFile {
   const Metadata& metadata() const { return metadata_; }
   const std::vector<TensorView>& tensors() const { return tensors_; }
   const TensorView* find(std::string_view name) const;
+  const std::vector<RawKey>& raw_keys() const { return raw_keys_; }  ///< of a GGUF, in the order of the file
+  std::uint64_t alignment() const { return alignment_; }             ///< of a GGUF's tensors; 1 for other formats
+
+  /// Gives the memory of a tensor's mapped pages back to the system; they are read again when they are touched.
+  void release(const TensorView& tensor) const;
 
  private:
   friend struct TensorFileBuilder;  // src/formats: the readers fill it
@@ -82,7 +98,9 @@ class TensorFile {
   Metadata metadata_;
   std::vector<TensorView> tensors_;
   std::map<std::string, std::size_t, std::less<>> by_name_;
-  std::vector<std::shared_ptr<const void>> mappings_;  // keep the views alive
+  std::vector<RawKey> raw_keys_;
+  std::uint64_t alignment_ = 1;
+  std::vector<std::shared_ptr<const MappedFile>> mappings_;  // keep the views alive
 };
 
 }  // namespace tq

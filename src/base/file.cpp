@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdio>
+#include <cstdint>
 #include <system_error>
 #include <utility>
 
@@ -79,6 +79,15 @@ MappedFile::~MappedFile() {
   if (!bytes_.empty()) ::munmap(const_cast<std::byte*>(bytes_.data()), bytes_.size());
 }
 
+void MappedFile::release(std::span<const std::byte> part) const {
+  const auto begin = reinterpret_cast<std::uintptr_t>(part.data()), end = begin + part.size();
+  const auto first = reinterpret_cast<std::uintptr_t>(bytes_.data()), last = first + bytes_.size();
+  const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
+  const std::uintptr_t from = (begin + page - 1) / page * page, to = end / page * page;
+  if (begin < first || end > last || from >= to) return;
+  ::madvise(const_cast<std::byte*>(part.data() + (from - begin)), to - from, MADV_DONTNEED);  // a hint: may fail
+}
+
 Result<std::string> read_file(const std::filesystem::path& path, std::uint64_t limit) {
   const Result<Descriptor> file = Descriptor::open(path);
   if (!file) return std::unexpected(file.error());
@@ -97,69 +106,6 @@ Result<std::string> read_file(const std::filesystem::path& path, std::uint64_t l
   }
   text.resize(done);
   return text;
-}
-
-Result<NewFile> NewFile::create(const std::filesystem::path& path) {
-  NewFile file;
-  std::error_code ignored;
-  const std::filesystem::file_status status = std::filesystem::status(path, ignored);
-  if (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status)) {
-    return fail(ErrorCode::kFailed, fmt::format("cannot write {}: it is a folder, a pipe or a device", path.string()));
-  }
-  const std::filesystem::path resolved = std::filesystem::weakly_canonical(path, ignored);
-  file.path_ = path;
-  file.target_ = resolved.empty() ? path : resolved;
-  file.temporary_ = fmt::format("{}.{}.tmp", file.target_.string(), ::getpid());
-  file.number_ = ::open(file.temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-  if (file.number_ < 0) return file.failure(errno);
-  return file;
-}
-
-NewFile::NewFile(NewFile&& other) noexcept
-    : path_(std::move(other.path_)),
-      target_(std::move(other.target_)),
-      temporary_(std::move(other.temporary_)),
-      number_(std::exchange(other.number_, -1)),
-      buffer_(std::move(other.buffer_)) {}
-
-NewFile::~NewFile() {
-  if (number_ < 0) return;
-  ::close(number_);
-  ::unlink(temporary_.c_str());
-}
-
-std::unexpected<Error> NewFile::failure(int error) const { return system_failure("write", path_, error); }
-
-Result<void> NewFile::write(std::span<const std::byte> bytes) {
-  constexpr std::size_t kBuffer = std::size_t{1} << 20;
-  buffer_.insert(buffer_.end(), bytes.begin(), bytes.end());
-  if (buffer_.size() < kBuffer) return {};
-  return flush();
-}
-
-Result<void> NewFile::flush() {
-  for (std::size_t done = 0; done < buffer_.size();) {
-    const ssize_t written = ::write(number_, buffer_.data() + done, buffer_.size() - done);
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return failure(errno);
-    done += static_cast<std::size_t>(written);
-  }
-  buffer_.clear();
-  return {};
-}
-
-Result<void> NewFile::commit() {
-  if (Result<void> flushed = flush(); !flushed) return flushed;
-  if (::fsync(number_) != 0) return failure(errno);
-  if (::rename(temporary_.c_str(), target_.c_str()) != 0) return failure(errno);
-  ::close(std::exchange(number_, -1));
-  // The name is on disk when its folder is; a file system that cannot say so still has the file.
-  const int folder = ::open(target_.parent_path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (folder >= 0) {
-    ::fsync(folder);
-    ::close(folder);
-  }
-  return {};
 }
 
 }  // namespace tq

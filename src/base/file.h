@@ -25,6 +25,8 @@ class MappedFile {
   ~MappedFile();
 
   std::span<const std::byte> bytes() const { return bytes_; }
+  /// Gives the memory of whole pages within `part` back, if it is a part of this file. Reading them again is safe.
+  void release(std::span<const std::byte> part) const;
 
  private:
   explicit MappedFile(std::span<const std::byte> bytes) : bytes_(bytes) {}
@@ -33,30 +35,5 @@ class MappedFile {
 
 /// The contents of a regular file. kFailed as above, kBadFile when it is longer than `limit` bytes.
 Result<std::string> read_file(const std::filesystem::path& path, std::uint64_t limit);
-
-/// A file that appears under its name, complete and on disk, when it is committed, or not at all: until then it is a
-/// temporary one in the same folder. Replaces what has the name; a link keeps pointing to the new file.
-class NewFile {
- public:
-  /// kFailed when the folder cannot be written to, or the name is that of a folder, pipe or device.
-  static Result<NewFile> create(const std::filesystem::path& path);
-
-  NewFile(NewFile&& other) noexcept;
-  NewFile& operator=(NewFile&&) = delete;
-  ~NewFile();
-
-  /// kFailed when the disk is full or fails.
-  Result<void> write(std::span<const std::byte> bytes);
-  Result<void> commit();
-
- private:
-  NewFile() = default;
-  Result<void> flush();
-  std::unexpected<Error> failure(int error) const;
-
-  std::filesystem::path path_, target_, temporary_;  // as asked for, as resolved, as it is called until then
-  int number_ = -1;
-  std::vector<std::byte> buffer_;
-};
 
 }  // namespace tq

@@ -164,8 +164,10 @@ void CommandLine::add(T& target, const OptionText& text) {
     option = app_->add_option(text.names, target, text.help);
     if (!text.value.empty()) option->type_name(text.value);
   }
-  if constexpr (std::is_same_v<T, std::vector<std::string>>)
+  if constexpr (std::is_same_v<T, std::vector<std::string>>) {
     option->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+    option->allow_extra_args(!text.names.starts_with('-'));  // what follows a value is no second one
+  }
   if (text.check) option->check(text.check);
   if (text.value_optional) option->expected(0, 1);
   option->group(text.group);

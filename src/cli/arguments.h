@@ -68,7 +68,7 @@ class CommandLine {
 
   /// `target` keeps its value unless the option is given, and must outlive parse(). T: std::string, int, std::size_t,
   /// long long, float, double or optional double; bool for a flag without a value; a vector of strings takes every
-  /// argument that stands alone.
+  /// argument that stands alone or, with a dash, the value of every time that the option is given.
   template <typename T>
   void add(T& target, const OptionText& text);
 

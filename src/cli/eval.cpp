@@ -35,7 +35,7 @@ void add_options(CommandLine& line, EvalChoice& choice) {
       choice.weights,
       {.names = "--weights",
        .help = "codecs ('tq codecs') for the matrices of the layers,\nseparated by commas; 'file' is what the file "
-               "has\n(default: file)",
+               "has,\na path another file of the same model\n(default: file)",
        .value = "LIST",
        .group = kCompressionGroup});
   choice.cache.add_to(
@@ -83,6 +83,7 @@ Result<void> complete_options(EvalChoice& choice) {
   options.weights.clear();
   for (const std::string& name : *weights) {
     options.weights.push_back(name == "file" ? "" : name);
+    if (names_a_file(name)) continue;
     if (Result<void> known = check_weights(options.weights.back()); !known) return known;
   }
   const Result<std::vector<CacheSpec>> specs = choice.cache.specs("f16");

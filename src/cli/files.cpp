@@ -16,7 +16,7 @@
 #include <system_error>
 
 #include "base/bytes.h"
-#include "base/file.h"
+#include "base/output_file.h"
 #include "cli/interrupt.h"
 
 namespace tq::cli {
@@ -95,8 +95,8 @@ Result<void> write_stream(std::string_view text, const std::string& path) {
 }
 
 Result<void> replace_file(std::string_view text, const std::string& path) {
-  Result<NewFile> file = NewFile::create(path);
-  if (!file) return std::unexpected(file.error());
+  Result<OutputFile> file = OutputFile::create(path);
+  if (!file) return fail(std::move(file));
   if (Result<void> written = file->write(as_bytes(text)); !written) return written;
   return file->commit();
 }

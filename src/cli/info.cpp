@@ -123,6 +123,11 @@ void print_tokenizer(const ModelInfo& info) {
   fmt::print("tokenizer      {}, {} tokens, {}, {}\n", one_line(t.kind()), t.vocab_size(), bos, eos);
 }
 
+/// True bits of a value, scales and all.
+double bits_of(std::uint64_t values, std::uint64_t bytes) {
+  return values == 0 ? 0 : 8.0 * static_cast<double>(bytes) / static_cast<double>(values);
+}
+
 void print_types(const TensorFile& file) {
   struct Sum {
     std::size_t tensors = 0;
@@ -135,9 +140,11 @@ void print_types(const TensorFile& file) {
     sum.values += tensor.elements();
     sum.bytes += tensor.bytes.size();
   }
-  fmt::print("\n{:<8} {:>8} {:>10} {:>12}   (--tensors lists each)\n", "type", "tensors", "values", "size");
+  fmt::print("\n{:<8} {:>8} {:>10} {:>12} {:>7}   (--tensors lists each)\n", "type", "tensors", "values", "size",
+             "bits");
   for (const auto& [type, sum] : types) {
-    fmt::print("{:<8} {:>8} {:>10} {:>12}\n", type, sum.tensors, count_text(sum.values), bytes_text(sum.bytes));
+    fmt::print("{:<8} {:>8} {:>10} {:>12} {:>7.3f}\n", type, sum.tensors, count_text(sum.values), bytes_text(sum.bytes),
+               bits_of(sum.values, sum.bytes));
   }
 }
 
@@ -145,10 +152,10 @@ void print_tensors(const TensorFile& file) {
   std::size_t widest = 6;
   for (const TensorView& tensor : file.tensors()) widest = std::max(widest, one_line(tensor.name).size());
   widest = std::min<std::size_t>(widest, 60);
-  fmt::print("\n{:<{}}  {:<16} {:<6} {:>12}\n", "tensor", widest, "shape", "type", "bytes");
+  fmt::print("\n{:<{}}  {:<16} {:<6} {:>12} {:>7}\n", "tensor", widest, "shape", "type", "bytes", "bits");
   for (const TensorView& tensor : file.tensors()) {
-    fmt::print("{:<{}}  {:<16} {:<6} {:>12}\n", one_line(tensor.name), widest, shape_text(tensor), tensor.type,
-               tensor.bytes.size());
+    fmt::print("{:<{}}  {:<16} {:<6} {:>12} {:>7.3f}\n", one_line(tensor.name), widest, shape_text(tensor), tensor.type,
+               tensor.bytes.size(), bits_of(tensor.elements(), tensor.bytes.size()));
   }
 }
 
@@ -215,8 +222,11 @@ std::string to_json(const ModelInfo& info) {
   }
   json["tensors"] = nlohmann::ordered_json::array();
   for (const TensorView& tensor : info.file->tensors()) {
-    json["tensors"].push_back(
-        {{"name", tensor.name}, {"shape", tensor.shape}, {"type", tensor.type}, {"bytes", tensor.bytes.size()}});
+    json["tensors"].push_back({{"name", tensor.name},
+                               {"shape", tensor.shape},
+                               {"type", tensor.type},
+                               {"bytes", tensor.bytes.size()},
+                               {"bits", bits_of(tensor.elements(), tensor.bytes.size())}});
   }
   return json_text(json);
 }

@@ -30,6 +30,9 @@ constexpr std::array kCommands = {
     Command{"eval", "what compression costs, measured against the uncompressed model", eval_command},
     Command{"report", "evaluations of several machines, models or texts in one page", report_command},
     Command{"bench", "how fast prompts are read and tokens generated", bench_command},
+    Command{"quantize", "write a model with compressed weights to a file", quantize_command},
+    Command{"export", "write a model as a plain GGUF for other programs", export_command},
+    Command{"verify", "compare a file with its checksums", verify_command},
     Command{"tokenize", "the token ids of a text", tokenize_command},
     Command{"vectors", "what each codec costs on plain vectors", vectors_command},
     Command{"codecs", "the names of all codecs, and the true bits of each", codecs_command},
@@ -43,6 +46,7 @@ constexpr std::string_view kExamples =
   tq run -p "def fibonacci(n):" --kv tq3                 generate with a 3-bit cache
   tq run -m model.gguf -f prompt.txt -n 256 --kv tq4:tq3
   tq bench -m model.gguf -d 0,8192 --kv f16,tq4          speed
+  tq quantize model.gguf model.tt4.gguf --type tt4       weights of 4 bits, in a file
   tq info model.gguf -c 32768                            memory at a context of 32768 tokens
 
 commands

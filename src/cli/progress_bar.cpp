@@ -34,23 +34,28 @@ std::size_t terminal_columns() {
 }  // namespace
 
 std::string progress_line(const std::string& label, std::uint64_t done, std::uint64_t total, double seconds,
-                          std::size_t columns) {
+                          std::size_t columns, Counted counted) {
   constexpr std::size_t kBarWidth = 24;
   const double share = total == 0 ? 0.0 : std::min(1.0, static_cast<double>(done) / static_cast<double>(total));
   const auto filled = static_cast<std::size_t>(share * kBarWidth);
   const bool predictable = share > 0.0 && seconds > 1.0;  // before that the estimate jumps about
   const std::string left = predictable ? duration_text(seconds * (1.0 - share) / share) + " left" : "";
-  std::string line = fmt::format("{}  [{:#<{}}{:-<{}}] {:3.0f} %  {}/{}  {}", label, "", filled, "", kBarWidth - filled,
-                                 100.0 * share, done, total, left);
+  const bool bytes = counted == Counted::kBytes;
+  const std::string amount = bytes ? bytes_text(done) + " of " + bytes_text(total) : fmt::format("{}/{}", done, total);
+  std::string line = fmt::format("{}  [{:#<{}}{:-<{}}] {:3.0f} %  {}  {}", label, "", filled, "", kBarWidth - filled,
+                                 100.0 * share, amount, left);
   line.resize(std::min(line.size(), columns));
   return line;
 }
 
-ProgressBar::ProgressBar(std::string label)
-    : label_(std::move(label)), visible_(can_move_the_cursor()), started_(Clock::now()) {}
+ProgressBar::ProgressBar(std::string label, Counted counted)
+    : label_(std::move(label)), counted_(counted), visible_(can_move_the_cursor()), started_(Clock::now()) {}
 
-ProgressBar::~ProgressBar() {
+ProgressBar::~ProgressBar() { clear(); }
+
+void ProgressBar::clear() {
   if (drawn_) fmt::print(stderr, "\r\x1b[K");
+  drawn_ = false;
 }
 
 void ProgressBar::update(std::uint64_t done, std::uint64_t total) {
@@ -62,7 +67,7 @@ void ProgressBar::update(std::uint64_t done, std::uint64_t total) {
   last_drawn_ = now;
   // One column stays free: a full last column makes some terminals wrap.
   fmt::print(stderr, "\r{}\x1b[K",
-             progress_line(label_, done, total, seconds_between(started_, now), terminal_columns() - 1));
+             progress_line(label_, done, total, seconds_between(started_, now), terminal_columns() - 1, counted_));
   std::fflush(stderr);
 }
 

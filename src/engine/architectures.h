@@ -34,6 +34,7 @@ struct Architecture {
   /// The rotary pairs of a query or key row are (i, i + rope_dim/2) in this file, not (2i, 2i + 1) as the engine has
   /// them.
   bool (*half_split)(const TensorFile& file);
+  std::string (*gguf_name)(TensorRole role, std::size_t layer);  ///< whatever the format of the file
 };
 
 /// The row that reads `file`; kUsage, with the list, when there is none.

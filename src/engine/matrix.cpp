@@ -28,7 +28,7 @@ Result<const TensorView*> find_tensor(const TensorFile& file, const std::string&
 
 Result<std::shared_ptr<const Codec>> codec_of(const TensorFile& file, const TensorView& tensor, std::size_t cols,
                                               CodecCache& codecs) {
-  const Result<CodecSpec> spec = CodecSpec::parse(tensor.type);
+  const Result<CodecSpec> spec = tensor.coding ? Result<CodecSpec>(*tensor.coding) : CodecSpec::parse(tensor.type);
   if (!spec) {
     return fail(ErrorCode::kUsage, fmt::format("{}: the tensor {} is stored as {}, which this build cannot decode yet",
                                                file.path(), tensor.name, tensor.type));
@@ -81,15 +81,18 @@ Result<std::vector<float>> load_vector(const TensorFile& file, const std::string
   return values;
 }
 
+std::size_t rotary_source_row(std::size_t row, std::size_t head_dim, std::size_t rope_dim) {
+  const std::size_t in_head = row % head_dim;
+  return row - in_head + (in_head < rope_dim ? in_head / 2 + in_head % 2 * (rope_dim / 2) : in_head);
+}
+
 void interleave_rotary_rows(Matrix& matrix, std::size_t head_dim, std::size_t rope_dim) {
   assert(matrix.codec->group_rows() == 1);  // as all types of model files
   const std::size_t row_bytes = matrix.codec->group_bytes();
   auto moved = std::make_unique_for_overwrite<std::byte[]>(matrix.bytes.size());
   for (std::size_t r = 0; r < matrix.rows; ++r) {
-    const std::size_t in_head = r % head_dim;
-    // Row 2i comes from i, row 2i + 1 from i + rope_dim/2.
-    const std::size_t source = in_head < rope_dim ? in_head / 2 + in_head % 2 * (rope_dim / 2) : in_head;
-    std::memcpy(moved.get() + r * row_bytes, matrix.bytes.data() + (r - in_head + source) * row_bytes, row_bytes);
+    const std::size_t source = rotary_source_row(r, head_dim, rope_dim);
+    std::memcpy(moved.get() + r * row_bytes, matrix.bytes.data() + source * row_bytes, row_bytes);
   }
   matrix.own(std::move(moved), matrix.bytes.size());
 }

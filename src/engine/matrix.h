@@ -49,6 +49,8 @@ Result<Matrix> load_matrix(const TensorFile& file, const std::string& name, std:
 /// A tensor of one dimension, as floats.
 Result<std::vector<float>> load_vector(const TensorFile& file, const std::string& name, std::size_t length);
 
+/// Row 2i of a head comes from row i, row 2i + 1 from i + rope_dim/2; rows that do not rotate stay.
+std::size_t rotary_source_row(std::size_t row, std::size_t head_dim, std::size_t rope_dim);
 /// Reorders the rows of each head from rotary pairs (i, i + rope_dim/2) to (2i, 2i + 1). Copies the matrix.
 void interleave_rotary_rows(Matrix& matrix, std::size_t head_dim, std::size_t rope_dim);
 

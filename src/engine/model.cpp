@@ -8,6 +8,7 @@
 
 #include "engine/architectures.h"
 #include "engine/loaded_model.h"
+#include "formats/checksum.h"
 
 namespace tq {
 
@@ -20,7 +21,7 @@ class ModelLoader {
   }
 
   Result<std::shared_ptr<const Model>> load() {
-    if (!load_config() || !load_spec() || !load_outside_layers()) return std::unexpected(error_);
+    if (!load_config() || !load_spec() || !are_undamaged() || !load_outside_layers()) return std::unexpected(error_);
     for (std::size_t layer = 0; layer < config().n_layers; ++layer) {
       if (!load_layer(layer)) return std::unexpected(error_);
     }
@@ -56,6 +57,25 @@ class ModelLoader {
     if (options_.weights.empty()) return true;
     spec_.emplace();
     return take(CodecSpec::parse(options_.weights), *spec_);
+  }
+
+  /// Reads the weights once, as the first token would.
+  bool are_undamaged() {
+    const std::vector<TensorView>& tensors = file().tensors();
+    std::vector<char> damaged(tensors.size(), 0);
+    pool_.for_ranges(tensors.size(), 1, [&](std::size_t begin, std::size_t end, unsigned) {
+      for (std::size_t i = begin; i < end; ++i)
+        damaged[i] = tensors[i].checksum && checksum(tensors[i].bytes) != *tensors[i].checksum;
+    });
+    for (std::size_t i = 0; i < tensors.size(); ++i) {
+      if (damaged[i] == 0) continue;
+      error_ = {ErrorCode::kBadFile,
+                fmt::format("{}: the tensor {} does not have the checksum that the file says; it is "
+                            "damaged, fetch the file again",
+                            file().path(), tensors[i].name)};
+      return false;
+    }
+    return true;
   }
 
   std::string name_of(TensorRole role, std::size_t layer = 0) {

@@ -8,7 +8,7 @@
 #include <optional>
 
 #include "base/bytes.h"
-#include "base/file.h"
+#include "base/output_file.h"
 #include "formats/message.h"
 
 #define XXH_INLINE_ALL
@@ -236,7 +236,7 @@ void restore_rows(const SavedCache& saved, KvCache& cache) {
 
 Result<void> write_saved_cache(const std::filesystem::path& path, std::string_view description,
                                std::span<const TokenId> tokens, KvCache& cache) {
-  Result<NewFile> file = NewFile::create(path);
+  Result<OutputFile> file = OutputFile::create(path);
   if (!file) return std::unexpected(file.error());
   Hash hash;
   Result<void> written;

@@ -185,11 +185,26 @@ Result<std::vector<CacheSpec>> parse_caches(const std::vector<std::string>& name
   return specs;
 }
 
+/// The model of another file, which must read the same tokens.
+Result<std::shared_ptr<const Model>> load_other(const std::string& path, const TensorFile& file,
+                                                const EvalOptions& options) {
+  Result<std::shared_ptr<const TensorFile>> other = TensorFile::open(path);
+  if (!other) return fail(std::move(other));
+  Result<std::shared_ptr<const Model>> model =
+      Model::load(std::move(*other), {.weights = {}, .threads = options.threads});
+  if (!model) return model;
+  const Result<ModelConfig> config = read_model_config(file);
+  if (!config) return std::unexpected(config.error());
+  if ((*model)->config().vocab_size == config->vocab_size) return model;
+  return fail(ErrorCode::kUsage, fmt::format("{} has {} tokens, and {} has {}: they cannot be compared", path,
+                                             (*model)->config().vocab_size, file.path(), config->vocab_size));
+}
+
 /// One model for each way to hold the weights; "" is the file's own.
 Result<std::map<std::string, std::shared_ptr<const Model>>> load_models(const std::shared_ptr<const TensorFile>& file,
                                                                         const EvalOptions& options) {
   for (const std::string& name : options.weights) {
-    if (name.empty()) continue;
+    if (name.empty() || names_a_file(name)) continue;
     if (const Result<CodecSpec> spec = CodecSpec::parse(name); !spec) return std::unexpected(spec.error());
   }
   std::map<std::string, std::shared_ptr<const Model>> models;
@@ -197,7 +212,9 @@ Result<std::map<std::string, std::shared_ptr<const Model>>> load_models(const st
   names.emplace_back();
   for (const std::string& name : names) {
     if (models.contains(name)) continue;
-    Result<std::shared_ptr<const Model>> model = Model::load(file, {.weights = name, .threads = options.threads});
+    Result<std::shared_ptr<const Model>> model = names_a_file(name)
+                                                     ? load_other(name, *file, options)
+                                                     : Model::load(file, {.weights = name, .threads = options.threads});
     if (!model) return fail(std::move(model));
     models.emplace(name, std::move(*model));
   }
@@ -205,6 +222,10 @@ Result<std::map<std::string, std::shared_ptr<const Model>>> load_models(const st
 }
 
 }  // namespace
+
+bool names_a_file(std::string_view weights) {
+  return weights.find('/') != std::string_view::npos || weights.ends_with(".gguf");
+}
 
 Result<EvalReport> evaluate(std::shared_ptr<const TensorFile> file, const Tokenizer& tokenizer, std::string_view text,
                             std::string text_name, const EvalOptions& options, const Progress& progress) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 
 namespace tq {
 
@@ -13,5 +14,7 @@ struct GgmlType {
 
 /// nullptr for ids that were never given out or were withdrawn (4, 5, 31 to 33, 36 to 38).
 const GgmlType* find_ggml_type(std::uint32_t id);
+/// nullptr for a name that is no type of GGUF.
+const GgmlType* find_ggml_type(std::string_view name);
 
 }  // namespace tq

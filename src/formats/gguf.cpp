@@ -7,6 +7,8 @@
 
 #include "base/bytes.h"
 #include "base/checked.h"
+#include "formats/checksum.h"
+#include "formats/coded_tensors.h"
 #include "formats/ggml_types.h"
 #include "formats/message.h"
 
@@ -47,7 +49,8 @@ class GgufReader {
       : bytes_(bytes), name_(name), builder_(builder), reader_(bytes) {}
 
   Result<void> read() {
-    if (read_header() && read_metadata() && read_alignment() && read_entries() && place_tensors() && add_tensors())
+    if (read_header() && read_metadata() && read_alignment() && read_entries() && place_tensors() && read_coding() &&
+        add_tensors())
       return {};
     return std::unexpected(error_);
   }
@@ -103,7 +106,9 @@ class GgufReader {
       if (!reader_.read(type)) return refuse_end(where_);
       if (!read_value(type, value)) return false;
       if (builder_.metadata().has(key)) return refuse("{} stands twice in the file", where_);
+      if (key == kHeaderChecksumKey) checksum_end_ = reader_.position();
       builder_.metadata().set(std::string(key), std::move(value));
+      builder_.add_raw_key({std::string(key), bytes_.subspan(start, reader_.position() - start)});
     }
     return true;
   }
@@ -275,6 +280,7 @@ class GgufReader {
       }
       alignment_ = static_cast<std::uint64_t>(value);
     }
+    builder_.set_alignment(alignment_);
     if (metadata.integer("split.count").value_or(0) > 1) {
       return refuse(
           "this is one part of a split GGUF, which is not supported yet; join the parts first (llama-gguf-split "
@@ -301,6 +307,7 @@ class GgufReader {
       if (!read_shape(entry.view.shape) || !read_extent(entry)) return false;
       entries_.push_back(std::move(entry));
     }
+    table_end_ = reader_.position();
     return true;
   }
 
@@ -349,7 +356,7 @@ class GgufReader {
     std::vector<Entry*> in_order;
     for (Entry& entry : entries_) in_order.push_back(&entry);
     std::sort(in_order.begin(), in_order.end(), [](const Entry* a, const Entry* b) { return a->offset < b->offset; });
-    const std::uint64_t table_end = reader_.position();
+    const std::uint64_t table_end = table_end_;
     const std::uint64_t data = (table_end + alignment_ - 1) / alignment_ * alignment_;  // both far below 2^64
     std::uint64_t end = table_end;
     for (Entry* entry : in_order) {
@@ -376,6 +383,22 @@ class GgufReader {
     return true;
   }
 
+  /// What `tq quantize` says of its tensors (coded_tensors.h). Last, since the checksum finds any damage that the
+  /// checks before it could not know.
+  bool read_coding() {
+    if (!is_coded_file(builder_.metadata())) return true;
+    std::vector<TensorView*> views;
+    for (Entry& entry : entries_) views.push_back(&entry.view);
+    if (Result<void> read = read_coded_tensors(builder_.metadata(), views, name_); !read) {
+      error_ = std::move(read).error();
+      return false;
+    }
+    const std::string expected = checksum_text(header_checksum(bytes_.first(table_end_), checksum_end_));
+    if (builder_.metadata().string(kHeaderChecksumKey) == expected) return true;
+    return refuse("its header has the checksum {}, not the one that it says; it was damaged or changed, fetch it again",
+                  expected);
+  }
+
   bool add_tensors() {
     for (Entry& entry : entries_) {
       const std::string tensor = in_quotes(entry.view.name);
@@ -389,6 +412,7 @@ class GgufReader {
   TensorFileBuilder& builder_;
   ByteReader reader_;
   std::uint64_t n_tensors_ = 0, n_keys_ = 0, alignment_ = 32, metadata_memory_ = 0;
+  std::size_t checksum_end_ = 0, table_end_ = 0;
   std::string where_;  // what is being read, for messages
   std::vector<Entry> entries_;
   Error error_;

@@ -103,6 +103,10 @@ const TensorView* TensorFile::find(std::string_view name) const {
   return found == by_name_.end() ? nullptr : &tensors_[found->second];
 }
 
+void TensorFile::release(const TensorView& tensor) const {
+  for (const auto& mapping : mappings_) mapping->release(tensor.bytes);
+}
+
 Result<std::shared_ptr<const TensorFile>> TensorFile::open(const fs::path& path) {
   TensorFileBuilder builder;
   std::error_code ignored;

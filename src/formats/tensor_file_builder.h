@@ -37,6 +37,9 @@ struct TensorFileBuilder {
     return kept->bytes();
   }
 
+  void add_raw_key(RawKey key) { file_->raw_keys_.push_back(std::move(key)); }
+  void set_alignment(std::uint64_t alignment) { file_->alignment_ = alignment; }
+
   void count_bytes(std::uint64_t bytes) { file_->file_bytes_ += bytes; }
 
   std::shared_ptr<const TensorFile> finish(std::string path, std::string format) {

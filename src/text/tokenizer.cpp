@@ -22,6 +22,9 @@ using Opened = Result<std::shared_ptr<const Tokenizer>>;
 /// Ten times the largest that is known.
 constexpr std::uint64_t kMaxFileBytes = std::uint64_t{256} << 20;
 
+/// A whole tokenizer.json in a GGUF, and, as `tq quantize` writes it, the tokenizer_config.json beside it.
+constexpr std::string_view kJsonKey = "tokenizer.huggingface.json", kJsonConfigKey = "tokenizer.huggingface.config";
+
 struct Kind {
   std::string_view model;  ///< `tokenizer.ggml.model`
   Opened (*make)(const Metadata& metadata, std::string_view name);
@@ -44,6 +47,8 @@ constexpr std::array kKinds = {
 
 Opened make_from_metadata(const Metadata& metadata, std::string_view name) {
   const std::optional<std::string_view> model = metadata.string("tokenizer.ggml.model");
+  if (const auto json = metadata.string(kJsonKey); json && !model)
+    return read_tokenizer_json(*json, metadata.string(kJsonConfigKey).value_or(""), name);
   if (!model) return fail(ErrorCode::kUsage, fmt::format("{}: it has no tokenizer (tokenizer.ggml.model)", name));
   const auto kind = std::ranges::find(kKinds, *model, &Kind::model);
   if (kind != kKinds.end()) return kind->make(metadata, name);
@@ -131,7 +136,8 @@ Opened Tokenizer::open(const fs::path& path) {
 }
 
 Opened Tokenizer::for_model(const TensorFile& file) {
-  if (file.metadata().has("tokenizer.ggml.model")) return make_from_metadata(file.metadata(), file.path());
+  if (file.metadata().has("tokenizer.ggml.model") || file.metadata().has(kJsonKey))
+    return make_from_metadata(file.metadata(), file.path());
   const fs::path path = file.path();
   const fs::path found = tokenizer_in(is_folder(path) ? path : path.parent_path());
   if (found.empty()) {

@@ -113,52 +113,5 @@ TEST(File, available_memory_is_not_more_than_the_machine_has) {
   EXPECT_LE(available_memory(), std::uint64_t{machine.totalram} * machine.mem_unit);
 }
 
-std::size_t files_in(const std::filesystem::path& folder) {
-  return static_cast<std::size_t>(std::distance(std::filesystem::directory_iterator(folder), {}));
-}
-
-TEST(NewFile, AppearsCompleteOrNotAtAll) {
-  const TemporaryFolder folder;
-  const std::filesystem::path path = folder.write("name", "old");
-  {
-    Result<NewFile> file = NewFile::create(path);
-    ASSERT_TRUE(file.has_value()) << file.error().message;
-    ASSERT_TRUE(file->write(as_bytes("half")).has_value());
-  }
-  EXPECT_EQ(read_file(path, 100).value(), "old");
-  EXPECT_EQ(files_in(folder.path()), 1U) << "no temporary file is left";
-  Result<NewFile> file = NewFile::create(path);
-  ASSERT_TRUE(file.has_value());
-  const std::string long_text(3 << 20, 'x');  // more than is buffered
-  ASSERT_TRUE(file->write(as_bytes("new")).has_value());
-  ASSERT_TRUE(file->write(as_bytes(long_text)).has_value());
-  EXPECT_EQ(read_file(path, 100).value(), "old");
-  ASSERT_TRUE(file->commit().has_value());
-  EXPECT_EQ(read_file(path, 10 << 20).value(), "new" + long_text);
-  EXPECT_EQ(files_in(folder.path()), 1U);
-}
-
-TEST(NewFile, ReplacesNoFolderAndNoDevice) {
-  const TemporaryFolder folder;
-  for (const std::filesystem::path& path :
-       {folder.path(), std::filesystem::path("/dev/null"), folder.path() / "missing" / "name"}) {
-    const Result<NewFile> file = NewFile::create(path);
-    ASSERT_FALSE(file.has_value()) << path;
-    expect_failure(file.error(), ErrorCode::kFailed, path);
-  }
-}
-
-TEST(NewFile, ALinkKeepsPointingToTheNewFile) {
-  const TemporaryFolder folder;
-  const std::filesystem::path target = folder.write("target", "old"), link = folder.path() / "link";
-  std::filesystem::create_symlink(target, link);
-  Result<NewFile> file = NewFile::create(link);
-  ASSERT_TRUE(file.has_value());
-  ASSERT_TRUE(file->write(as_bytes("new")).has_value());
-  ASSERT_TRUE(file->commit().has_value());
-  EXPECT_TRUE(std::filesystem::is_symlink(link));
-  EXPECT_EQ(read_file(target, 100).value(), "new");
-}
-
 }  // namespace
 }  // namespace tq::test

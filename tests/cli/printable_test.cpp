@@ -71,6 +71,8 @@ TEST(ProgressBar, TheLineFitsAndSurvivesOddNumbers) {
   for (std::size_t columns = 0; columns < 80; ++columns)
     EXPECT_LE(progress_line("eval", 60, 240, 4.0, columns).size(), columns);
   EXPECT_NE(progress_line("eval", 0, 0, 9.0, 80).find("  0 %"), std::string::npos);
+  EXPECT_NE(progress_line("quantize", 1 << 20, 4 << 20, 9.0, 80, Counted::kBytes).find("1.00 MiB of 4.00 MiB"),
+            std::string::npos);
   EXPECT_NE(progress_line("eval", 9, 4, 9.0, 80).find("100 %"), std::string::npos);
 }
 

@@ -151,6 +151,21 @@ Outcome tq_interrupted(const std::vector<std::string>& arguments, const std::str
   return outcome;
 }
 
+Outcome tq_killed(const std::vector<std::string>& arguments, const std::filesystem::path& path, int wait_ms) {
+  const RunOptions options;
+  const Streams streams = open_streams(options);
+  const pid_t child = start(arguments, options, streams);
+  siginfo_t ended{};
+  while (!std::filesystem::exists(path)) {
+    if (waitid(P_PID, static_cast<id_t>(child), &ended, WEXITED | WNOHANG | WNOWAIT) == 0 && ended.si_pid == child)
+      break;
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  std::this_thread::sleep_for(std::chrono::milliseconds(wait_ms));
+  kill(child, SIGKILL);
+  return finish(child, streams, options);
+}
+
 TemporaryFolder::TemporaryFolder() {
   std::string name = (std::filesystem::temp_directory_path() / "tq_test_XXXXXX").string();
   EXPECT_NE(mkdtemp(name.data()), nullptr);

@@ -33,6 +33,9 @@ Outcome tq(const std::vector<std::string>& arguments, const RunOptions& options 
 Outcome tq_interrupted(const std::vector<std::string>& arguments, const std::string& words, int signal,
                        const RunOptions& options = {});
 
+/// Runs `tq`, kills it with SIGKILL `wait_ms` after the file `path` has appeared, and waits for its end.
+Outcome tq_killed(const std::vector<std::string>& arguments, const std::filesystem::path& path, int wait_ms);
+
 /// An empty folder for one test, removed with it.
 class TemporaryFolder {
  public:

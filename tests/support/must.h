@@ -15,4 +15,8 @@ T must(Result<T> result) {
   return std::move(*result);
 }
 
+inline void must(const Result<void>& result) {
+  if (!result) throw std::runtime_error(result.error().message);
+}
+
 }  // namespace tq::test

@@ -14,7 +14,7 @@ namespace {
 
 bool is_hugging_face(const TensorFile& file) { return file.format() == "safetensors"; }
 
-std::string tensor_name(const TensorFile& file, TensorRole role, std::size_t layer) {
+std::string name_of(bool hugging_face, TensorRole role, std::size_t layer) {
   struct Names {
     TensorRole role;
     const char* gguf;
@@ -38,13 +38,18 @@ std::string tensor_name(const TensorFile& file, TensorRole role, std::size_t lay
   };
   for (const Names& names : kNames) {
     if (names.role != role) continue;
-    const bool hugging_face = is_hugging_face(file);
     const char* stem = hugging_face ? names.hugging_face : names.gguf;
     if (!names.in_layer) return fmt::format("{}.weight", stem);
     return fmt::format("{}.{}.{}.weight", hugging_face ? "model.layers" : "blk", layer, stem);
   }
   return {};
 }
+
+std::string tensor_name(const TensorFile& file, TensorRole role, std::size_t layer) {
+  return name_of(is_hugging_face(file), role, layer);
+}
+
+std::string gguf_name(TensorRole role, std::size_t layer) { return name_of(false, role, layer); }
 
 /// Reads counts and numbers from either kind of metadata; remembers the first thing that is wrong.
 class Reader {
@@ -154,6 +159,6 @@ Result<ModelConfig> read_config(const TensorFile& file) {
 
 }  // namespace
 
-Architecture llama_architecture() { return {"llama", read_config, tensor_name, is_hugging_face}; }
+Architecture llama_architecture() { return {"llama", read_config, tensor_name, is_hugging_face, gguf_name}; }
 
 }  // namespace tq

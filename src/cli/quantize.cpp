@@ -1,0 +1,206 @@
+// tq quantize and tq export: a model file from another, compressed or plain.
+#include "turboquant/quantize.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "cli/arguments.h"
+#include "cli/choices.h"
+#include "cli/commands.h"
+#include "cli/files.h"
+#include "cli/interrupt.h"
+#include "cli/printable.h"
+#include "cli/progress_bar.h"
+#include "cli/units.h"
+
+namespace tq::cli {
+namespace {
+
+struct FileChoice {
+  std::string input, output, json;
+  std::vector<std::string> tensor_types;
+  bool dry_run = false, every_tensor = false;
+  EngineChoice engine;
+  QuantizeOptions options;
+};
+
+void add_options(CommandLine& line, FileChoice& choice, const std::string& type_help) {
+  line.add(choice.input, {.names = "input_path", .group = kHidden});
+  line.add(choice.output, {.names = "output_path", .group = kHidden});
+  line.add(choice.options.type, {.names = "--type", .help = type_help, .value = "SPEC", .group = kCompressionGroup});
+  line.add(
+      choice.tensor_types,
+      {.names = "--tensor-type",
+       .help = "SPEC, or keep, for every matrix in whose name REGEX\nmatches; may be repeated, the last match counts",
+       .value = "REGEX=SPEC",
+       .group = kCompressionGroup});
+  line.add(choice.dry_run, {.names = "--dry-run", .help = "say what would be written", .group = kOutputGroup});
+  line.add(choice.every_tensor, {.names = "--tensors", .help = "list every tensor", .group = kOutputGroup});
+  line.add(choice.options.replace,
+           {.names = "--force", .help = "replace the output if it exists", .group = kOutputGroup});
+  choice.engine.add_to(line);
+  add_json_option(line, choice.json);
+}
+
+/// The last '=' separates, since a pattern may hold one and a spec does not.
+Result<void> read_rules(FileChoice& choice) {
+  for (const std::string& text : choice.tensor_types) {
+    const std::size_t at = text.rfind('=');
+    if (at == std::string::npos || at == 0 || at + 1 == text.size())
+      return fail(ErrorCode::kUsage, fmt::format("--tensor-type '{}' is not of the form REGEX=SPEC", text));
+    choice.options.tensor_types.push_back({text.substr(0, at), text.substr(at + 1)});
+  }
+  return {};
+}
+
+Result<void> check(FileChoice& choice, std::string_view command) {
+  if (choice.input.empty() || (choice.output.empty() && !choice.dry_run))
+    return fail(ErrorCode::kUsage,
+                fmt::format("name the model to read and the file to write: tq {} IN OUT --type SPEC", command));
+  if (Result<void> read = read_rules(choice); !read) return read;
+  if (choice.options.type.empty() && choice.options.tensor_types.empty())
+    return fail(ErrorCode::kUsage,
+                fmt::format("--type says how to store the weights; tq {} --help explains it", command));
+  choice.options.threads = choice.engine.thread_count();
+  return check_json_path(choice.json);
+}
+
+std::string error_text(double error) { return std::isfinite(error) ? fmt::format("{:.3g}", error) : "-"; }
+
+void print_tensors(const QuantizeReport& report) {
+  std::size_t widest = 6;
+  for (const QuantizedTensor& tensor : report.tensors) widest = std::max(widest, one_line(tensor.name).size());
+  fmt::print("{:<{}}  {:<14} {:<9} {:<9} {:>10} {:>10} {:>7} {:>9}\n", "tensor", widest, "shape", "from", "to", "size",
+             "before", "bits", "error");
+  for (const QuantizedTensor& tensor : report.tensors) {
+    fmt::print("{:<{}}  {:<14} {:<9} {:<9} {:>10} {:>10} {:>7.3f} {:>9}{}{}\n", one_line(tensor.name), widest,
+               fmt::format("{}", fmt::join(tensor.shape, " x ")), tensor.source_type, tensor.type,
+               bytes_text(tensor.output_bytes), bytes_text(tensor.input_bytes), tensor.bits(),
+               error_text(tensor.relative_error), tensor.note.empty() ? "" : "  ", tensor.note);
+  }
+}
+
+void print_types(const QuantizeReport& report) {
+  struct Sum {
+    std::size_t tensors = 0;
+    std::uint64_t values = 0, before = 0, after = 0;
+    double error = 0;
+  };
+  std::map<std::pair<std::string, std::string>, Sum> types;
+  for (const QuantizedTensor& tensor : report.tensors) {
+    Sum& sum = types[{tensor.source_type, tensor.type}];
+    ++sum.tensors;
+    sum.values += tensor.elements();
+    sum.before += tensor.input_bytes;
+    sum.after += tensor.output_bytes;
+    sum.error += tensor.relative_error * static_cast<double>(tensor.elements());
+  }
+  fmt::print("{:<9} {:<9} {:>7} {:>10} {:>10} {:>7} {:>9}   (--tensors lists each)\n", "from", "to", "tensors", "size",
+             "before", "bits", "error");
+  for (const auto& [type, sum] : types) {
+    const auto values = static_cast<double>(sum.values);
+    fmt::print("{:<9} {:<9} {:>7} {:>10} {:>10} {:>7.3f} {:>9}\n", type.first, type.second, sum.tensors,
+               bytes_text(sum.after), bytes_text(sum.before), 8.0 * static_cast<double>(sum.after) / values,
+               error_text(sum.error / values));
+  }
+}
+
+void print_fallbacks(const QuantizeReport& report) {
+  std::map<std::string, std::size_t> notes;
+  for (const QuantizedTensor& tensor : report.tensors) {
+    if (!tensor.note.empty()) ++notes[fmt::format("{}: stored as {}", tensor.note, tensor.type)];
+  }
+  for (const auto& [note, count] : notes) fmt::print("{} tensor{}: {}\n", count, count == 1 ? "" : "s", note);
+}
+
+void print_report(const QuantizeReport& report, bool every_tensor, bool dry_run) {
+  if (every_tensor) {
+    print_tensors(report);
+  } else {
+    print_types(report);
+    print_fallbacks(report);
+  }
+  fmt::print("\n{} to {}, {:.3f} bits a weight, {:.3f} in the matrices of the layers{}\n",
+             bytes_text(report.input_bytes), bytes_text(report.output_bytes), report.bpw, report.bpw_linear,
+             dry_run ? "; nothing was written" : fmt::format(", {:.1f} s", report.seconds));
+}
+
+std::string to_json(const QuantizeReport& report, const FileChoice& choice) {
+  nlohmann::ordered_json json;
+  json["schema"] = "turboquant.quantize/1";
+  json["input"] = choice.input;
+  json["output"] = choice.dry_run ? nlohmann::ordered_json() : nlohmann::ordered_json(choice.output);
+  json["type"] = choice.options.type;
+  json["bpw"] = report.bpw;
+  json["bpw_linear"] = report.bpw_linear;
+  json["input_bytes"] = report.input_bytes;
+  json["output_bytes"] = report.output_bytes;
+  json["seconds"] = report.seconds;
+  json["peak_rss_bytes"] = peak_memory();
+  json["tensors"] = nlohmann::ordered_json::array();
+  for (const QuantizedTensor& tensor : report.tensors) {
+    const bool known = std::isfinite(tensor.relative_error);
+    json["tensors"].push_back({{"name", tensor.name},
+                               {"shape", tensor.shape},
+                               {"source_type", tensor.source_type},
+                               {"type", tensor.type},
+                               {"bytes", tensor.output_bytes},
+                               {"bits", tensor.bits()},
+                               {"relative_error", known ? nlohmann::ordered_json(tensor.relative_error) : nullptr},
+                               {"note", tensor.note}});
+  }
+  return json_text(json);
+}
+
+Result<void> write_file(CommandLine& line, FileChoice& choice, const Arguments& arguments, const std::string& command) {
+  const Result<bool> go_on = line.parse(arguments);
+  if (!go_on) return std::unexpected(go_on.error());
+  if (!*go_on) return {};
+  if (Result<void> checked = check(choice, command); !checked) return checked;
+  const auto file = TensorFile::open(choice.input);
+  if (!file) return std::unexpected(file.error());
+  ProgressBar bar(command, Counted::kBytes);
+  const auto progress = [&](const QuantizedTensor&, std::uint64_t done, std::uint64_t total) {
+    bar.update(done, total);
+    return !interrupted();
+  };
+  const Result<QuantizeReport> report = choice.dry_run ? plan_quantize(**file, choice.options)
+                                                       : quantize(**file, choice.output, choice.options, progress);
+  if (!report) return std::unexpected(report.error());
+  bar.clear();
+  if (choice.json != "-") print_report(*report, choice.every_tensor || choice.dry_run, choice.dry_run);
+  return choice.json.empty() ? Result<void>{} : write_json(to_json(*report, choice), choice.json);
+}
+
+}  // namespace
+
+Result<void> quantize_command(const Arguments& arguments) {
+  CommandLine line({.name = "quantize",
+                    .summary = "write a model with compressed weights to a file",
+                    .usage = "IN OUT --type SPEC [options]",
+                    .examples = {"model.gguf model.tt4.gguf --type tt4",
+                                 "Llama-3.2-1B/ model.gguf --type tq3 --tensor-type 'attn_(k|v)=tq5'",
+                                 "model.gguf model.gguf --type q4_k --tensor-type token_embd=q8_0 --dry-run"}});
+  FileChoice choice;
+  add_options(line, choice,
+              "the codec ('tq codecs') of the matrices of the layers;\nembedding, output and norms keep their type");
+  return write_file(line, choice, arguments, "quantize");
+}
+
+Result<void> export_command(const Arguments& arguments) {
+  CommandLine line({.name = "export",
+                    .summary = "write a model as a plain GGUF for other programs",
+                    .usage = "IN OUT --type f16|q8_0|q4_0 [options]",
+                    .examples = {"model.tt4.gguf model.f16.gguf --type f16", "Llama-3.2-1B/ model.gguf --type q8_0"}});
+  FileChoice choice;
+  choice.options.plain = true;
+  add_options(
+      line, choice,
+      "the type of the matrices of the layers and of all\ncompressed tensors: f16, q8_0, q4_0 or another of GGUF");
+  return write_file(line, choice, arguments, "export");
+}
+
+}  // namespace tq::cli

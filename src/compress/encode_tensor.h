@@ -1,0 +1,20 @@
+// One tensor from one codec to another, a slab of rows at a time.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <span>
+
+#include "base/thread_pool.h"
+#include "compress/plan.h"
+
+namespace tq {
+
+/// Takes the next bytes of the output.
+using ByteSink = std::function<Result<void>(std::span<const std::byte>)>;
+
+/// Decodes the rows of `tensor` in their new order, codes them, and hands over the coded bytes in order; or copies.
+/// Sets report.relative_error. kBadFile for a NaN or an infinity. `path` is named in messages.
+Result<void> encode_tensor(PlannedTensor& tensor, const std::string& path, ThreadPool& pool, const ByteSink& sink);
+
+}  // namespace tq

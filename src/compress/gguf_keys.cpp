@@ -1,0 +1,130 @@
+#include "compress/gguf_keys.h"
+
+#include <fmt/format.h>
+#include <simdjson.h>
+
+#include <algorithm>
+#include <array>
+#include <string>
+#include <system_error>
+
+#include "base/file.h"
+#include "formats/checksum.h"
+#include "formats/coded_tensors.h"
+#include "turboquant/model.h"
+
+namespace tq {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::uint32_t kQuantizationVersion = 2;                  // of ggml's block types
+constexpr std::uint64_t kMostJsonBytes = std::uint64_t{16} << 20;  // a text that the reader of GGUF takes
+constexpr std::size_t kHeaderBytes = 24;                           // magic, version, two counts
+
+/// What speaks of the tensors of the source, and is not true of ours.
+bool is_about_tensors(std::string_view key) {
+  constexpr std::array kKeys = {"general.alignment", "general.file_type", "general.quantization_version",
+                                "split.count",       "split.no",          "split.tensors.count"};
+  return key.starts_with(kCodedKeys) || std::ranges::find(kKeys, key) != kKeys.end();
+}
+
+std::uint32_t number(std::size_t value) { return static_cast<std::uint32_t>(value); }  // check_config() bounds it
+
+void add_config(GgufKeys& keys, const ModelConfig& config) {
+  const auto name = [&](const char* key) { return fmt::format("{}.{}", config.architecture, key); };
+  keys.add("general.architecture", std::string_view(config.architecture));
+  keys.add("general.name", std::string_view(config.name));
+  keys.add(name("vocab_size"), number(config.vocab_size));
+  keys.add(name("context_length"), number(config.context_length));
+  keys.add(name("embedding_length"), number(config.hidden_size));
+  keys.add(name("block_count"), number(config.n_layers));
+  keys.add(name("feed_forward_length"), number(config.feed_forward_size));
+  keys.add(name("attention.head_count"), number(config.n_heads));
+  keys.add(name("attention.head_count_kv"), number(config.n_kv_heads));
+  keys.add(name("attention.key_length"), number(config.head_dim));
+  keys.add(name("attention.value_length"), number(config.head_dim));
+  keys.add(name("attention.layer_norm_rms_epsilon"), config.rms_norm_eps);
+  keys.add(name("rope.dimension_count"), number(config.rope_dim));
+  keys.add(name("rope.freq_base"), config.rope_theta);
+}
+
+/// Indented ones are twice as long. What is no JSON stays as it is, for the reader to refuse.
+std::string without_white_space(const std::string& json) {
+  std::string shorter(json.size() + simdjson::SIMDJSON_PADDING, '\0');
+  std::size_t size = 0;
+  if (simdjson::minify(json.data(), json.size(), shorter.data(), size) != simdjson::SUCCESS) return json;
+  shorter.resize(size);
+  return shorter;
+}
+
+/// GGUF has a key for the whole tokenizer.json; the one for its config is ours.
+Result<void> add_tokenizer(GgufKeys& keys, const fs::path& model) {
+  std::error_code ignored;
+  const fs::path folder = fs::is_directory(model, ignored) ? model : model.parent_path();
+  struct File {
+    const char *name, *key;
+  };
+  for (const File& file : {File{"tokenizer.json", "tokenizer.huggingface.json"},
+                           File{"tokenizer_config.json", "tokenizer.huggingface.config"}}) {
+    if (!fs::exists(folder / file.name, ignored)) continue;
+    const Result<std::string> json = read_file(folder / file.name, 4 * kMostJsonBytes);
+    if (!json) return std::unexpected(json.error());
+    const std::string text = without_white_space(*json);
+    if (text.size() > kMostJsonBytes)
+      return fail(ErrorCode::kUsage, fmt::format("{} has more than the {} bytes that fit in a GGUF",
+                                                 (folder / file.name).string(), kMostJsonBytes));
+    keys.add(file.key, std::string_view(text));
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<GgufKeys> model_keys(const TensorFile& file, std::uint64_t alignment) {
+  GgufKeys keys;
+  if (file.format() == "gguf") {
+    for (const RawKey& key : file.raw_keys()) {
+      if (!is_about_tensors(key.name)) keys.add_raw(key.bytes);
+    }
+  } else {
+    const Result<ModelConfig> config = read_model_config(file);
+    if (!config) return std::unexpected(config.error());
+    add_config(keys, *config);
+    if (Result<void> added = add_tokenizer(keys, file.path()); !added) return fail(std::move(added));
+  }
+  keys.add("general.alignment", number(alignment));
+  keys.add("general.quantization_version", kQuantizationVersion);
+  return keys;
+}
+
+std::size_t add_coding_keys(GgufKeys& keys, const std::vector<PlannedTensor>& plan,
+                            std::span<const std::uint64_t> checksums) {
+  std::vector<std::string> codecs, names, sums;
+  std::vector<std::int64_t> indices, rows, columns;
+  for (std::size_t i = 0; i < plan.size(); ++i) {
+    const PlannedTensor& tensor = plan[i];
+    names.push_back(tensor.source.name);
+    sums.push_back(checksum_text(checksums[i]));
+    const bool coded = tensor.coding.has_value();
+    rows.push_back(coded ? static_cast<std::int64_t>(tensor.rows()) : 0);
+    columns.push_back(coded ? static_cast<std::int64_t>(tensor.columns()) : 0);
+    indices.push_back(-1);
+    if (!coded) continue;
+    const std::string text = coding_text(*tensor.coding);
+    const auto found = std::ranges::find(codecs, text);
+    indices.back() = found - codecs.begin();
+    if (found == codecs.end()) codecs.push_back(text);
+  }
+  keys.add(kVersionKey, static_cast<std::uint32_t>(kCodedFileVersion));
+  keys.add(kCodecsKey, codecs);
+  keys.add(kTensorsKey, names);
+  keys.add(kTensorCodecsKey, indices);
+  keys.add(kTensorRowsKey, rows);
+  keys.add(kTensorColumnsKey, columns);
+  keys.add(kTensorChecksumsKey, sums);
+  keys.add(kHeaderChecksumKey, std::string_view(std::string(kChecksumDigits, '0')));
+  return kHeaderBytes + keys.bytes().size();
+}
+
+}  // namespace tq
