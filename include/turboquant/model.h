@@ -59,7 +59,8 @@ class Model {
  public:
   virtual ~Model() = default;
 
-  /// kBadFile for a missing tensor, a wrong shape, an impossible shape or a wrong checksum; kUsage for an architecture that is not built.
+  /// kBadFile for a missing tensor, a wrong shape, an impossible shape or a wrong checksum; kUsage for an architecture
+  /// that is not built.
   static Result<std::shared_ptr<const Model>> load(std::shared_ptr<const TensorFile> file,
                                                    const ModelOptions& options = {});
 

@@ -104,19 +104,21 @@ class Writer {
     PlannedTensor& tensor = plan_[i];
     Checksum sum;
     const std::uint64_t begin = out.size(), bytes = tensor.report.output_bytes;
+    TensorView behind = *tensor.source.view;  // what was read; its pages are not needed any more
     const auto sink = [&](std::span<const std::byte> part) -> Result<void> {
       sum.add(part);
       if (Result<void> written = out.write(part); !written) return written;
       const double share =
           static_cast<double>(out.size() - begin) / static_cast<double>(std::max<std::uint64_t>(1, bytes));
       const auto here = static_cast<std::uint64_t>(share * static_cast<double>(tensor.report.input_bytes));
+      behind.bytes = tensor.source.view->bytes.first(std::min<std::size_t>(here, tensor.source.view->bytes.size()));
+      file_.release(behind);
       if (!progress_ || progress_(tensor.report, done_ + here, total_)) return {};
       return fail(ErrorCode::kInterrupted, "stopped before the file was complete; nothing was written");
     };
     if (!take(encode_tensor(tensor, file_.path(), pool_, sink)) || !take(pad_gguf(out, alignment_))) return false;
     checksums_[i] = sum.value();
     done_ += tensor.report.input_bytes;
-    file_.release(*tensor.source.view);
     return true;
   }
 
