@@ -222,7 +222,7 @@ TEST(CachePolicy, rows_that_are_not_finite_harm_no_earlier_token) {
 TEST(CachePolicy, exact_rows_and_means_are_counted_and_promised) {
   const auto model = test::load(test::pycoder_gguf());
   const ModelConfig& config = model->config();
-  const double heads = static_cast<double>(config.n_layers * config.n_kv_heads), dim = config.head_dim;
+  const double heads = static_cast<double>(config.n_layers * config.n_kv_heads), dim = static_cast<double>(config.head_dim);
   struct Row {
     const char* spec;
     double k, v;  // exact rows of a head
