@@ -33,9 +33,9 @@ endif()
 
 # tq_test(quant SOURCES codec_test.cpp USES quant)
 # One test program per folder; each of its cases is a ctest case with the label of the folder. WHOLE makes one ctest case of a program
-# with thousands of short ones, whose processes would cost more than the tests; SHARDS 2 makes two of it, for two cores.
+# with thousands of short ones, whose processes would cost more than the tests.
 function(tq_test name)
-  cmake_parse_arguments(arg "WHOLE" "SHARDS" "SOURCES;USES;LINKS" ${ARGN})
+  cmake_parse_arguments(arg "WHOLE" "" "SOURCES;USES;LINKS" ${ARGN})
   add_executable(${name}_test ${arg_SOURCES})
   tq_test_options(${name}_test)
   target_precompile_headers(${name}_test REUSE_FROM tq_test_headers)
@@ -50,13 +50,6 @@ function(tq_test name)
   if(arg_WHOLE)
     add_test(NAME ${name} COMMAND ${name}_test)
     set_tests_properties(${name} PROPERTIES LABELS ${name})
-  elseif(arg_SHARDS)
-    math(EXPR last "${arg_SHARDS} - 1")
-    foreach(shard RANGE ${last})
-      add_test(NAME ${name}.${shard} COMMAND ${name}_test)
-      set_tests_properties(${name}.${shard} PROPERTIES LABELS ${name}
-        ENVIRONMENT "GTEST_TOTAL_SHARDS=${arg_SHARDS};GTEST_SHARD_INDEX=${shard}")
-    endforeach()
   else()
     gtest_discover_tests(${name}_test TEST_PREFIX "${name}." DISCOVERY_MODE PRE_TEST PROPERTIES LABELS ${name})
   endif()

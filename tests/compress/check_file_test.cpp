@@ -4,6 +4,7 @@
 #include "formats/checksum.h"
 #include "support/coded_gguf.h"
 #include "support/models.h"
+#include "support/short_pycoder.h"
 #include "support/temporary_folder.h"
 #include "turboquant/quantize.h"
 
@@ -12,7 +13,7 @@ namespace {
 
 std::string coded_pycoder() {
   const TemporaryFolder folder;
-  must(quantize(*must(TensorFile::open(pycoder_gguf())), folder.path() / "out.gguf", {.type = "tq3"}));
+  must(quantize(*must(TensorFile::open(short_pycoder_gguf())), folder.path() / "out.gguf", {.type = "tq3"}));
   std::ifstream file(folder.path() / "out.gguf", std::ios::binary);
   return {std::istreambuf_iterator<char>(file), {}};
 }
@@ -66,13 +67,13 @@ TEST(CheckFile, a_shape_that_is_not_the_payloads) {
 }
 
 TEST(CheckFile, a_plain_file_has_extents_alone) {
-  const FileCheck check = must(check_file(*must(TensorFile::open(pycoder_gguf()))));
+  const FileCheck check = must(check_file(*must(TensorFile::open(short_pycoder_gguf()))));
   EXPECT_TRUE(check.problems.empty());
   EXPECT_EQ(check.checksums, 0U);
 }
 
 TEST(CheckFile, a_stop_is_no_verdict) {
-  const auto file = must(TensorFile::open(pycoder_gguf()));
+  const auto file = must(TensorFile::open(short_pycoder_gguf()));
   const auto stopped = check_file(*file, [](const QuantizedTensor&, std::uint64_t, std::uint64_t) { return false; });
   ASSERT_FALSE(stopped.has_value());
   EXPECT_EQ(stopped.error().code, ErrorCode::kInterrupted);

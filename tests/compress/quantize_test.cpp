@@ -7,6 +7,7 @@
 #include <map>
 
 #include "support/models.h"
+#include "support/short_pycoder.h"
 #include "support/pycoder_folder.h"
 #include "support/temporary_folder.h"
 #include "turboquant/tokenizer.h"
@@ -45,8 +46,8 @@ TEST(Quantize, a_file_gives_the_logits_of_compressing_on_load) {
   for (const char* type : {"tq2", "tq4", "tq7", "tt3", "tq3p", "affine4", "q8_0", "q4_k"}) {
     const auto path = folder.path() / "out.gguf";
     const QuantizeReport report =
-        must(quantize(*must(TensorFile::open(pycoder_gguf())), path, {.type = type, .replace = true, .threads = 2}));
-    const auto from_file = load(path), on_load = load(pycoder_gguf(), type);
+        must(quantize(*must(TensorFile::open(short_pycoder_gguf())), path, {.type = type, .replace = true, .threads = 2}));
+    const auto from_file = load(path), on_load = load(short_pycoder_gguf(), type);
     EXPECT_EQ(logits(from_file), logits(on_load)) << type;
     EXPECT_EQ(from_file->weights_name(), type);
     EXPECT_EQ(from_file->footprint().weights_bytes, on_load->footprint().weights_bytes) << type;
@@ -78,8 +79,8 @@ TEST(Quantize, a_hugging_face_folder_gives_the_same_and_keeps_its_tokenizer) {
 TEST(Quantize, what_keeps_its_type_is_copied_byte_for_byte_and_so_are_the_keys) {
   const TemporaryFolder folder;
   const auto path = folder.path() / "out.gguf";
-  write(pycoder_gguf(), path, "tq3");
-  const auto in = must(TensorFile::open(pycoder_gguf())), out = must(TensorFile::open(path));
+  write(short_pycoder_gguf(), path, "tq3");
+  const auto in = must(TensorFile::open(short_pycoder_gguf())), out = must(TensorFile::open(path));
   ASSERT_EQ(in->tensors().size(), out->tensors().size());
   std::size_t copies = 0;
   for (const TensorView& tensor : in->tensors()) {
@@ -105,7 +106,7 @@ TEST(Quantize, what_keeps_its_type_is_copied_byte_for_byte_and_so_are_the_keys) 
 
 TEST(Quantize, threads_change_no_byte) {
   const TemporaryFolder folder;
-  const auto file = must(TensorFile::open(pycoder_gguf()));
+  const auto file = must(TensorFile::open(short_pycoder_gguf()));
   std::string alone;
   double error = 0;
   for (const unsigned threads : {1U, 3U}) {
@@ -126,11 +127,11 @@ TEST(Quantize, threads_change_no_byte) {
 TEST(Quantize, the_error_is_the_one_of_what_was_written) {
   const TemporaryFolder folder;
   const auto path = folder.path() / "out.gguf";
-  const QuantizeReport report = write(pycoder_gguf(), path, "tq4");
+  const QuantizeReport report = write(short_pycoder_gguf(), path, "tq4");
   const QuantizedTensor& tensor = tensor_of(report, "blk.0.ffn_up.weight");
   EXPECT_NEAR(tensor.relative_error, 0.0095, 0.0005);
   EXPECT_EQ(tensor_of(report, "token_embd.weight").relative_error, 0);
-  const auto in = must(TensorFile::open(pycoder_gguf())), out = must(TensorFile::open(path));
+  const auto in = must(TensorFile::open(short_pycoder_gguf())), out = must(TensorFile::open(path));
   const TensorView &before = *in->find(tensor.name), &after = *out->find(tensor.name);
   const std::size_t rows = before.shape[0], columns = before.shape[1];
   std::vector<float> a(rows * columns), b(rows * columns);
@@ -175,7 +176,7 @@ TEST(Quantize, rules_choose_among_tensors) {
   const TemporaryFolder folder;
   const auto path = folder.path() / "out.gguf";
   const QuantizeReport report =
-      write(pycoder_gguf(), path, "tq3",
+      write(short_pycoder_gguf(), path, "tq3",
             {{"attn_v", "tq6"}, {"^token_embd", "q8_0"}, {R"(blk\.0\.attn_v)", "keep"}, {"norm", "tq4"}});
   EXPECT_EQ(tensor_of(report, "blk.1.attn_v.weight").type, "tq6");
   EXPECT_EQ(tensor_of(report, "blk.0.attn_v.weight").type, "f16");
@@ -188,7 +189,7 @@ TEST(Quantize, rules_choose_among_tensors) {
 
 TEST(Quantize, a_dry_run_knows_the_size_to_the_byte) {
   const TemporaryFolder folder;
-  const auto file = must(TensorFile::open(pycoder_gguf()));
+  const auto file = must(TensorFile::open(short_pycoder_gguf()));
   for (const bool plain : {false, true}) {
     const QuantizeOptions options{.type = plain ? "q4_0" : "tq5", .plain = plain};
     const QuantizeReport planned = must(plan_quantize(*file, options));
@@ -207,7 +208,7 @@ void expect_refused(const Result<QuantizeReport>& result, ErrorCode code, const 
 
 TEST(Quantize, neither_the_input_nor_another_file_is_overwritten) {
   const TemporaryFolder folder;
-  const auto input = folder.write("in.gguf", contents(pycoder_gguf())), other = folder.write("other", "precious");
+  const auto input = folder.write("in.gguf", contents(short_pycoder_gguf())), other = folder.write("other", "precious");
   const auto file = must(TensorFile::open(input));
   std::filesystem::create_symlink("in.gguf", folder.path() / "link");
   for (const char* name : {"in.gguf", "./in.gguf", "link"})
@@ -218,12 +219,12 @@ TEST(Quantize, neither_the_input_nor_another_file_is_overwritten) {
   expect_refused(quantize(*must(TensorFile::open(pycoder_folder())), pycoder_folder() / "model.safetensors",
                           {.type = "tq4", .replace = true}),
                  ErrorCode::kUsage, "a part of it");
-  EXPECT_TRUE(contents(input) == contents(pycoder_gguf()));
+  EXPECT_TRUE(contents(input) == contents(short_pycoder_gguf()));
 }
 
 TEST(Quantize, what_cannot_be_asked_for_is_refused_before_anything_is_written) {
   const TemporaryFolder folder;
-  const auto file = must(TensorFile::open(pycoder_gguf()));
+  const auto file = must(TensorFile::open(short_pycoder_gguf()));
   const auto path = folder.path() / "out.gguf";
   expect_refused(quantize(*file, path, {.type = "tq44"}), ErrorCode::kUsage, "tq44");
   expect_refused(quantize(*file, path, {.type = "tq4", .tensor_types = {{"nothing", "tq44"}}}), ErrorCode::kUsage,
@@ -235,8 +236,8 @@ TEST(Quantize, what_cannot_be_asked_for_is_refused_before_anything_is_written) {
 
 TEST(Quantize, a_stop_leaves_nothing) {
   const TemporaryFolder folder;
-  const auto file = must(TensorFile::open(pycoder_gguf()));
-  for (const std::uint64_t after : {0, 1, 5000000, 20000000}) {
+  const auto file = must(TensorFile::open(short_pycoder_gguf()));
+  for (const std::uint64_t after : {0, 1, 5000000, 10000000}) {
     const Result<QuantizeReport> stopped =
         quantize(*file, folder.path() / "out.gguf", {.type = "tq2"},
                  [&](const QuantizedTensor&, std::uint64_t done, std::uint64_t total) {
@@ -251,7 +252,7 @@ TEST(Quantize, a_stop_leaves_nothing) {
 
 TEST(Quantize, a_nan_or_an_infinity_is_no_weight) {
   const TemporaryFolder folder;
-  std::string bytes = contents(pycoder_gguf());
+  std::string bytes = contents(short_pycoder_gguf());
   const auto sound = must(TensorFile::from_gguf(bytes_of(bytes), "sound.gguf"));
   const auto offset = static_cast<std::size_t>(sound->find("blk.1.attn_v.weight")->bytes.data() -
                                                reinterpret_cast<const std::byte*>(bytes.data()));
@@ -266,7 +267,7 @@ TEST(Quantize, a_nan_or_an_infinity_is_no_weight) {
 TEST(Export, what_was_coded_comes_back_as_a_plain_gguf) {
   const TemporaryFolder folder;
   const auto coded = folder.path() / "coded.gguf", plain = folder.path() / "plain.gguf";
-  write(pycoder_gguf(), coded, "tq4", {{"token_embd", "tq8"}});
+  write(short_pycoder_gguf(), coded, "tq4", {{"token_embd", "tq8"}});
   for (const char* type : {"f16", "q8_0", "q4_0"}) {
     const auto file = must(TensorFile::open(coded));
     must(quantize(*file, plain, {.type = type, .plain = true, .replace = true}));
@@ -287,7 +288,7 @@ TEST(Export, what_was_coded_comes_back_as_a_plain_gguf) {
 TEST(Export, a_coded_tensor_cannot_be_kept) {
   const TemporaryFolder folder;
   const auto coded = folder.path() / "coded.gguf";
-  write(pycoder_gguf(), coded, "tq4");
+  write(short_pycoder_gguf(), coded, "tq4");
   expect_refused(quantize(*must(TensorFile::open(coded)), folder.path() / "plain.gguf",
                           {.type = "f16", .tensor_types = {{"attn_q", "keep"}}, .plain = true}),
                  ErrorCode::kUsage, "no type of GGUF");
@@ -297,7 +298,7 @@ TEST(Quantize, a_coded_file_can_be_coded_again_or_copied) {
   const TemporaryFolder folder;
   const auto first = folder.path() / "first.gguf", second = folder.path() / "second.gguf",
              third = folder.path() / "third.gguf";
-  write(pycoder_gguf(), first, "tq8");
+  write(short_pycoder_gguf(), first, "tq8");
   const QuantizeReport copy = write(first, second, "tq8");
   for (const QuantizedTensor& tensor : copy.tensors) EXPECT_EQ(tensor.relative_error, 0) << tensor.name;
   EXPECT_EQ(logits(load(second)), logits(load(first)));

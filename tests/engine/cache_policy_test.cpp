@@ -11,6 +11,7 @@
 #include "engine/attention.h"
 #include "engine/cache_writer.h"
 #include "support/models.h"
+#include "support/short_pycoder.h"
 #include "support/random_rows.h"
 
 namespace tq {
@@ -220,7 +221,7 @@ TEST(CachePolicy, rows_that_are_not_finite_harm_no_earlier_token) {
 }
 
 TEST(CachePolicy, exact_rows_and_means_are_counted_and_promised) {
-  const auto model = test::load(test::pycoder_gguf());
+  const auto model = test::load(test::short_pycoder_gguf());
   const ModelConfig& config = model->config();
   const double heads = static_cast<double>(config.n_layers * config.n_kv_heads), dim = static_cast<double>(config.head_dim);
   struct Row {
@@ -242,7 +243,7 @@ TEST(CachePolicy, exact_rows_and_means_are_counted_and_promised) {
 }
 
 TEST(CachePolicy, a_bias_that_the_model_has_not_is_a_usage_error) {
-  const auto model = test::load(test::pycoder_gguf());
+  const auto model = test::load(test::short_pycoder_gguf());
   const auto session =
       Session::create(model, {.cache = test::must(CacheSpec::parse("tq4+center=bias")), .context = 64});
   ASSERT_FALSE(session.has_value());
@@ -252,7 +253,7 @@ TEST(CachePolicy, a_bias_that_the_model_has_not_is_a_usage_error) {
 
 // With every token exact, the cache is one of f16 whatever the codec.
 TEST(CachePolicy, a_window_of_the_whole_context_is_a_cache_of_f16) {
-  const auto model = test::load(test::pycoder_gguf());
+  const auto model = test::load(test::short_pycoder_gguf());
   const std::vector<TokenId> tokens = test::some_tokens(90, model->config().vocab_size);
   const auto exact = test::open_session(model, {.cache = "f16"}),
              windowed = test::open_session(model, {.cache = "tq2+recent=512"});
@@ -264,7 +265,7 @@ TEST(CachePolicy, a_window_of_the_whole_context_is_a_cache_of_f16) {
 }
 
 TEST(CachePolicy, prefill_decode_cuts_and_threads_agree_in_a_session) {
-  const auto model = test::load(test::pycoder_gguf());
+  const auto model = test::load(test::short_pycoder_gguf());
   const std::vector<TokenId> tokens = test::some_tokens(120, model->config().vocab_size);
   for (const char* spec : {"f16:tq8+sink=4+recent=20", "tq8+sink=4+recent=20+center=mean"}) {
     const auto whole = test::open_session(model, {.cache = spec, .context = 160});

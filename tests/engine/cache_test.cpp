@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "support/models.h"
+#include "support/short_pycoder.h"
 
 namespace tq {
 namespace {
@@ -49,7 +50,7 @@ TEST(CacheSpec, nonsense_is_a_usage_error) {
 // Bits per value of heads of 64, by hand: codes, and one f16 scale for each row (tq) or for each 32 values (block
 // types).
 TEST(Cache, bits_are_true_and_the_bytes_are_those_bits) {
-  const auto model = test::load(test::pycoder_gguf());
+  const auto model = test::load(test::short_pycoder_gguf());
   const ModelConfig& config = model->config();
   struct Row {
     const char* spec;
@@ -71,7 +72,7 @@ TEST(Cache, bits_are_true_and_the_bytes_are_those_bits) {
 }
 
 TEST(Cache, keys_and_values_of_few_bits_are_kept_in_whole_groups_of_32) {
-  const auto model = test::load(test::pycoder_gguf());
+  const auto model = test::load(test::short_pycoder_gguf());
   const auto session = test::open_session(model, {.cache = "tq4", .context = 333});
   const ModelConfig& config = model->config();
   EXPECT_EQ(session->cache().bytes, config.n_layers * config.n_kv_heads * 2 * 352 * 34) << "352 rows of 34 bytes";
@@ -87,7 +88,7 @@ TEST(Cache, short_heads_pay_for_no_padding) {
 }
 
 TEST(Cache, one_that_cannot_fit_is_refused_before_it_is_touched) {
-  const auto model = test::load(test::pycoder_gguf());
+  const auto model = test::load(test::short_pycoder_gguf());
   SessionOptions options{.cache = CacheSpec::parse("f32").value(), .context = std::size_t{1} << 30};
   const auto session = Session::create(model, options);
   ASSERT_FALSE(session.has_value());
@@ -107,7 +108,7 @@ TEST(Cache, a_head_that_a_block_type_cannot_code_is_a_usage_error) {
 // Every codec of the table, as K and as V: attention on codes must be near attention on floats, and nearer with more
 // bits.
 TEST(Cache, more_bits_are_nearer_to_the_exact_cache) {
-  const auto model = test::load(test::pycoder_gguf());
+  const auto model = test::load(test::short_pycoder_gguf());
   const std::vector<TokenId> tokens = test::some_tokens(100, model->config().vocab_size);
   const auto exact = test::open_session(model, {.threads = 2});
   const std::vector<float> expected = test::logits_of(*exact, tokens);

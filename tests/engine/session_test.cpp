@@ -3,12 +3,13 @@
 #include <limits>
 
 #include "support/models.h"
+#include "support/short_pycoder.h"
 
 namespace tq {
 namespace {
 
 const std::shared_ptr<const Model>& model() {
-  static const std::shared_ptr<const Model> loaded = test::load(test::pycoder_gguf());
+  static const std::shared_ptr<const Model> loaded = test::load(test::short_pycoder_gguf());
   return loaded;
 }
 std::size_t vocab() { return model()->config().vocab_size; }
@@ -121,7 +122,7 @@ TEST(Weights, compressed_matrices_have_their_true_bits_and_wide_ones_keep_the_lo
   const std::vector<float> expected = test::logits_of(*base, tokens);
   double previous = 0;
   for (const char* weights : {"f32", "tq9", "tq8", "q8_0", "tq4", "q4_0"}) {
-    const auto compressed = test::load(test::pycoder_gguf(), weights);
+    const auto compressed = test::load(test::short_pycoder_gguf(), weights);
     EXPECT_EQ(compressed->weights_name(), weights);
     const auto session = test::open_session(compressed);
     const double difference = test::largest_difference(test::logits_of(*session, tokens), expected);

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "support/models.h"
+#include "support/short_pycoder.h"
 #include "support/python_text.h"
 
 namespace tq {
@@ -35,7 +36,7 @@ BenchRow example() {
 }
 
 TEST(Bench, every_cache_depth_and_test_has_a_row) {
-  const auto model = test::load(test::pycoder_gguf());
+  const auto model = test::load(test::short_pycoder_gguf());
   std::uint64_t last = 0, end = 0;
   const auto rows = test::must(
       bench(model, caches({"f16", "tq4:tq3"}),
@@ -65,7 +66,7 @@ TEST(Bench, every_cache_depth_and_test_has_a_row) {
 }
 
 TEST(Bench, stops_when_it_is_told_to_and_refuses_what_does_not_fit) {
-  const auto model = test::load(test::pycoder_gguf());
+  const auto model = test::load(test::short_pycoder_gguf());
   const auto stopped = bench(model, caches({"f16"}), {.prompt = {8}, .generate = {}},
                              [](std::uint64_t, std::uint64_t) { return false; });
   ASSERT_FALSE(stopped.has_value());

@@ -87,7 +87,7 @@ def main():
         logits = forward(ids[first:last])
         out["logits"].append({"ids": ids[first:last], "last": [round(x, 6) for x in logits[-1].tolist()], "argmax": logits.argmax(-1).tolist()})
     out["perplexity"] = []
-    for window, chunks in ((128, 16), (512, 8), (2048, 2)):
+    for window, chunks in ((128, 16), (512, 4), (2048, 1)):
         nats = []
         for chunk in range(chunks):
             part = ids[chunk * window:(chunk + 1) * window]
