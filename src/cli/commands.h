@@ -19,6 +19,7 @@ std::string close_match(std::string_view word, const std::vector<std::string>& c
 Result<void> info_command(const Arguments& arguments);
 Result<void> run_command(const Arguments& arguments);
 Result<void> eval_command(const Arguments& arguments);
+Result<void> compare_command(const Arguments& arguments);
 Result<void> report_command(const Arguments& arguments);
 Result<void> bench_command(const Arguments& arguments);
 Result<void> quantize_command(const Arguments& arguments);

@@ -28,6 +28,7 @@ constexpr std::array kCommands = {
     Command{"info", "what a model file holds, and the memory it needs", info_command},
     Command{"run", "continue a text on compressed weights and a compressed cache", run_command},
     Command{"eval", "what compression costs, measured against the uncompressed model", eval_command},
+    Command{"compare", "one prompt at every level of compression, side by side", compare_command},
     Command{"report", "evaluations of several machines, models or texts in one page", report_command},
     Command{"bench", "how fast prompts are read and tokens generated", bench_command},
     Command{"quantize", "write a model with compressed weights to a file", quantize_command},
@@ -45,6 +46,7 @@ constexpr std::string_view kExamples =
   tq eval -m model.gguf -f wiki.test.raw --weights file,tq4 --kv f16,tq4
   tq run -p "def fibonacci(n):" --kv tq3                 generate with a 3-bit cache
   tq run -m model.gguf -f prompt.txt -n 256 --kv tq4:tq3
+  tq compare --kv f16,q4_0,tq4,tq2 --html out.html       the same prompt at every level
   tq bench -m model.gguf -d 0,8192 --kv f16,tq4          speed
   tq quantize model.gguf model.tt4.gguf --type tt4       weights of 4 bits, in a file
   tq info model.gguf -c 32768                            memory at a context of 32768 tokens

@@ -1,11 +1,9 @@
 // The order of an evaluation. First the continuations, one row after the other, so that a row's cache is alone in
 // memory; then the windows, base and rows side by side in slices, so that no window of logits has to be kept.
-#include <fmt/format.h>
-
 #include <algorithm>
-#include <map>
 
 #include "eval/lane.h"
+#include "eval/levels.h"
 #include "eval/provenance.h"
 #include "eval/windows.h"
 #include "turboquant/sampler.h"
@@ -171,81 +169,21 @@ Result<void> Evaluation::read_slice(Lane& row, std::span<const TokenId> tokens, 
   return {};
 }
 
-/// Every spec, parsed, with the seed of the rotations, and known to fit the model.
-Result<std::vector<CacheSpec>> parse_caches(const std::vector<std::string>& names, const EvalOptions& options,
-                                            const ModelConfig& config) {
-  std::vector<CacheSpec> specs;
-  for (const std::string& name : names) {
-    Result<CacheSpec> spec = CacheSpec::parse(name);
-    if (!spec) return fail(std::move(spec));
-    spec->k.seed = spec->v.seed = options.seed;
-    if (const auto fits = cache_footprint(config, *spec, options.context); !fits) return std::unexpected(fits.error());
-    specs.push_back(std::move(*spec));
-  }
-  return specs;
-}
-
-/// The model of another file, which must read the same tokens.
-Result<std::shared_ptr<const Model>> load_other(const std::string& path, const TensorFile& file,
-                                                const EvalOptions& options) {
-  Result<std::shared_ptr<const TensorFile>> other = TensorFile::open(path);
-  if (!other) return fail(std::move(other));
-  Result<std::shared_ptr<const Model>> model =
-      Model::load(std::move(*other), {.weights = {}, .threads = options.threads});
-  if (!model) return model;
-  const Result<ModelConfig> config = read_model_config(file);
-  if (!config) return std::unexpected(config.error());
-  if ((*model)->config().vocab_size == config->vocab_size) return model;
-  return fail(ErrorCode::kUsage, fmt::format("{} has {} tokens, and {} has {}: they cannot be compared", path,
-                                             (*model)->config().vocab_size, file.path(), config->vocab_size));
-}
-
-/// One model for each way to hold the weights; "" is the file's own.
-Result<std::map<std::string, std::shared_ptr<const Model>>> load_models(const std::shared_ptr<const TensorFile>& file,
-                                                                        const EvalOptions& options) {
-  for (const std::string& name : options.weights) {
-    if (name.empty() || names_a_file(name)) continue;
-    if (const Result<CodecSpec> spec = CodecSpec::parse(name); !spec) return std::unexpected(spec.error());
-  }
-  std::map<std::string, std::shared_ptr<const Model>> models;
-  std::vector<std::string> names = options.weights;
-  names.emplace_back();
-  for (const std::string& name : names) {
-    if (models.contains(name)) continue;
-    Result<std::shared_ptr<const Model>> model = names_a_file(name)
-                                                     ? load_other(name, *file, options)
-                                                     : Model::load(file, {.weights = name, .threads = options.threads});
-    if (!model) return fail(std::move(model));
-    models.emplace(name, std::move(*model));
-  }
-  return models;
-}
-
 }  // namespace
-
-bool names_a_file(std::string_view weights) {
-  return weights.find('/') != std::string_view::npos || weights.ends_with(".gguf");
-}
 
 Result<EvalReport> evaluate(std::shared_ptr<const TensorFile> file, const Tokenizer& tokenizer, std::string_view text,
                             std::string text_name, const EvalOptions& options, const Progress& progress) {
   const Result<ModelConfig> config = read_model_config(*file);
   if (!config) return std::unexpected(config.error());
-  const Result<std::vector<CacheSpec>> base = parse_caches({options.base_kv}, options, *config);
-  if (!base) return std::unexpected(base.error());
-  const Result<std::vector<CacheSpec>> caches = parse_caches(options.kv, options, *config);
-  if (!caches) return std::unexpected(caches.error());
+  const Result<eval::Levels> levels =
+      eval::parse_levels({options.weights, options.kv, options.base_kv, options.context, options.seed}, *config);
+  if (!levels) return std::unexpected(levels.error());
   const Result<Windows> windows =
       eval::cut_windows(text, tokenizer, config->vocab_size, options.context, options.chunks);
   if (!windows) return std::unexpected(windows.error());
-  const auto models = load_models(file, options);
-  if (!models) return std::unexpected(models.error());
-
-  std::vector<Lane> lanes;
-  lanes.emplace_back(models->at(""), base->front());
-  for (const std::string& weights : options.weights) {
-    for (const CacheSpec& cache : *caches) lanes.emplace_back(models->at(weights), cache);
-  }
+  Result<std::vector<Lane>> loaded = eval::load_lanes(file, *levels, options.threads);
+  if (!loaded) return std::unexpected(loaded.error());
+  std::vector<Lane>& lanes = *loaded;
   const std::shared_ptr<ThreadPool> threads = make_thread_pool(options.threads);
   Evaluation evaluation(options, *windows, lanes, {.context = options.context, .threads = threads}, progress);
   EvalReport report;
@@ -254,11 +192,11 @@ Result<EvalReport> evaluate(std::shared_ptr<const TensorFile> file, const Tokeni
   report.partial = !done && done.error().code == ErrorCode::kInterrupted && evaluation.scored_windows() > 0;
   if (!done && !report.partial) return std::unexpected(done.error());
 
-  const Model& model = *models->at("");
+  const Model& model = lanes.front().model();
   report.model = {model.config().name, model.config().architecture, model.footprint().parameters, file->file_bytes()};
   report.settings = {std::move(text_name),
                      eval::sha256_hex(text),
-                     base->front().name(),
+                     levels->base.name(),
                      options.decode ? "decode" : "prefill",
                      options.context,
                      evaluation.scored_windows(),

@@ -39,7 +39,7 @@ class Lane {
   /// A fresh session; `options.cache` is replaced by the lane's.
   Result<void> open(SessionOptions options);
   void close() { session_.reset(); }
-  void rewind() { session_->truncate(0); }
+  void rewind(std::size_t position = 0) { session_->truncate(position); }
 
   /// Session::append(), on the clock.
   Result<void> append(std::span<const TokenId> tokens, std::size_t n_logits, std::span<float> logits, Pace pace);
@@ -51,6 +51,8 @@ class Lane {
   void end_window();
   void note_peak_memory();
 
+  const Model& model() const { return *model_; }
+  const CacheSpec& cache() const { return cache_; }
   std::size_t vocab_size() const { return model_->config().vocab_size; }
   /// `first_scored` is the position of a window that its scores begin at.
   EvalRow row(std::size_t first_scored) const;

@@ -2,6 +2,7 @@
 #include <cassert>
 #include <string>
 
+#include "eval/report_page.h"
 #include "turboquant/report.h"
 
 // The assembler reads the file itself.
@@ -36,14 +37,16 @@ void append_escaped(std::string& page, std::string_view json) {
 
 }  // namespace
 
-std::string to_html(std::span<const EvalReport> reports) {
+std::string eval::page_of(std::string_view json) {
   const std::string_view built(tq_report_page, static_cast<std::size_t>(tq_report_page_end - tq_report_page));
   const std::size_t place = built.find(kPlace);
   assert(place != built.npos);
   std::string page(built.substr(0, place));
-  append_escaped(page, to_json(reports));
+  append_escaped(page, json);
   page += built.substr(place + kPlace.size());
   return page;
 }
+
+std::string to_html(std::span<const EvalReport> reports) { return eval::page_of(to_json(reports)); }
 
 }  // namespace tq

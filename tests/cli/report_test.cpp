@@ -12,6 +12,7 @@
 
 #include "cli/process.h"
 #include "cli/report_files.h"
+#include "turboquant/compare.h"
 
 namespace tq::cli {
 namespace {
@@ -126,6 +127,29 @@ TEST(ReportPageInABrowser, ANameIsTextWhateverItLooksLike) {
   EXPECT_EQ(shown.document.find("<img"), std::string::npos);
   EXPECT_EQ(shown.document.find("<title>broken out"), std::string::npos);
   EXPECT_NE(shown.document.find("&lt;img src=x"), std::string::npos) << "it is shown as what it is";
+}
+
+TEST(ReportPageInABrowser, TextsOfAModelAreTextAndTheirFirstDifferenceIsMarked) {
+  const std::string chromium = browser();
+  if (chromium.empty()) GTEST_SKIP() << "there is no Chromium here: install chromium to have the page looked at";
+  const TemporaryFolder folder;
+  const std::string bait = "<img src=x onerror=alert(1)></script><script>document.title='broken out'</script>";
+  CompareReport report;
+  report.prompt = report.model.name = report.command = bait;
+  report.base.text = "a = 1\n" + bait;
+  report.rows.resize(2);
+  report.rows[0].text = report.base.text;
+  report.rows[1].text = "a = 2\n" + bait;
+  report.rows[1].first_divergence = 2;
+  report.rows[1].level.kv = report.rows[1].level.weights = bait;
+  report.rows[1].level.continuation.token_accuracy = 0.8125;
+  const Shown shown = show(chromium, folder, folder.write("page.html", to_html(report)));
+  EXPECT_EQ(shown.console, "");
+  ASSERT_NE(shown.document.find("data-drawn=\"1\""), std::string::npos) << shown.document.substr(0, 2000);
+  EXPECT_EQ(shown.document.find("<img"), std::string::npos);
+  EXPECT_EQ(shown.document.find("<title>broken out"), std::string::npos);
+  EXPECT_NE(shown.document.find("<span class=\"same\">a = </span><mark>2</mark>"), std::string::npos);
+  EXPECT_NE(shown.document.find("<td>81.25</td>"), std::string::npos);
 }
 
 TEST(Report, EachFormIsWrittenAndNothingElse) {

@@ -1,5 +1,5 @@
-// The built-in model's vocabulary and its first two of eight layers: as good as the whole where only arithmetic, files or
-// order matter, in a quarter of the time.
+// The built-in model's vocabulary and its first two of eight layers: as good as the whole where only arithmetic, files
+// or order matter, in a quarter of the time.
 #pragma once
 
 #include "support/model_bytes.h"

@@ -1,4 +1,5 @@
 // The report page: reads the reports that stand in it and draws them.
+import { comparison } from './comparison.js';
 import { h } from './dom.js';
 import * as format from './format.js';
 import { grid } from './rows.js';
@@ -61,21 +62,24 @@ function titlesOf(reports) {
 
 function draw() {
   const text = document.getElementById('reports').textContent;
-  const { reports } = JSON.parse(text);
-  const models = [...new Set(reports.map((report) => report.model.name))].join(', ');
+  const { reports, comparisons = [] } = JSON.parse(text);
+  const models = [...new Set([...reports, ...comparisons].map((report) => report.model.name))].join(', ');
   document.title = `What compression costs: ${models}`;
   const many = reports.length > 1;
   const titles = titlesOf(reports);
-  const lead = many
+  const lead = reports.length === 0
+    ? 'One prompt at every level of compression, side by side'
+    : many
     ? `${reports.length} evaluations of ${models}`
     : `${reports[0].settings.text}, ${format.count(reports[0].settings.scored_tokens)} tokens scored, ${grid(reports[0]).what} against an uncompressed base`;
   document.getElementById('page').replaceChildren(
     h('header', {}, h('p', { class: 'kicker' }, 'What compression costs'), h('h1', {}, models), h('p', { class: 'lead' }, lead)),
     ...(many ? [overview(reports, titles)] : []),
     ...reports.map((report, i) => section(report, many ? titles[i] : null)),
-    rules(),
+    ...comparisons.map((report) => comparison(report, reports.length ? 'One prompt, side by side' : null)),
+    ...(reports.length ? [rules()] : []),
     h('footer', {}, saveButton(text), h('p', {}, 'Made by tq (turboquant). The figures are in this file as JSON, in the script element “reports”; it loads nothing from anywhere.')));
-  document.documentElement.dataset.drawn = String(reports.length);
+  document.documentElement.dataset.drawn = String(reports.length + comparisons.length);
 }
 
 draw();
