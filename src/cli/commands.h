@@ -20,6 +20,7 @@ Result<void> info_command(const Arguments& arguments);
 Result<void> run_command(const Arguments& arguments);
 Result<void> eval_command(const Arguments& arguments);
 Result<void> compare_command(const Arguments& arguments);
+Result<void> needle_command(const Arguments& arguments);
 Result<void> report_command(const Arguments& arguments);
 Result<void> bench_command(const Arguments& arguments);
 Result<void> quantize_command(const Arguments& arguments);

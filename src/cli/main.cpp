@@ -29,6 +29,7 @@ constexpr std::array kCommands = {
     Command{"run", "continue a text on compressed weights and a compressed cache", run_command},
     Command{"eval", "what compression costs, measured against the uncompressed model", eval_command},
     Command{"compare", "one prompt at every level of compression, side by side", compare_command},
+    Command{"needle", "facts hidden in long texts, and whether they are still found", needle_command},
     Command{"report", "evaluations of several machines, models or texts in one page", report_command},
     Command{"bench", "how fast prompts are read and tokens generated", bench_command},
     Command{"quantize", "write a model with compressed weights to a file", quantize_command},

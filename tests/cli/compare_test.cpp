@@ -1,4 +1,4 @@
-// tq compare as a user runs it.
+// tq compare and tq needle as a user runs them.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -42,6 +42,34 @@ TEST(Compare, TheBuiltInTaskFitsTheContextAndEndsWhereABodyBegins) {
   EXPECT_EQ(tq({"compare", "-n", "4", "-c", "20"}).exit_code, 2) << "no function fits in 16 tokens";
   EXPECT_EQ(tq({"compare", "-p", "a", "-f", "b"}).exit_code, 2);
   EXPECT_EQ(tq({"compare", "-p", "a", "--json", "-", "--html", "-"}).exit_code, 2);
+}
+
+TEST(Needle, TableJsonAndPageOfOneRunAgree) {
+  const TemporaryFolder folder;
+  const std::string path = (folder / "needle.json").string(), page = (folder / "page.html").string();
+  const Outcome outcome = tq({"needle", "-c", "64", "--depths", "1", "--trials", "1", "--task", "passkey", "--kv",
+                              "tq4", "--json", path, "--html", page});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  const json report = json::parse(read_file(path));
+  EXPECT_EQ(report["settings"]["style"], "code") << "as the built-in text is";
+  EXPECT_EQ(report["settings"]["command"], "tq needle -c 64 --depths 1 --trials 1 --task passkey --kv tq4");
+  EXPECT_EQ(report["rows"][0]["cells"].size(), 1U);
+  for (const json& sentence : report["summary"])
+    EXPECT_NE(outcome.out.find("- " + sentence.get<std::string>() + "\n"), std::string::npos) << outcome.out;
+  EXPECT_NE(read_file(page).find("turboquant.needle/1"), std::string::npos);
+}
+
+TEST(Needle, WhatIsMistypedIsNamed) {
+  const std::pair<std::vector<std::string>, const char*> commands[] = {
+      {{"needle", "--style", "verse"}, "verse"},
+      {{"needle", "--task", "passkey,hay"}, "hay"},
+      {{"needle", "-c", "512,x"}, "'x'"},
+      {{"needle", "-c", "99999999999999999999"}, "9999"}};
+  for (const auto& [arguments, word] : commands) {
+    const Outcome outcome = tq(arguments);
+    EXPECT_EQ(outcome.exit_code, 2) << outcome.err;
+    EXPECT_NE(outcome.err.find(word), std::string::npos) << outcome.err;
+  }
 }
 
 bool has_python() { return std::system("command -v python3 >/dev/null 2>&1") == 0; }

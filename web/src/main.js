@@ -2,6 +2,7 @@
 import { comparison } from './comparison.js';
 import { h } from './dom.js';
 import * as format from './format.js';
+import { retrieval } from './retrieval.js';
 import { grid } from './rows.js';
 import { section } from './section.js';
 import './style.css';
@@ -62,13 +63,13 @@ function titlesOf(reports) {
 
 function draw() {
   const text = document.getElementById('reports').textContent;
-  const { reports, comparisons = [] } = JSON.parse(text);
-  const models = [...new Set([...reports, ...comparisons].map((report) => report.model.name))].join(', ');
+  const { reports, comparisons = [], retrievals = [] } = JSON.parse(text);
+  const models = [...new Set([...reports, ...comparisons, ...retrievals].map((report) => report.model.name))].join(', ');
   document.title = `What compression costs: ${models}`;
   const many = reports.length > 1;
   const titles = titlesOf(reports);
   const lead = reports.length === 0
-    ? 'One prompt at every level of compression, side by side'
+    ? comparisons.length ? 'One prompt at every level of compression, side by side' : 'Facts hidden in texts: are they still found?'
     : many
     ? `${reports.length} evaluations of ${models}`
     : `${reports[0].settings.text}, ${format.count(reports[0].settings.scored_tokens)} tokens scored, ${grid(reports[0]).what} against an uncompressed base`;
@@ -77,9 +78,10 @@ function draw() {
     ...(many ? [overview(reports, titles)] : []),
     ...reports.map((report, i) => section(report, many ? titles[i] : null)),
     ...comparisons.map((report) => comparison(report, reports.length ? 'One prompt, side by side' : null)),
+    ...retrievals.map((report) => retrieval(report, reports.length ? 'Facts hidden in texts' : null)),
     ...(reports.length ? [rules()] : []),
     h('footer', {}, saveButton(text), h('p', {}, 'Made by tq (turboquant). The figures are in this file as JSON, in the script element “reports”; it loads nothing from anywhere.')));
-  document.documentElement.dataset.drawn = String(reports.length + comparisons.length);
+  document.documentElement.dataset.drawn = String(reports.length + comparisons.length + retrievals.length);
 }
 
 draw();
