@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <span>
 #include <string>
@@ -123,6 +124,13 @@ struct EvalReport {
     std::uint64_t seed = 0;
     std::string command = {};  ///< that made the report; empty where no command did
   } settings;
+  /// The base against itself over the first window, once through prefill and once token by token, on one thread and
+  /// with the kernels of another CPU target: what another order of sums in f32 makes of the same arithmetic. NaN in a
+  /// report that has none. (evaluate() chooses that target for the whole process while it runs it.)
+  struct {
+    std::uint64_t tokens = 0;
+    double kld_mean = std::numeric_limits<double>::quiet_NaN(), kld_max = std::numeric_limits<double>::quiet_NaN();
+  } noise_floor;
   bool partial = false;       ///< stopped early: the figures are of the windows that were complete
   EvalRow base;               ///< compared with itself: its perplexity, size and speed
   std::vector<EvalRow> rows;  ///< weights x kv as in the options, kv the faster

@@ -28,7 +28,9 @@ enum class Verdict : std::uint8_t {
 struct VerdictRules {
   /// Below this the KL divergence is that of another order of sums in f32, not of a compression.
   static constexpr double kRounding = 1e-6;
-  static constexpr double kErrors = 2;  ///< standard errors that count as nothing
+  /// Standard errors that count as nothing: of a table of ten equal rows, two would call one different every other
+  /// time, three once in forty tables.
+  static constexpr double kErrors = 3;
   static constexpr double kSameTop1 = 0.99, kCloseTop1 = 0.95, kCollapsedTop1 = 0.5;
   static constexpr double kClosePplRatio = 1.01, kCollapsedPplRatio = 2;
   /// With n tokens and no disagreement seen, up to 3/n of all tokens may disagree (95 % confidence): 1 % needs 300.
@@ -49,7 +51,7 @@ std::string row_name(const EvalReport& report, const EvalRow& row);
 struct BestRow {
   std::size_t row = 0;  ///< index in EvalReport::rows
   std::uint64_t bytes = 0;
-  /// Rows of as many bytes or fewer whose mean KL divergence differs by less than two standard errors of the
+  /// Rows of as many bytes or fewer whose mean KL divergence differs by less than three standard errors of the
   /// difference, as if the two were independent.
   std::vector<std::size_t> ties = {};
 };

@@ -60,6 +60,11 @@ unsigned thread_count(const ThreadPool& pool);
 
 /// The CPU target of the kernels in use: "avx512", "avx2", "neon", "scalar".
 std::string simd_target();
+/// Those that this CPU runs, best first.
+std::vector<std::string> simd_targets();
+/// Chooses another of simd_targets() for all that is computed from now on; false for any other name. What sessions and
+/// models hold stays valid. Not while another thread computes.
+bool use_simd_target(std::string_view name);
 /// Empty, or one sentence why the target that TQ_SIMD names does not run. A program should refuse to start then.
 std::string simd_error();
 

@@ -112,6 +112,25 @@ std::shared_ptr<ThreadPool> make_thread_pool(unsigned threads) { return std::mak
 unsigned thread_count(const ThreadPool& pool) { return pool.size(); }
 
 std::string simd_target() { return kernels().name; }
+std::vector<std::string> simd_targets() {
+  const Kernels* const* tables = nullptr;
+  const std::size_t count = available_kernels(&tables);
+  std::vector<std::string> names;
+  for (const Kernels* table : std::span(tables, count)) names.emplace_back(table->name);
+  return names;
+}
+
+bool use_simd_target(std::string_view name) {
+  const Kernels* const* tables = nullptr;
+  const std::size_t count = available_kernels(&tables);
+  for (const Kernels* table : std::span(tables, count)) {
+    if (table->name != name) continue;
+    use_kernels(*table);
+    return true;
+  }
+  return false;
+}
+
 std::string simd_error() { return kernels_error(); }
 
 }  // namespace tq

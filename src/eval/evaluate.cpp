@@ -20,6 +20,22 @@ using eval::Windows;
 /// rounding.
 constexpr std::size_t kSlice = 64;
 
+/// While it lives, the kernels are those of the next target that this CPU runs, where there is one.
+class OtherTarget {
+ public:
+  OtherTarget() : own_(simd_target()) {
+    const std::vector<std::string> targets = simd_targets();
+    const auto own = std::ranges::find(targets, own_);
+    use_simd_target(own + 1 < targets.end() ? own[1] : targets.front());
+  }
+  ~OtherTarget() { use_simd_target(own_); }
+  OtherTarget(const OtherTarget&) = delete;
+  OtherTarget& operator=(const OtherTarget&) = delete;
+
+ private:
+  std::string own_;
+};
+
 /// The base's greedy words after one prompt.
 using Words = std::vector<TokenId>;
 
@@ -32,8 +48,9 @@ class Evaluation {
   std::size_t continuations() const { return continuations_; }
   /// Those that every lane has ended.
   std::size_t scored_windows() const { return scored_windows_; }
-  /// The base, and then the rows.
   std::size_t continuation_tokens() const;
+  /// The base against itself: token by token, on one thread, with the kernels of another CPU target.
+  Comparison::Summary floor() const { return floor_.row(windows_.first_scored()).text; }
 
  private:
   Lane& base() { return lanes_.front(); }
@@ -48,10 +65,12 @@ class Evaluation {
   Result<void> begin_window(std::span<const TokenId> window);
   Result<void> score_slice(std::span<const TokenId> tokens, std::span<const TokenId> next);
   Result<void> read_slice(Lane& row, std::span<const TokenId> tokens, std::span<float> logits);
+  Result<void> read_by_token(Lane& row, std::span<const TokenId> tokens, std::span<float> logits);
 
   const EvalOptions& options_;
   const Windows& windows_;
-  std::vector<Lane>& lanes_;
+  std::vector<Lane>& lanes_;  // the base, and then the rows
+  Lane floor_;
   SessionOptions session_;
   std::size_t continuations_, length_, scored_windows_ = 0;
   Meter meter_;
@@ -64,11 +83,13 @@ Evaluation::Evaluation(const EvalOptions& options, const Windows& windows, std::
     : options_(options),
       windows_(windows),
       lanes_(lanes),
+      floor_(lanes.front().twin()),
       session_(std::move(session)),
       continuations_(std::min(options.continuations, windows.count())),
       length_(std::min(options.continuation_tokens, windows.context / 2)),
       meter_(progress, lanes.size() * (continuations_ * (windows.first_scored() + length_) +
-                                       windows.count() * windows.end_scored())) {}
+                                       windows.count() * windows.end_scored()) +
+                           windows.end_scored()) {}
 
 std::size_t Evaluation::continuation_tokens() const {
   std::size_t tokens = 0;
@@ -83,6 +104,9 @@ Result<void> Evaluation::run(std::optional<TokenId> end_of_text) {
   for (Lane& lane : lanes_) {
     if (Result<void> opened = lane.open(session_); !opened) return opened;
   }
+  SessionOptions alone = session_;
+  alone.threads = make_thread_pool(1);
+  if (Result<void> opened = floor_.open(alone); !opened) return opened;
   for (std::size_t w = 0; w < windows_.count(); ++w) {
     const std::span<const TokenId> window = windows_.window(w);
     if (Result<void> begun = begin_window(window); !begun) return begun;
@@ -91,7 +115,9 @@ Result<void> Evaluation::run(std::optional<TokenId> end_of_text) {
       if (Result<void> scored = score_slice(window.subspan(at, n), window.subspan(at + 1, n)); !scored) return scored;
     }
     for (Lane& lane : lanes_) lane.end_window();
-    ++scored_windows_;
+    if (scored_windows_++ > 0) continue;
+    floor_.end_window();
+    floor_.close();
   }
   return {};
 }
@@ -142,7 +168,9 @@ Result<void> Evaluation::begin_window(std::span<const TokenId> window) {
     if (Result<void> read = eval::prefill(lane, window.first(windows_.first_scored()), 0, {}, meter_); !read)
       return read;
   }
-  return {};
+  if (scored_windows_ > 0) return {};
+  const OtherTarget other;
+  return eval::prefill(floor_, window.first(windows_.first_scored()), 0, {}, meter_);
 }
 
 Result<void> Evaluation::score_slice(std::span<const TokenId> tokens, std::span<const TokenId> next) {
@@ -151,6 +179,12 @@ Result<void> Evaluation::score_slice(std::span<const TokenId> tokens, std::span<
   if (Result<void> read = base().append(tokens, tokens.size(), base_logits_, Pace::kOther); !read) return read;
   base().compare(base_logits_, base_logits_, next);
   if (Result<void> advanced = meter_.advance(tokens.size()); !advanced) return advanced;
+  if (scored_windows_ == 0) {
+    const OtherTarget other;
+    if (Result<void> read = read_by_token(floor_, tokens, logits_); !read) return read;
+    floor_.compare(base_logits_, logits_, next);
+    if (Result<void> advanced = meter_.advance(tokens.size()); !advanced) return advanced;
+  }
   for (Lane& row : rows()) {
     if (Result<void> read = read_slice(row, tokens, logits_); !read) return read;
     row.compare(base_logits_, logits_, next);
@@ -161,6 +195,10 @@ Result<void> Evaluation::score_slice(std::span<const TokenId> tokens, std::span<
 
 Result<void> Evaluation::read_slice(Lane& row, std::span<const TokenId> tokens, std::span<float> logits) {
   if (!options_.decode) return row.append(tokens, tokens.size(), logits, Pace::kOther);
+  return read_by_token(row, tokens, logits);
+}
+
+Result<void> Evaluation::read_by_token(Lane& row, std::span<const TokenId> tokens, std::span<float> logits) {
   const std::size_t vocab = row.vocab_size();
   for (std::size_t i = 0; i < tokens.size(); ++i) {
     if (Result<void> read = row.append(tokens.subspan(i, 1), 1, logits.subspan(i * vocab, vocab), Pace::kDecode); !read)
@@ -204,6 +242,8 @@ Result<EvalReport> evaluate(std::shared_ptr<const TensorFile> file, const Tokeni
                      evaluation.continuations(),
                      evaluation.continuation_tokens(),
                      options.seed};
+  const Comparison::Summary floor = evaluation.floor();
+  report.noise_floor = {floor.tokens, floor.kld_mean, floor.kld_max};
   report.base = lanes.front().row(windows->first_scored());
   for (std::size_t i = 1; i < lanes.size(); ++i) report.rows.push_back(lanes[i].row(windows->first_scored()));
   return report;

@@ -51,6 +51,8 @@ class Lane {
   void end_window();
   void note_peak_memory();
 
+  /// The same weights and cache, nothing measured yet.
+  Lane twin() const { return {model_, cache_}; }
   const Model& model() const { return *model_; }
   const CacheSpec& cache() const { return cache_; }
   std::size_t vocab_size() const { return model_->config().vocab_size; }

@@ -93,6 +93,9 @@ std::string to_json(const EvalReport& report) {
                       {"seed", report.settings.seed},
                       {"command", report.settings.command}};
   json["partial"] = report.partial;
+  json["noise_floor"] = {{"tokens", report.noise_floor.tokens},
+                         {"kld_mean", finite(report.noise_floor.kld_mean)},
+                         {"kld_max", finite(report.noise_floor.kld_max)}};
   json["summary"] = summary_in_words(report);
   json["best_by_size"] = to_json(best_by_size(report));
   json["base"] = to_json(report.base);

@@ -161,6 +161,10 @@ Result<EvalReport> read_report(std::string_view json, std::string_view name) {
   read_origin(fields.inside("model"), fields.inside("machine"), report);
   read_settings(fields.inside("settings"), report);
   fields.flag("partial", report.partial);
+  Fields floor = fields.inside("noise_floor");
+  floor.whole("tokens", report.noise_floor.tokens);
+  floor.number("kld_mean", report.noise_floor.kld_mean);
+  floor.number("kld_max", report.noise_floor.kld_max);
   Fields base = fields.inside("base");
   report.base = read_row(base);
   for (Fields& row : fields.list("rows", kMostRows)) report.rows.push_back(read_row(row));

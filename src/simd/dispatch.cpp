@@ -1,5 +1,6 @@
 // THE list of CPU targets, best first, and the choice among them.
 #include <array>
+#include <atomic>
 #include <cstdlib>
 #include <string>
 #include <vector>
@@ -73,9 +74,16 @@ const Choice& choice() {
   return chosen;
 }
 
+std::atomic<const Kernels*>& current() {
+  static std::atomic<const Kernels*> table = choice().chosen;
+  return table;
+}
+
 }  // namespace
 
-const Kernels& kernels() { return *choice().chosen; }
+const Kernels& kernels() { return *current().load(std::memory_order_relaxed); }
+
+void use_kernels(const Kernels& table) { current().store(&table, std::memory_order_relaxed); }
 
 const char* kernels_error() { return choice().error.c_str(); }
 

@@ -249,9 +249,11 @@ struct Kernels {
 };
 
 /// The table in use: the best target of this CPU, or the one that the environment variable TQ_SIMD names. Chosen at the first call, then
-/// fixed. When TQ_SIMD names a target that is unknown or that this CPU lacks, the best target runs and kernels_error() says so; the
+/// fixed but for use_kernels(). When TQ_SIMD names a target that is unknown or that this CPU lacks, the best target runs and kernels_error() says so; the
 /// program refuses to start then.
 const Kernels& kernels();
+/// Another of available_kernels() from now on. Not while another thread computes.
+void use_kernels(const Kernels& table);
 /// Empty, or one sentence why TQ_SIMD was not obeyed.
 const char* kernels_error();
 

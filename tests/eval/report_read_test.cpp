@@ -20,6 +20,7 @@ EvalReport report() {
   made.model = {"a \"model\"", "llama", 1000, 2000};
   made.machine = {"a CPU", "avx2", 2, true};
   made.settings = {"text", "00ff", "f32", "prefill", 512, 8, 2040, 8, 512, 7, "tq eval --kv 'a b'"};
+  made.noise_floor = {255, 1.5e-8, 3e-7};
   made.partial = true;
   EvalRow row;
   row.weights = "tq4";

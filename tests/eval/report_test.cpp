@@ -51,6 +51,8 @@ TEST(ReportJson, has_every_field_of_the_contract) {
                             "mae_logits",     "rms_delta_p",    "decode_tps",        "seconds"}) {
     EXPECT_TRUE(json.at("rows")[0].at(field).is_number()) << field;
   }
+  for (const char* field : {"tokens", "kld_mean", "kld_max"})
+    EXPECT_TRUE(json.at("noise_floor").contains(field)) << field;
   EXPECT_EQ(json.at("model").at("name"), "model \"quoted\"");
 }
 

@@ -41,11 +41,11 @@ TEST(Verdict, each_rule_at_its_edge) {
   using enum Verdict;
   EXPECT_EQ(judge(row(4e-5, 0.990, 1.003), 5000), kIndistinguishable) << "within two errors";
   EXPECT_EQ(judge(row(4e-5, 0.989, 1.000), 5000), kClose) << "the top token differs too often";
-  EXPECT_EQ(judge(row(4e-5, 0.998, 1.005), 5000), kClose) << "the perplexity is outside its error";
-  EXPECT_EQ(judge(row(4e-5, 0.998, 0.995), 5000), kClose) << "a better perplexity is a difference, too";
-  EXPECT_EQ(judge(row(0.01, 0.950, 1.013), 5000), kClose);
+  EXPECT_EQ(judge(row(4e-5, 0.998, 1.007), 5000), kClose) << "the perplexity is outside its error";
+  EXPECT_EQ(judge(row(4e-5, 0.998, 0.993), 5000), kClose) << "a better perplexity is a difference, too";
+  EXPECT_EQ(judge(row(0.01, 0.950, 1.015), 5000), kClose);
   EXPECT_EQ(judge(row(0.01, 0.949, 1.000), 5000), kWorse);
-  EXPECT_EQ(judge(row(0.01, 0.990, 1.015), 5000), kWorse);
+  EXPECT_EQ(judge(row(0.01, 0.990, 1.017), 5000), kWorse);
   EXPECT_EQ(judge(row(2, 0.500, 1.99), 5000), kWorse);
   EXPECT_EQ(judge(row(2, 0.499, 1.50), 5000), kCollapsed);
   EXPECT_EQ(judge(row(2, 0.800, 2.00), 5000), kCollapsed);

@@ -8,8 +8,8 @@ import { section } from './section.js';
 import './style.css';
 
 const kRules = [
-  ['indistinguishable', 'at this sample size: the perplexity is within two standard errors of the base’s, and the most likely token is the same at 99 % of positions or more; or the mean KL divergence is at most 10⁻⁶ nats, the rounding of f32. Never with fewer than 300 scored tokens: then even no difference seen leaves room for 1 %.'],
-  ['close', 'measurably different: the same most likely token at 95 % of positions or more, and a perplexity at most 1 % worse, its error (two standard errors) granted.'],
+  ['indistinguishable', 'at this sample size: the perplexity is within three standard errors of the base’s, and the most likely token is the same at 99 % of positions or more; or the mean KL divergence is at most 10⁻⁶ nats, the rounding of f32. Never with fewer than 300 scored tokens: then even no difference seen leaves room for 1 %.'],
+  ['close', 'measurably different: the same most likely token at 95 % of positions or more, and a perplexity at most 1 % worse, its error (three standard errors) granted.'],
   ['visibly worse', 'everything between close and collapsed.'],
   ['collapsed', 'the perplexity is doubled, or fewer than half of the most likely tokens are the same, or a figure is not finite.'],
 ];

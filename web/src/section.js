@@ -29,7 +29,7 @@ function recommendation(report, grid) {
       h('thead', {}, h('tr', {},
         h('th', { scope: 'col', title: `and the share of the largest row` }, 'from'), h('th', { scope: 'col', class: 'text' }, grid.what),
         h('th', { scope: 'col', class: 'text' }, 'verdict'), h('th', { scope: 'col' }, 'KLD'),
-        h('th', { scope: 'col', class: 'text', title: 'no larger, and within two standard errors' }, 'as good, within the error'))),
+        h('th', { scope: 'col', class: 'text', title: 'no larger, and within three standard errors' }, 'as good, within the error'))),
       h('tbody', {}, ...best.map(line)))),
     h('p', { class: 'note' }, `Bytes of ${grid.what}${grid.kv ? ` for a window of ${format.count(report.settings.context)} tokens` : ''}. Lowest mean KL divergence among the rows of that size or smaller; collapsed rows are left out.`),
   ];
@@ -88,6 +88,7 @@ function facts(report) {
       fact('text', `${settings.text}, SHA-256 ${settings.text_sha256}`),
       fact('scored', `${format.count(settings.scored_tokens)} tokens: the second halves of ${format.count(settings.chunks)} windows of ${format.count(settings.context)}, through ${settings.path}${report.partial ? '; interrupted' : ''}`),
       fact('continuations', `${format.count(settings.continuation_tokens)} tokens that the base said itself, in ${format.count(settings.continuations)} continuations`),
+      report.noise_floor?.tokens ? fact('noise floor', `KLD ${format.significant(report.noise_floor.kld_mean, 2)}, at most ${format.significant(report.noise_floor.kld_max, 2)}: the base against itself, token by token, on one thread, with the kernels of another CPU target`) : null,
       fact('machine', `${machine.cpu}, ${machine.simd} kernels, ${format.count(machine.threads)} threads`),
       fact('seed', format.count(settings.seed))),
     settings.command ? h('p', { class: 'rerun' }, 'To run it again:') : null,
