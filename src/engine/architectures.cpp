@@ -139,9 +139,11 @@ Result<ModelConfig> read_model_config(const TensorFile& file) {
   if (!architecture) return std::unexpected(architecture.error());
   Result<ModelConfig> config = (*architecture)->read_config(file);
   if (!config) return config;
-  const TensorView* embedding = file.find((*architecture)->tensor_name(file, TensorRole::kEmbedding));
-  if (embedding != nullptr && embedding->shape.size() == 2)
-    config->vocab_size = static_cast<std::size_t>(embedding->shape[0]);
+  const std::string name = (*architecture)->tensor_name(file, TensorRole::kEmbedding) + ".weight";
+  const TensorView* embedding = file.find(name);
+  if (embedding == nullptr)
+    return fail(ErrorCode::kBadFile, fmt::format("{}: the tensor {} is missing", file.path(), name));
+  if (embedding->shape.size() == 2) config->vocab_size = static_cast<std::size_t>(embedding->shape[0]);
   if (const Result<void> sound = check_config(*config, file.path()); !sound) return std::unexpected(sound.error());
   return config;
 }

@@ -33,12 +33,12 @@ class Attention : public testing::TestWithParam<const char*> {
     for (float& q : queries_) q *= 3;  // some weights are large
   }
 
-  std::vector<float> attended(std::size_t position, std::size_t n_tokens, unsigned threads) {
+  std::vector<float> attended(std::size_t position, std::size_t n_tokens, unsigned threads, std::size_t window = 0) {
     ThreadPool pool(threads);
     std::vector<AttentionScratch> scratch(pool.size());
     std::vector<float> out(n_tokens * kHeads * kDim);
-    attend(config_, *cache_, {0, position, n_tokens, queries_.data() + position * kHeads * kDim, out.data()}, pool,
-           scratch);
+    attend(config_, *cache_, {0, position, n_tokens, queries_.data() + position * kHeads * kDim, out.data(), window},
+           pool, scratch);
     return out;
   }
 
