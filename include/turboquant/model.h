@@ -58,8 +58,8 @@ struct ModelConfig {
   std::size_t n_kv_heads = 0;
   std::size_t head_dim = 0;
   std::size_t feed_forward_size = 0;  ///< of one expert, where there are any
-  std::size_t context_length = 0;  ///< positions that the model was trained for
-  float rms_norm_eps = 1e-5F;      ///< of either kind of norm
+  std::size_t context_length = 0;     ///< positions that the model was trained for
+  float rms_norm_eps = 1e-5F;         ///< of either kind of norm
   float rope_theta = 10000.0F;
   std::size_t rope_dim = 0;  ///< leading values of a head that are rotated; even, at most head_dim
   bool tied_head = false;    ///< the output matrix is the embedding
@@ -73,7 +73,7 @@ struct ModelConfig {
   bool query_key_norm = false;  ///< an RMSNorm of each head of queries and keys, before they turn
   bool post_norms = false;      ///< a norm of what attention and feed-forward give, before it is added
   float embedding_scale = 1;
-  float attention_scale = 0;  ///< of ⟨q, k⟩; 0: 1/√head_dim
+  float attention_scale = 0;                         ///< of ⟨q, k⟩; 0: 1/√head_dim
   float attention_soft_cap = 0, logit_soft_cap = 0;  ///< x becomes cap · tanh(x / cap); 0: it stays
   std::size_t n_experts = 0, n_experts_used = 0;     ///< 0: one feed-forward network for all tokens
   bool normalize_experts = true;                     ///< the shares of the experts that are used sum to 1
@@ -131,9 +131,6 @@ std::vector<std::string> synthetic_models();
 /// codec `weights` (empty: f16), embedding and output in q8_0, for measuring speed without a file; file() must not be
 /// called. kUsage for another name, or a codec that cannot code its rows; kOutOfMemory when it does not fit.
 Result<std::shared_ptr<const Model>> make_synthetic_model(std::string_view name, const std::string& weights);
-
-/// The architectures that this build runs, as GGUF (`general.architecture`) and Hugging Face (`model_type`) call them.
-std::vector<std::string> architecture_names();
 
 /// The shape of a model without loading it, for `info`.
 Result<ModelConfig> read_model_config(const TensorFile& file);

@@ -77,8 +77,8 @@ class Session {
   virtual ~Session() = default;
 
   /// Allocates the cache at its true size: all positions of `context`, also in layers that see a window of them. kUsage
-  /// when a codec cannot code the model's heads or the context is longer than learned positions reach, kOutOfMemory when
-  /// it does not fit.
+  /// when a codec cannot code the model's heads or the context is longer than learned positions reach, kOutOfMemory
+  /// when it does not fit.
   static Result<std::unique_ptr<Session>> create(std::shared_ptr<const Model> model, const SessionOptions& options);
 
   /// Runs the model over `tokens`, which continue the sequence. The logits of the last `n_logits` of them (at most

@@ -9,15 +9,16 @@
 #include <cmath>
 
 #include "engine/architectures/architectures.h"
+#include "formats/message.h"
 
 namespace tq {
 namespace {
 
 const auto& architectures() {
-  static const std::array kArchitectures = {
-      llama_architecture(),    mistral_architecture(), mixtral_architecture(), qwen2_architecture(),
-      qwen3_architecture(),    qwen3moe_architecture(), smollm3_architecture(), gemma2_architecture(),
-      gemma3_architecture(),   phi3_architecture(),    gpt2_architecture()};
+  static const std::array kArchitectures = {llama_architecture(),   mistral_architecture(), mixtral_architecture(),
+                                            qwen2_architecture(),   qwen3_architecture(),   qwen3moe_architecture(),
+                                            smollm3_architecture(), gemma2_architecture(),  gemma3_architecture(),
+                                            phi3_architecture(),    gpt2_architecture()};
   return kArchitectures;
 }
 
@@ -36,7 +37,8 @@ Result<void> check_extras(const ModelConfig& config, std::string_view path) {
   const RopeScaling& scaling = config.rope_scaling;
   for (const std::vector<float>* divisors : {&scaling.divisors, &scaling.long_divisors}) {
     if (!divisors->empty() && divisors->size() != config.rope_dim / 2) {
-      return refuse(fmt::format("{} rotary factors do not serve {} rotary pairs", divisors->size(), config.rope_dim / 2));
+      return refuse(
+          fmt::format("{} rotary factors do not serve {} rotary pairs", divisors->size(), config.rope_dim / 2));
     }
     if (!std::all_of(divisors->begin(), divisors->end(), is_sound_factor))
       return refuse("a rotary frequency cannot be divided by a factor that is not positive");
@@ -66,16 +68,6 @@ Result<void> check_extras(const ModelConfig& config, std::string_view path) {
 
 }  // namespace
 
-std::vector<std::string> architecture_names() {
-  std::vector<std::string> names;
-  for (const Architecture& architecture : architectures()) {
-    for (const std::string_view name : {architecture.name, architecture.model_type}) {
-      if (std::find(names.begin(), names.end(), name) == names.end()) names.emplace_back(name);
-    }
-  }
-  return names;
-}
-
 Result<const Architecture*> find_architecture(const TensorFile& file) {
   const std::string name = architecture_name(file);
   if (name.empty()) {
@@ -86,11 +78,14 @@ Result<const Architecture*> find_architecture(const TensorFile& file) {
             "beside them",
             file.path()));
   }
+  std::vector<std::string_view> known;
   for (const Architecture& architecture : architectures()) {
-    if (name == (is_hugging_face(file) ? architecture.model_type : architecture.name)) return &architecture;
+    const std::string_view here = is_hugging_face(file) ? architecture.model_type : architecture.name;
+    if (name == here) return &architecture;
+    if (std::find(known.begin(), known.end(), here) == known.end()) known.push_back(here);
   }
-  return fail(ErrorCode::kUsage, fmt::format("{}: the architecture '{}' is not built; this version runs {}", file.path(),
-                                             name.substr(0, 64), fmt::join(architecture_names(), ", ")));
+  return fail(ErrorCode::kUsage, fmt::format("{}: the architecture {} is not built; this version runs {}", file.path(),
+                                             in_quotes(name), fmt::join(known, ", ")));
 }
 
 Result<void> check_config(const ModelConfig& config, std::string_view path) {

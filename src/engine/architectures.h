@@ -52,7 +52,7 @@ struct Architecture {
   std::string_view name;        ///< `general.architecture` of GGUF
   std::string_view model_type;  ///< of Hugging Face's config.json
   Result<ModelConfig> (*read_config)(const TensorFile& file);
-  std::span<const TensorName> names = {};  ///< those that Llama's do not have, or have by another name
+  std::span<const TensorName> names = {};    ///< those that Llama's do not have, or have by another name
   std::string_view layers = "model.layers";  ///< in front of a layer's number in Hugging Face's files
   std::string_view prefix = {};              ///< of all of these names, in some files of Hugging Face
 

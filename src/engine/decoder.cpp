@@ -84,10 +84,9 @@ void Decoder::attention_block(std::size_t layer_index, std::size_t position, KvC
   key_.resize(n_tokens_ * layer.key.matrix.rows);
   value_.resize(n_tokens_ * layer.value.matrix.rows);
   activations_.set(normed_.data(), n_tokens_);
-  activations_.multiply({{layer.query.matrix, query_.data()},
-                         {layer.key.matrix, key_.data()},
-                         {layer.value.matrix, value_.data()}},
-                        *pool_, workspaces_);
+  activations_.multiply(
+      {{layer.query.matrix, query_.data()}, {layer.key.matrix, key_.data()}, {layer.value.matrix, value_.data()}},
+      *pool_, workspaces_);
   add_bias(layer.query.bias, n_tokens_, query_.data());
   add_bias(layer.key.bias, n_tokens_, key_.data());
   add_bias(layer.value.bias, n_tokens_, value_.data());

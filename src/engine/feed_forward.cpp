@@ -8,7 +8,8 @@
 namespace tq {
 namespace {
 
-/// gelu(x) = x · σ(z) with z = c x (1 + 0.044715 x²), c = 2 √(2/π), so gelu(x) · u = silu(z) · u / (c (1 + 0.044715 x²)).
+/// gelu(x) = x · σ(z) with z = c x (1 + 0.044715 x²), c = 2 √(2/π), so gelu(x) · u = silu(z) · u / (c (1 + 0.044715
+/// x²)).
 void gelu_multiply(float* gate, float* up, std::size_t n) {
   constexpr float kSlope = 1.5957691216F, kCube = 0.044715F;
   for (std::size_t i = 0; i < n; ++i) {

@@ -25,8 +25,8 @@ class FeedForwardRunner {
 
   const ModelConfig& config_;
   ThreadPool& pool_;
-  std::vector<float> gate_, up_;     // n_tokens x feed_forward_size
-  std::vector<float> shares_;        // n_tokens x n_experts; 0 for those that are not used
+  std::vector<float> gate_, up_;      // n_tokens x feed_forward_size
+  std::vector<float> shares_;         // n_tokens x n_experts; 0 for those that are not used
   std::vector<float> taken_, given_;  // of one expert: its tokens x hidden_size
   std::vector<std::size_t> tokens_;   // which they are
   Activations activations_;

@@ -86,8 +86,7 @@ class Collector {
   bool add(const TensorUse& use, std::size_t layer) {
     const std::string name = architecture_.tensor_name(file_, use.role, layer);
     const std::string gguf = architecture_.gguf_name(use.role, layer);
-    return add(use, name + ".weight", gguf + ".weight") &&
-           (!use.has_bias || add(use, name + ".bias", gguf + ".bias"));
+    return add(use, name + ".weight", gguf + ".weight") && (!use.has_bias || add(use, name + ".bias", gguf + ".bias"));
   }
 
   bool add(const TensorUse& use, const std::string& name, const std::string& gguf) {
@@ -96,7 +95,8 @@ class Collector {
     if (view == nullptr) return refuse(ErrorCode::kBadFile, "the tensor {} is missing", name);
     GgufTensorView tensor{.view = view, .name = gguf};
     tensor.layer_matrix = use.in_layer && !use.is_norm && view->shape.size() == 2;
-    const bool rotary = (use.role == TensorRole::kQuery || use.role == TensorRole::kKey) && architecture_.adjacent_pairs;
+    const bool rotary =
+        (use.role == TensorRole::kQuery || use.role == TensorRole::kKey) && architecture_.adjacent_pairs;
     const bool less_one = use.is_norm && architecture_.norms_less_one && name.ends_with(".weight");
     if (rotary && !turn_pairs(tensor)) return false;
     if (less_one && !add_one(tensor)) return false;
@@ -161,8 +161,9 @@ class Collector {
   bool all_have_a_place() {
     for (const TensorView& view : file_.tensors()) {
       if (placed_.contains(view.name) || is_unread_buffer(view.name)) continue;
-      return refuse(ErrorCode::kUsage, "the tensor {} has no place in the architecture {}; this is another kind of model",
-                    view.name, config_.architecture);
+      return refuse(ErrorCode::kUsage,
+                    "the tensor {} has no place in the architecture {}; this is another kind of model", view.name,
+                    config_.architecture);
     }
     return true;
   }

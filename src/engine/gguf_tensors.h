@@ -18,7 +18,7 @@ struct MadeTensor {
 };
 
 struct GgufTensorView {
-  const TensorView* view;            ///< in the file, or in `made`
+  const TensorView* view;     ///< in the file, or in `made`
   std::string name;           ///< of GGUF
   bool layer_matrix = false;  ///< one of those that ModelOptions::weights compresses
   std::size_t head_dim = 0;   ///< not 0: row r is to come from rotary_source_row(r, head_dim, rope_dim)

@@ -191,7 +191,8 @@ void Activations::multiply(std::initializer_list<Product> products, ThreadPool& 
                           to = std::min(end, before + grains_of(*product)) - before;
         if (end <= before || from >= to) continue;
         const std::size_t row = from * kRowGrain, count = std::min(to * kRowGrain, matrix.rows) - row;
-        codec.scores(query_, matrix.bytes.data(), matrix.first + row, count, product->out + row, matrix.rows, scratch[thread]);
+        codec.scores(query_, matrix.bytes.data(), matrix.first + row, count, product->out + row, matrix.rows,
+                     scratch[thread]);
       }
     });
     first = last;

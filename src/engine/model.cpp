@@ -107,7 +107,8 @@ class ModelLoader {
 
   /// Outside the layers: used as the file has it.
   bool load_table(TensorRole role, std::size_t rows, Matrix& matrix) {
-    if (!take(load_matrix(file(), name_of(role) + ".weight", rows, config().hidden_size, codecs_), matrix)) return false;
+    if (!take(load_matrix(file(), name_of(role) + ".weight", rows, config().hidden_size, codecs_), matrix))
+      return false;
     add_to_footprint(rows * config().hidden_size, matrix.bytes.size());
     return true;
   }
@@ -116,7 +117,7 @@ class ModelLoader {
     const ModelConfig& c = config();
     for (const TensorRole role :
          {TensorRole::kRopeFactors, TensorRole::kRopeFactorsLong, TensorRole::kRopeFactorsShort})
-      name_of(role);  // part of the config
+      name_of(role);               // part of the config
     name_of(TensorRole::kOutput);  // may be there and yet not used
     return load_table(TensorRole::kEmbedding, c.vocab_size, model_->embedding_) &&
            (!c.learned_positions || load_table(TensorRole::kPositions, c.context_length, model_->positions_)) &&
@@ -147,9 +148,9 @@ class ModelLoader {
     }
     if (spec_) {
       if (const Result<void> coded = recode(matrix, *spec_, codecs_, pool_); !coded) {
-        error_ = {coded.error().code, fmt::format("{}: the tensor {}.weight: {}", file().path(),
-                                                  architecture_->tensor_name(file(), role, layer),
-                                                  coded.error().message)};
+        error_ = {coded.error().code,
+                  fmt::format("{}: the tensor {}.weight: {}", file().path(),
+                              architecture_->tensor_name(file(), role, layer), coded.error().message)};
         return false;
       }
     }
@@ -238,11 +239,11 @@ class ModelLoader {
   }
 
   bool load_expert_role(TensorRole role, std::size_t i, std::size_t rows, std::size_t cols, Layer& layer,
-                        Linear FeedForward::* linear) {
+                        Linear FeedForward::*linear) {
     Matrix stack;
     const bool stacked = !is_hugging_face(file());
-    if (stacked && !take(load_stack(file(), name_of(role, i) + ".weight", {config().n_experts, rows, cols}, codecs_),
-                         stack)) {
+    if (stacked &&
+        !take(load_stack(file(), name_of(role, i) + ".weight", {config().n_experts, rows, cols}, codecs_), stack)) {
       return false;
     }
     for (std::size_t e = 0; e < layer.experts.size(); ++e) {

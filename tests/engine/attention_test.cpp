@@ -54,8 +54,9 @@ struct Seen {
 };
 
 TEST_P(Attention, is_the_weighted_sum_of_what_the_cache_holds_in_the_window) {
-  for (const auto& [position, window] : {Seen{0, 0}, Seen{511, 0}, Seen{512, 0}, Seen{1299, 0}, Seen{30, 40}, Seen{39, 40},
-                                         Seen{40, 40}, Seen{530, 40}, Seen{1299, 1}, Seen{1299, 512}, Seen{1299, 800}}) {
+  for (const auto& [position, window] :
+       {Seen{0, 0}, Seen{511, 0}, Seen{512, 0}, Seen{1299, 0}, Seen{30, 40}, Seen{39, 40}, Seen{40, 40}, Seen{530, 40},
+        Seen{1299, 1}, Seen{1299, 512}, Seen{1299, 800}}) {
     const std::vector<float> out = attended(position, 1, 2, window);
     for (std::size_t head = 0; head < kHeads; ++head) {
       const std::size_t kv_head = head / (kHeads / kKvHeads), n = position + 1;

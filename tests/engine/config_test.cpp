@@ -61,10 +61,18 @@ TEST(Config, every_field_has_its_bounds) {
       [](ModelConfig& c) { c.attention_scale = std::numeric_limits<float>::infinity(); },
       [](ModelConfig& c) { c.embedding_scale = 0; },
       [](ModelConfig& c) { c.local_rope_theta = -1; },
-      [](ModelConfig& c) { c.rope_scaling.divisors = {1, 1, 1}; },
-      [](ModelConfig& c) { c.rope_scaling.divisors = {1, 1, 1, 0}; },
-      [](ModelConfig& c) { c.rope_scaling.divisors = {1, 1, 1, std::numeric_limits<float>::quiet_NaN()}; },
-      [](ModelConfig& c) { c.rope_scaling.long_divisors = {1, 1, 1, 1}; },  // from which context on?
+      [](ModelConfig& c) {
+        c.rope_scaling.divisors = {1, 1, 1};
+      },
+      [](ModelConfig& c) {
+        c.rope_scaling.divisors = {1, 1, 1, 0};
+      },
+      [](ModelConfig& c) {
+        c.rope_scaling.divisors = {1, 1, 1, std::numeric_limits<float>::quiet_NaN()};
+      },
+      [](ModelConfig& c) {
+        c.rope_scaling.long_divisors = {1, 1, 1, 1};
+      },  // from which context on?
       [](ModelConfig& c) { c.rope_scaling.amplitude = 0; },
       [](ModelConfig& c) { c.rope_scaling.amplitude = 1e9F; },
   };

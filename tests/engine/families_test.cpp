@@ -45,8 +45,8 @@ TEST_P(EveryFamily, logits_agree_with_the_independent_forward_pass_to_1e_4) {
     for (const auto& [position, expected] : run.at("logits").items()) {
       const auto reference = expected.get<std::vector<float>>();
       ASSERT_EQ(reference.size(), vocab);
-      const float largest = std::abs(*std::max_element(
-          reference.begin(), reference.end(), [](float a, float b) { return std::abs(a) < std::abs(b); }));
+      const float largest = std::abs(*std::max_element(reference.begin(), reference.end(),
+                                                       [](float a, float b) { return std::abs(a) < std::abs(b); }));
       const std::span<const float> here = std::span(logits).subspan(std::stoul(position) * vocab, vocab);
       EXPECT_LT(test::largest_difference(here, reference), 1e-4 * static_cast<double>(largest)) << position;
     }
@@ -69,7 +69,8 @@ TEST_P(EveryFamily, threads_change_no_bit_and_decode_agrees_with_prefill) {
   const std::size_t vocab = model->config().vocab_size;
   const std::size_t n = GetParam() == "mistral" ? 560 : 128;  // the 512 positions of a chunk, once; windows, always
   const std::vector<TokenId> tokens = test::some_tokens(n, vocab);
-  const auto one = test::open_session(model, {.context = n}), two = test::open_session(model, {.context = n, .threads = 2});
+  const auto one = test::open_session(model, {.context = n}),
+             two = test::open_session(model, {.context = n, .threads = 2});
   const std::vector<float> logits = test::logits_of(*one, tokens);
   EXPECT_EQ(test::logits_of(*two, tokens), logits);
   const auto decoding = test::open_session(model, {.context = n, .threads = 2});
@@ -87,8 +88,8 @@ double relative_error(const std::vector<float>& a, const std::vector<float>& b) 
   return error / energy;
 }
 
-// What prefill and decode round alike differs in the order of float sums alone, which moves a few codes of a later layer
-// to their neighbours. Logits that have nothing to do with each other have a relative error of 2.
+// What prefill and decode round alike differs in the order of float sums alone, which moves a few codes of a later
+// layer to their neighbours. Logits that have nothing to do with each other have a relative error of 2.
 TEST_P(EveryFamily, runs_through_every_kind_of_cache_in_prefill_and_decode) {
   const auto model = load(family().gguf);
   const std::size_t vocab = model->config().vocab_size;
@@ -116,7 +117,8 @@ TEST_P(EveryFamily, compressed_weights_have_the_same_bits_from_both_files) {
   const auto from_gguf = load(family().gguf, "tq4"), from_folder = load(family().hugging_face, "tq4");
   EXPECT_EQ(from_gguf->weights_name(), "tq4");
   const std::vector<TokenId> tokens = test::some_tokens(40, from_gguf->config().vocab_size);
-  const auto one = test::open_session(from_gguf, {.context = 64}), other = test::open_session(from_folder, {.context = 64});
+  const auto one = test::open_session(from_gguf, {.context = 64}),
+             other = test::open_session(from_folder, {.context = 64});
   EXPECT_EQ(test::logits_of(*one, tokens), test::logits_of(*other, tokens));
 }
 
@@ -129,7 +131,8 @@ TEST_P(EveryFamily, a_saved_cache_goes_on_where_it_was) {
   test::logits_of(*first, std::span(tokens).first(50));
   test::must(first->save(folder.path() / "cache"));
   test::must(second->restore(folder.path() / "cache"));
-  EXPECT_EQ(test::logits_of(*first, std::span(tokens).subspan(50)), test::logits_of(*second, std::span(tokens).subspan(50)));
+  EXPECT_EQ(test::logits_of(*first, std::span(tokens).subspan(50)),
+            test::logits_of(*second, std::span(tokens).subspan(50)));
 }
 
 TEST(Families, long_rotary_factors_are_not_those_of_a_cache_saved_with_short_ones) {
@@ -153,7 +156,8 @@ TEST(Families, learned_positions_end_where_they_end) {
 
 TEST(Families, every_size_of_head_is_somewhere_in_the_set) {
   std::set<std::size_t> sizes;
-  for (const std::string& name : test::tiny_models()) sizes.insert(test::must(read_model_config(*files(name).gguf)).head_dim);
+  for (const std::string& name : test::tiny_models())
+    sizes.insert(test::must(read_model_config(*files(name).gguf)).head_dim);
   for (const std::size_t size : {32, 48, 64, 80, 96, 128, 192, 256}) EXPECT_TRUE(sizes.contains(size)) << size;
 }
 

@@ -73,9 +73,10 @@ std::string gguf(const nlohmann::json& model, std::size_t n_layers, bool plain) 
   };
   for (std::size_t layer = 0; layer < n_layers; ++layer) {
     const std::string to = "blk." + std::to_string(layer) + ".", from = "h." + std::to_string(layer) + ".";
-    for (const Names& n : {Names{"attn_norm", "ln_1", kWidth, 0}, Names{"ffn_norm", "ln_2", kWidth, 0},
-                           Names{"attn_qkv", "attn.c_attn", 3 * kWidth, kWidth}, Names{"attn_output", "attn.c_proj", kWidth, kWidth},
-                           Names{"ffn_up", "mlp.c_fc", 4 * kWidth, kWidth}, Names{"ffn_down", "mlp.c_proj", kWidth, 4 * kWidth}}) {
+    for (const Names& n :
+         {Names{"attn_norm", "ln_1", kWidth, 0}, Names{"ffn_norm", "ln_2", kWidth, 0},
+          Names{"attn_qkv", "attn.c_attn", 3 * kWidth, kWidth}, Names{"attn_output", "attn.c_proj", kWidth, kWidth},
+          Names{"ffn_up", "mlp.c_fc", 4 * kWidth, kWidth}, Names{"ffn_down", "mlp.c_proj", kWidth, 4 * kWidth}}) {
       const std::vector<std::uint64_t> matrix = {n.columns, n.rows}, vector = {n.rows};
       add(file, to + n.gguf + ".weight", n.columns == 0 ? vector : matrix, of(from + n.theirs + ".weight"));
       add(file, to + n.gguf + ".bias", vector, of(from + n.theirs + ".bias"));
@@ -104,7 +105,8 @@ std::vector<float> normalized(std::vector<float> rows) {
   for (std::size_t row = 0; row < rows.size(); row += kWidth) {
     double mean = 0, variance = 0;
     for (std::size_t i = 0; i < kWidth; ++i) mean += static_cast<double>(rows[row + i]) / kWidth;
-    for (std::size_t i = 0; i < kWidth; ++i) variance += std::pow(static_cast<double>(rows[row + i]) - mean, 2) / kWidth;
+    for (std::size_t i = 0; i < kWidth; ++i)
+      variance += std::pow(static_cast<double>(rows[row + i]) - mean, 2) / kWidth;
     for (std::size_t i = 0; i < kWidth; ++i)
       rows[row + i] = static_cast<float>((static_cast<double>(rows[row + i]) - mean) / std::sqrt(variance + 1e-5));
   }

@@ -69,11 +69,13 @@ TEST(MalformedFamilies, a_config_json_that_no_model_has) {
       {"smollm3", "/num_hidden_layers", many, kUsage, "every fourth layer"},
       {"smollm3", "/use_sliding_window", true, kUsage, "a sliding window"},
       {"gemma2", "/layer_types", nlohmann::json::array({"full_attention"}), kBad, "one entry for each of the 3 layers"},
-      {"gemma2", "/layer_types", nlohmann::json::array({"full_attention", "linear_attention", "full_attention"}), kUsage, "'linear_attention'"},
+      {"gemma2", "/layer_types", nlohmann::json::array({"full_attention", "linear_attention", "full_attention"}),
+       kUsage, "'linear_attention'"},
       {"gemma2", "/query_pre_attn_scalar", 0, kBad, "query_pre_attn_scalar"},
       {"gemma2", "/attn_logit_softcapping", -1, kBad, "soft caps"},
       {"gemma3", "/rope_local_base_freq", -1, kBad, "local rotary base"},
-      {"phi3", "/rope_scaling/long_factor", nlohmann::json::array({1.5, 2.5}), kBad, "2 rotary factors do not serve 12"},
+      {"phi3", "/rope_scaling/long_factor", nlohmann::json::array({1.5, 2.5}), kBad,
+       "2 rotary factors do not serve 12"},
       {"phi3", "/rope_scaling/short_factor", nlohmann::json::array(), kBad, "needs the lists"},
       {"phi3", "/rope_scaling/long_factor", std::vector<double>(12, 0.0), kBad, "not positive"},
       {"phi3", "/original_max_position_embeddings", 0, kBad, "original context"},
@@ -82,6 +84,7 @@ TEST(MalformedFamilies, a_config_json_that_no_model_has) {
       {"gpt2", "/n_positions", 127, kBad, "transformer.wpe.weight has the shape"},
       {"gpt2", "/n_embd", many, kBad, "hidden size"},
       {"gpt2", "/activation_function", "relu", kUsage, "the activation 'relu'"},
+      {"gemma3", "/model_type", "gemma3", kUsage, "gemma3_text"},
       {"gpt2", "/model_type", "falcon", kUsage, "'falcon' is not built; this version runs llama, mistral"},
   };
   for (const Change& change : changes) {
@@ -106,7 +109,7 @@ TEST(MalformedFamilies, keys_of_a_gguf_that_no_model_has) {
       {"qwen2", "qwen2.attention.value_length", 32, kUsage, "a value size other than the key size"},
       {"gemma3", "gemma3.block_count", 4294967295U, kBad, "number of layers"},
       {"gpt2", "gpt2.attention.head_count", 0, kBad, "number of heads"},
-      {"gpt2", "general.architecture", "bert", kUsage, "'bert' is not built; this version runs llama, mistral"},
+      {"gpt2", "general.architecture", "bert", kUsage, "'bert' is not built; this version runs llama, qwen2"},
   };
   for (const Change& change : changes) {
     test::TinyModel tiny(change.model);
@@ -120,8 +123,9 @@ TEST(MalformedFamilies, a_tensor_that_is_missing_misshapen_or_too_much_is_named)
     const char *model, *tensor;
   };
   for (const auto& [model, tensor] :
-       {Loss{"qwen2", "blk.1.attn_k.bias"}, Loss{"qwen3", "blk.0.attn_q_norm.weight"}, Loss{"gemma2", "blk.2.post_ffw_norm.weight"},
-        Loss{"phi3", "blk.1.attn_qkv.weight"}, Loss{"gpt2", "position_embd.weight"}, Loss{"gpt2", "blk.0.ffn_down.bias"},
+       {Loss{"qwen2", "blk.1.attn_k.bias"}, Loss{"qwen3", "blk.0.attn_q_norm.weight"},
+        Loss{"gemma2", "blk.2.post_ffw_norm.weight"}, Loss{"phi3", "blk.1.attn_qkv.weight"},
+        Loss{"gpt2", "position_embd.weight"}, Loss{"gpt2", "blk.0.ffn_down.bias"},
         Loss{"mixtral", "blk.1.ffn_gate_inp.weight"}, Loss{"qwen3moe", "blk.0.ffn_up_exps.weight"},
         Loss{"llama-linear", "blk.1.attn_q.bias"}, Loss{"llama", "token_embd.weight"}}) {
     test::TinyModel tiny(model);
@@ -135,7 +139,8 @@ TEST(MalformedFamilies, a_tensor_that_is_missing_misshapen_or_too_much_is_named)
   expect_refused(load_folder(tiny), ErrorCode::kBadFile, "self_attn.k_norm.weight has the shape [81]", "misshapen");
   test::TinyModel more("qwen2");
   more.tensors["model.layers.0.self_attn.o_proj.bias"] = {{64}, std::vector<float>(64)};
-  expect_refused(load_folder(more), ErrorCode::kUsage, "o_proj.bias has no place in the architecture qwen2", "too much");
+  expect_refused(load_folder(more), ErrorCode::kUsage, "o_proj.bias has no place in the architecture qwen2",
+                 "too much");
 }
 
 TEST(MalformedFamilies, rotary_factors_of_a_gguf) {

@@ -19,9 +19,9 @@
 namespace tq::test {
 
 inline const std::vector<std::string>& tiny_models() {
-  static const std::vector<std::string> names = {"llama", "llama-linear", "llama-yarn", "mistral", "mixtral",
-                                                 "qwen2", "qwen3",        "qwen3moe",   "smollm3", "gemma2",
-                                                 "gemma3", "phi3",        "gpt2"};
+  static const std::vector<std::string> names = {"llama",  "llama-linear", "llama-yarn", "mistral", "mixtral",
+                                                 "qwen2",  "qwen3",        "qwen3moe",   "smollm3", "gemma2",
+                                                 "gemma3", "phi3",         "gpt2"};
   return names;
 }
 
@@ -37,8 +37,7 @@ class TinyModel {
       for (const std::size_t size : made.shape) n *= size;
       const double unit = std::ldexp(1.0, -from.at("exponent").get<int>()), added = from.at("added");
       for (std::size_t i = 0; i < n; ++i)
-        made.values.push_back(
-            static_cast<float>((static_cast<double>(next_random(state) >> 56) - 128) * unit + added));
+        made.values.push_back(static_cast<float>((static_cast<double>(next_random(state) >> 56) - 128) * unit + added));
       tensors[tensor] = std::move(made);
     }
   }
@@ -63,8 +62,8 @@ class TinyModel {
     for (const auto& [name, tensor] : tensors) {
       const std::string raw = encoded(tensor.values, recipe.at("type"));
       const std::string type = recipe.at("type") == "f16" ? "F16" : recipe.at("type") == "bf16" ? "BF16" : "F32";
-      header += (header.empty() ? "{" : ",") + entry(name, type, nlohmann::json(tensor.shape).dump(), data.size(),
-                                                     data.size() + raw.size());
+      header += (header.empty() ? "{" : ",") +
+                entry(name, type, nlohmann::json(tensor.shape).dump(), data.size(), data.size() + raw.size());
       data += raw;
     }
     folder.write("model.safetensors", safetensors(header + "}", data));

@@ -9,11 +9,13 @@
 
 #include "engine/matrix.h"
 #include "engine/rope.h"
+#include "formats/message.h"
 
 namespace tq {
 namespace {
 
-constexpr std::size_t kMostLayers = 1U << 12;  // as check_config() has it: lists are made before it is asked
+// As check_config() has them: lists are made before it is asked.
+constexpr std::size_t kMostLayers = 1U << 12, kLargestHead = 1U << 12;
 
 /// A size that follows from two others when the file does not say.
 std::size_t quotient(std::size_t a, std::size_t b) { return b == 0 ? 0 : a / b; }
@@ -77,8 +79,8 @@ std::vector<float> ConfigReader::floats(std::string_view key) const {
 
 void ConfigReader::refuse(bool present, std::string_view what) {
   if (!present || error_) return;
-  error_ = {ErrorCode::kUsage, fmt::format("{}: {} is not supported for the architecture {}", file_.path(), what,
-                                           architecture_)};
+  error_ = {ErrorCode::kUsage,
+            fmt::format("{}: {} is not supported for the architecture {}", file_.path(), what, architecture_)};
 }
 
 void ConfigReader::reject(bool wrong, std::string_view what) {
@@ -114,17 +116,16 @@ void ConfigReader::read_gguf(ModelConfig& config) {
   config.head_dim = count("attention.key_length", quotient(config.hidden_size, config.n_heads));
   config.n_experts = count("expert_count", 0);
   config.n_experts_used = count("expert_used_count", 0);
-  config.feed_forward_size =
-      config.n_experts > 0 && has("expert_feed_forward_length") ? count("expert_feed_forward_length")
-                                                               : count("feed_forward_length");
+  config.feed_forward_size = config.n_experts > 0 && has("expert_feed_forward_length")
+                                 ? count("expert_feed_forward_length")
+                                 : count("feed_forward_length");
   config.context_length = count("context_length");
   config.rope_dim = count("rope.dimension_count", config.head_dim);
   config.rms_norm_eps = number("attention.layer_norm_rms_epsilon", 1e-5);
   config.rope_theta = number("rope.freq_base", 10000);
   config.tied_head = file_.find("output.weight") == nullptr;
   config.attention_scale = number("attention.scale", 0);
-  refuse(count("attention.value_length", config.head_dim) != config.head_dim,
-         "a value size other than the key size");
+  refuse(count("attention.value_length", config.head_dim) != config.head_dim, "a value size other than the key size");
   refuse(has("expert_shared_count") && count("expert_shared_count") > 0, "an expert that all tokens share");
 }
 
@@ -142,7 +143,7 @@ void ConfigReader::read_hugging_face(ModelConfig& config, const Defaults& defaul
   config.tied_head = flag("tie_word_embeddings", defaults.tied);
   const std::string_view expected = defaults.activation == Activation::kGelu ? "gelu_pytorch_tanh" : "silu";
   const std::string_view activation = text("hidden_activation", text("hidden_act", expected));
-  refuse(activation != expected, fmt::format("the activation '{}'", activation.substr(0, 32)));
+  refuse(activation != expected, fmt::format("the activation {}", in_quotes(activation)));
   config.qkv_bias = config.output_bias = flag("attention_bias", false);
   config.feed_forward_bias = flag("mlp_bias", false);
   refuse(has("quantization_config.quant_method"), "a checkpoint that another tool has quantized");
@@ -152,13 +153,15 @@ void ConfigReader::read_windows(ModelConfig& config, bool (*is_local)(std::size_
   const char* key = hugging_face_ ? "sliding_window" : "attention.sliding_window";
   const char* list_key = hugging_face_ ? "layer_types" : "attention.sliding_window_pattern";
   const std::size_t window = has(key) ? count(key) : 0;
-  reject(has(key) && window == 0, fmt::format("a sliding window of 0 positions, in the key {}, sees nothing", full(key)));
+  reject(has(key) && window == 0,
+         fmt::format("a sliding window of 0 positions, in the key {}, sees nothing", full(key)));
   if (window == 0 || config.n_layers > kMostLayers) return;
   const auto* types = hugging_face_ ? strings(list_key) : nullptr;
   const auto* flags = hugging_face_ ? nullptr : integers(list_key);
   const bool complete =
       (types == nullptr || types->size() == config.n_layers) && (flags == nullptr || flags->size() == config.n_layers);
-  reject(!complete, fmt::format("the key {} has not one entry for each of the {} layers", full(list_key), config.n_layers));
+  reject(!complete,
+         fmt::format("the key {} has not one entry for each of the {} layers", full(list_key), config.n_layers));
   if (!complete) return;
   const char* period_key = hugging_face_ ? "sliding_window_pattern" : list_key;
   const std::size_t period = types == nullptr && flags == nullptr && has(period_key) ? count(period_key) : 0;
@@ -168,7 +171,7 @@ void ConfigReader::read_windows(ModelConfig& config, bool (*is_local)(std::size_
     if (types != nullptr) local = (*types)[layer] == "sliding_attention";
     if (flags != nullptr) local = (*flags)[layer] != 0;
     refuse(types != nullptr && !local && (*types)[layer] != "full_attention",
-           fmt::format("a layer of the type '{}'", types == nullptr ? "" : (*types)[layer].substr(0, 32)));
+           fmt::format("a layer of the type {}", in_quotes(types == nullptr ? "" : (*types)[layer])));
     const bool own_angles = local && config.local_rope_theta > 0;
     config.layers.push_back({local ? window : 0, own_angles ? RopeKind::kLocal : RopeKind::kGlobal});
   }
@@ -182,13 +185,13 @@ std::vector<float> ConfigReader::factors(const char* tensor, std::size_t pairs) 
 }
 
 void ConfigReader::read_rope_scaling(ModelConfig& config) {
-  if (config.rope_dim > config.head_dim) return;  // check_config() says so
+  if (config.rope_dim > config.head_dim || config.head_dim > kLargestHead) return;  // check_config() says so
   hugging_face_ ? read_hugging_face_scaling(config) : read_gguf_scaling(config);
   RopeScaling& scaling = config.rope_scaling;
   if (scaling.type.empty()) return;
-  reject(scaling.type != "longrope" && !(scaling.factor >= 1 && scaling.factor <= 1e6F),
-         fmt::format("rotary positions cannot be stretched by {}; the factor lies between 1 and 1000000",
-                     scaling.factor));
+  reject(
+      scaling.type != "longrope" && !(scaling.factor >= 1 && scaling.factor <= 1e6F),
+      fmt::format("rotary positions cannot be stretched by {}; the factor lies between 1 and 1000000", scaling.factor));
   reject(scaling.type != "linear" && (scaling.original_context == 0 || scaling.original_context > (1U << 30)),
          fmt::format("rotary scaling of type '{}' needs an original context, and {} is none", scaling.type,
                      scaling.original_context));
@@ -205,7 +208,7 @@ void ConfigReader::read_gguf_scaling(ModelConfig& config) {
   const bool old = has("rope.scale_linear"), scaled = has("rope.scaling.factor") || old;
   const std::string_view type = text("rope.scaling.type", scaled ? "linear" : "none");
   refuse(type != "none" && type != "linear" && type != "yarn" && type != "longrope",
-         fmt::format("rotary scaling of type '{}'", type.substr(0, 32)));
+         fmt::format("rotary scaling of type {}", in_quotes(type)));
   const std::size_t pairs = config.rope_dim / 2;
   scaling.original_context = count("rope.scaling.original_context_length", config.context_length);
   if (type == "linear" || type == "yarn") {
@@ -220,7 +223,8 @@ void ConfigReader::read_gguf_scaling(ModelConfig& config) {
   const std::vector<float> one = factors("rope_freqs.weight", pairs);
   const std::vector<float> brief = factors("rope_factors_short.weight", pairs),
                            extended = factors("rope_factors_long.weight", pairs);
-  reject(brief.empty() != extended.empty(), "of the rotary factors rope_factors_short and rope_factors_long one is missing");
+  reject(brief.empty() != extended.empty(),
+         "of the rotary factors rope_factors_short and rope_factors_long one is missing");
   refuse(!scaling.type.empty() && (!one.empty() || !brief.empty()), "rotary factors beside a scaling");
   if (!one.empty()) scaling.divisors = one;
   if (brief.empty()) return;
@@ -238,12 +242,12 @@ void ConfigReader::read_hugging_face_scaling(ModelConfig& config) {
     if (type.empty() || type == "default") continue;
     constexpr std::array<std::string_view, 4> kKnown = {"linear", "llama3", "yarn", "longrope"};
     const bool known = std::find(kKnown.begin(), kKnown.end(), type) != kKnown.end();
-    refuse(!known, fmt::format("rotary scaling of type '{}'", type.substr(0, 32)));
+    refuse(!known, fmt::format("rotary scaling of type {}", in_quotes(type)));
     if (!known) return;
     scaling.type = type;
     if (type == "longrope") return read_long_rope(config, prefix);
-    scaling.original_context =
-        count(prefix + "original_max_position_embeddings", count("original_max_position_embeddings", config.context_length));
+    scaling.original_context = count(prefix + "original_max_position_embeddings",
+                                     count("original_max_position_embeddings", config.context_length));
     scaling.factor = number(prefix + "factor", 1);
     if (type == "yarn") {
       scaling.beta_fast = number(prefix + "beta_fast", 32);

@@ -1,5 +1,5 @@
-// Gemma 3 (arXiv 2503.19786): Gemma 2 with norms of queries and keys in place of soft caps, five layers with a window to
-// one without, and a rotary base of their own for the five.
+// Gemma 3 (arXiv 2503.19786): Gemma 2 with norms of queries and keys in place of soft caps, five layers with a window
+// to one without, and a rotary base of their own for the five.
 #include "engine/architectures/architectures.h"
 #include "engine/architectures/gemma.h"
 

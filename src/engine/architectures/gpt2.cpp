@@ -7,6 +7,7 @@
 
 #include "engine/architectures/architectures.h"
 #include "engine/architectures/config_reader.h"
+#include "formats/message.h"
 
 namespace tq {
 namespace {
@@ -33,7 +34,7 @@ void read_hugging_face(ConfigReader& reader, ModelConfig& config) {
   config.tied_head = reader.flag("tie_word_embeddings", true);
   const std::string_view activation = reader.text("activation_function", "gelu_new");
   reader.refuse(activation != "gelu_new" && activation != "gelu_pytorch_tanh",
-                fmt::format("the activation '{}'", activation.substr(0, 32)));
+                fmt::format("the activation {}", in_quotes(activation)));
   reader.refuse(!reader.flag("scale_attn_weights", true) || reader.flag("scale_attn_by_inverse_layer_idx", false),
                 "another scale of attention than 1/√(head size)");
 }

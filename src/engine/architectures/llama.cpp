@@ -1,6 +1,6 @@
 // Llama 1 to 3: RMSNorm, rotary positions, grouped-query attention, SwiGLU (arXiv 2302.13971, 2307.09288). In GGUF also
-// Mistral and Mixtral, by a window and experts. GGUF and llama2.c keep rotary pairs adjacent; Hugging Face splits a head
-// in halves.
+// Mistral and Mixtral, by a window and experts. GGUF and llama2.c keep rotary pairs adjacent; Hugging Face splits a
+// head in halves.
 #include "engine/architectures/architectures.h"
 #include "engine/architectures/config_reader.h"
 

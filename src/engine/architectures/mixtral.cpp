@@ -26,11 +26,8 @@ Result<ModelConfig> read_config(const TensorFile& file) {
 }  // namespace
 
 Architecture mixtral_architecture() {
-  return {.name = "llama",
-          .model_type = "mixtral",
-          .read_config = read_config,
-          .names = kNames,
-          .adjacent_pairs = true};
+  return {
+      .name = "llama", .model_type = "mixtral", .read_config = read_config, .names = kNames, .adjacent_pairs = true};
 }
 
 }  // namespace tq

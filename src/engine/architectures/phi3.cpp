@@ -18,10 +18,11 @@ Result<ModelConfig> read_config(const TensorFile& file) {
   ModelConfig config = reader.read();
   config.rope_halves = true;
   if (reader.hugging_face()) {
-    const double share = static_cast<double>(
-        reader.number("partial_rotary_factor", static_cast<double>(reader.number("rope_parameters.partial_rotary_factor", 1))));
+    const double share = static_cast<double>(reader.number(
+        "partial_rotary_factor", static_cast<double>(reader.number("rope_parameters.partial_rotary_factor", 1))));
     reader.reject(!(share > 0 && share <= 1), "the key hf.partial_rotary_factor must lie between 0 and 1");
-    if (share > 0 && share <= 1) config.rope_dim = static_cast<std::size_t>(static_cast<double>(config.head_dim) * share);
+    if (share > 0 && share <= 1)
+      config.rope_dim = static_cast<std::size_t>(static_cast<double>(config.head_dim) * share);
   }
   reader.read_windows(config, [](std::size_t) { return true; });
   return reader.finish(std::move(config));
