@@ -5,11 +5,11 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 #include <string>
 #include <system_error>
 
 #include "base/file.h"
+#include "engine/rope.h"
 #include "formats/checksum.h"
 #include "formats/coded_tensors.h"
 #include "turboquant/model.h"
@@ -66,7 +66,7 @@ void add_rope(GgufKeys& keys, const ModelConfig& config, const std::string& pref
   if (scaling.type != "yarn") return;
   keys.add(prefix + "rope.scaling.yarn_beta_fast", scaling.beta_fast);
   keys.add(prefix + "rope.scaling.yarn_beta_slow", scaling.beta_slow);
-  const float share = scaling.amplitude / (0.1F * std::log(scaling.factor) + 1.0F);  // readers have the rest
+  const float share = scaling.amplitude / yarn_amplitude(scaling.factor);  // readers have the rest
   if (share != 1) keys.add(prefix + "rope.scaling.attn_factor", share);
 }
 

@@ -99,6 +99,8 @@ TEST(MalformedFamilies, keys_of_a_gguf_that_no_model_has) {
   const std::vector<Change> changes = {
       {"llama-yarn", "llama.rope.scaling.type", "ntk", kUsage, "rotary scaling of type 'ntk'"},
       {"llama-yarn", "llama.rope.scaling.factor", 0.0, kBad, "stretched by"},
+      {"llama-yarn", "llama.rope.scaling.yarn_log_multiplier", 0.1, kUsage, "YaRN with a log multiplier"},
+      {"llama-linear", "llama.rope.scaling.attn_factor", 0.0, kBad, "cannot be scaled by 0"},
       {"llama-linear", "llama.rope.scaling.factor", "4", kBad, "not a number"},
       {"mistral", "llama.attention.sliding_window", 0, kBad, "sees nothing"},
       {"mistral", "llama.attention.sliding_window", 4294967295U, kBad, "a window of"},

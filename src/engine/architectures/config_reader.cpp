@@ -149,10 +149,10 @@ void ConfigReader::read_hugging_face(ModelConfig& config, const Defaults& defaul
   refuse(has("quantization_config.quant_method"), "a checkpoint that another tool has quantized");
 }
 
-void ConfigReader::read_windows(ModelConfig& config, bool (*is_local)(std::size_t layer)) {
+void ConfigReader::read_windows(ModelConfig& config, bool (*is_local)(std::size_t layer), std::size_t otherwise) {
   const char* key = hugging_face_ ? "sliding_window" : "attention.sliding_window";
   const char* list_key = hugging_face_ ? "layer_types" : "attention.sliding_window_pattern";
-  const std::size_t window = has(key) ? count(key) : 0;
+  const std::size_t window = count(key, otherwise);
   reject(has(key) && window == 0,
          fmt::format("a sliding window of 0 positions, in the key {}, sees nothing", full(key)));
   if (window == 0 || config.n_layers > kMostLayers) return;
@@ -215,10 +215,15 @@ void ConfigReader::read_gguf_scaling(ModelConfig& config) {
     scaling.type = type;
     scaling.factor = number(old ? "rope.scale_linear" : "rope.scaling.factor", 1);
   }
+  scaling.amplitude = number("rope.scaling.attn_factor", 1);
   if (type == "yarn") {
     scaling.beta_fast = number("rope.scaling.yarn_beta_fast", 32);
     scaling.beta_slow = number("rope.scaling.yarn_beta_slow", 1);
-    scaling.amplitude = yarn_amplitude(scaling.factor) * number("rope.scaling.attn_factor", 1);
+    scaling.amplitude *= yarn_amplitude(scaling.factor);
+    const bool other = number("rope.scaling.yarn_log_multiplier", 0) != 0 ||
+                       number("rope.scaling.yarn_ext_factor", 1) != 1 ||
+                       number("rope.scaling.yarn_attn_factor", 1) != 1;
+    refuse(other, "YaRN with a log multiplier or factors of its own");
   }
   const std::vector<float> one = factors("rope_freqs.weight", pairs);
   const std::vector<float> brief = factors("rope_factors_short.weight", pairs),
@@ -231,7 +236,6 @@ void ConfigReader::read_gguf_scaling(ModelConfig& config) {
   scaling.type = "longrope";
   scaling.divisors = brief;
   scaling.long_divisors = extended;
-  scaling.amplitude = number("rope.scaling.attn_factor", 1);
 }
 
 void ConfigReader::read_hugging_face_scaling(ModelConfig& config) {

@@ -46,8 +46,9 @@ class ConfigReader {
   ModelConfig read(const Defaults& defaults);
   ModelConfig read() { return read(Defaults()); }
   /// The layers that `is_local` names get the window of the file and, where local_rope_theta is set, its angles; the
-  /// others see all. A list of the file decides where it has one.
-  void read_windows(ModelConfig& config, bool (*is_local)(std::size_t layer));
+  /// others see all. A list of the file decides where it has one. `otherwise` is the window of a file that names none;
+  /// 0: no layer has one then.
+  void read_windows(ModelConfig& config, bool (*is_local)(std::size_t layer), std::size_t otherwise = 0);
 
   /// Reads the scaling of rotary positions, which follows from the rest, and tells what was wrong.
   Result<ModelConfig> finish(ModelConfig config);

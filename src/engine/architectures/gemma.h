@@ -14,6 +14,9 @@ inline constexpr std::array kGemmaNames = {
     TensorName{TensorRole::kPostFeedForwardNorm, "post_ffw_norm", "post_feedforward_layernorm"},
 };
 
+/// Of a file that names none, as transformers and the first GGUFs of Gemma 2 mean it.
+inline constexpr std::size_t kGemmaWindow = 4096;
+
 /// GGUF does not say that the largest model scales its scores by the width over the heads, not by the head size.
 inline ModelConfig read_gemma(ConfigReader& reader, std::size_t layers_of_27b) {
   ModelConfig config = reader.read({.tied = true, .activation = Activation::kGelu});

@@ -12,7 +12,8 @@ Result<ModelConfig> read_config(const TensorFile& file) {
   ModelConfig config = read_gemma(reader, kLayersOf27B);
   config.attention_soft_cap = reader.number("attn_logit_softcapping", 50);  // one key in both kinds of files
   config.logit_soft_cap = reader.number("final_logit_softcapping", 30);
-  reader.read_windows(config, [](std::size_t layer) { return layer % 2 == 0; });
+  reader.read_windows(
+      config, [](std::size_t layer) { return layer % 2 == 0; }, kGemmaWindow);
   return reader.finish(std::move(config));
 }
 

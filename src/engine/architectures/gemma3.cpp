@@ -22,7 +22,8 @@ Result<ModelConfig> read_config(const TensorFile& file) {
   }
   config.attention_soft_cap = reader.number("attn_logit_softcapping", 0);  // one key in both kinds of files
   config.logit_soft_cap = reader.number("final_logit_softcapping", 0);
-  reader.read_windows(config, [](std::size_t layer) { return (layer + 1) % 6 != 0; });
+  reader.read_windows(
+      config, [](std::size_t layer) { return (layer + 1) % 6 != 0; }, reader.hugging_face() ? kGemmaWindow : 0);
   return reader.finish(std::move(config));
 }
 
