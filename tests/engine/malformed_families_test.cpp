@@ -98,11 +98,11 @@ TEST(MalformedFamilies, keys_of_a_gguf_that_no_model_has) {
   constexpr ErrorCode kBad = ErrorCode::kBadFile, kUsage = ErrorCode::kUsage;
   const std::vector<Change> changes = {
       {"llama-yarn", "llama.rope.scaling.type", "ntk", kUsage, "rotary scaling of type 'ntk'"},
+      {"llama-yarn", "llama.rope.scaling.type", "longrope", kBad, "needs the tensors"},
       {"llama-yarn", "llama.rope.scaling.factor", 0.0, kBad, "stretched by"},
       {"llama-yarn", "llama.rope.scaling.yarn_log_multiplier", 0.1, kUsage, "YaRN with a log multiplier"},
       {"llama-linear", "llama.rope.scaling.attn_factor", 0.0, kBad, "cannot be scaled by 0"},
       {"llama-linear", "llama.rope.scaling.factor", "4", kBad, "not a number"},
-      {"mistral", "llama.attention.sliding_window", 0, kBad, "sees nothing"},
       {"mistral", "llama.attention.sliding_window", 4294967295U, kBad, "a window of"},
       {"mixtral", "llama.expert_count", 3, kBad, "has the shape"},
       {"mixtral", "llama.expert_used_count", 9, kBad, "9 of 4 experts"},
@@ -118,6 +118,14 @@ TEST(MalformedFamilies, keys_of_a_gguf_that_no_model_has) {
     tiny.recipe["gguf_keys"][change.pointer] = change.value;
     expect_refused(load_gguf(tiny), change.code, change.words, std::string(change.model) + " " + change.pointer);
   }
+}
+
+TEST(MalformedFamilies, a_window_of_0_in_a_gguf_is_none) {
+  test::TinyModel tiny("mistral");
+  tiny.recipe["gguf_keys"]["llama.attention.sliding_window"] = 0;
+  const auto model = load_gguf(tiny);
+  ASSERT_TRUE(model.has_value()) << model.error().message;
+  EXPECT_TRUE((*model)->config().layers.empty());
 }
 
 TEST(MalformedFamilies, a_tensor_that_is_missing_misshapen_or_too_much_is_named) {

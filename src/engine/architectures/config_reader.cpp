@@ -153,7 +153,7 @@ void ConfigReader::read_windows(ModelConfig& config, bool (*is_local)(std::size_
   const char* key = hugging_face_ ? "sliding_window" : "attention.sliding_window";
   const char* list_key = hugging_face_ ? "layer_types" : "attention.sliding_window_pattern";
   const std::size_t window = count(key, otherwise);
-  reject(has(key) && window == 0,
+  reject(hugging_face_ && has(key) && window == 0,  // GGUFs of Phi-4 say so that they have none
          fmt::format("a sliding window of 0 positions, in the key {}, sees nothing", full(key)));
   if (window == 0 || config.n_layers > kMostLayers) return;
   const auto* types = hugging_face_ ? strings(list_key) : nullptr;
@@ -230,6 +230,7 @@ void ConfigReader::read_gguf_scaling(ModelConfig& config) {
                            extended = factors("rope_factors_long.weight", pairs);
   reject(brief.empty() != extended.empty(),
          "of the rotary factors rope_factors_short and rope_factors_long one is missing");
+  reject(type == "longrope" && brief.empty(), "rotary scaling of type 'longrope' needs the tensors of its factors");
   refuse(!scaling.type.empty() && (!one.empty() || !brief.empty()), "rotary factors beside a scaling");
   if (!one.empty()) scaling.divisors = one;
   if (brief.empty()) return;
