@@ -87,6 +87,38 @@ std::vector<Seed> saved_cache_seeds() {
           {"saved_cache", "whole", std::string("\0tq cache\1\0\0\0\3\0\0\0a: ", 20) + std::string(24, '\0')}};
 }
 
+/// A config.json of each family that reads keys of its own.
+std::vector<Seed> config_seeds() {
+  const auto config = [](const char* name, const std::string& keys) {
+    return Seed{
+        "hf_config", name,
+        R"({"hidden_size":64,"num_hidden_layers":4,"num_attention_heads":4,"num_key_value_heads":2,"head_dim":16,)"
+        R"("intermediate_size":96,"max_position_embeddings":512,"rms_norm_eps":1e-06,"model_type":)" +
+            keys + "}"};
+  };
+  return {
+      config("llama3", R"("llama","rope_scaling":{"rope_type":"llama3","factor":8.0,"low_freq_factor":1.0,)"
+                       R"("high_freq_factor":4.0,"original_max_position_embeddings":64})"),
+      config("yarn", R"("qwen3","rope_parameters":{"rope_type":"yarn","rope_theta":1e6,"factor":4.0,"beta_fast":32,)"
+                     R"("attention_factor":1.1,"original_max_position_embeddings":128})"),
+      config("mistral", R"("mistral","sliding_window":16,"layer_types":["sliding_attention","full_attention",)"
+                        R"("sliding_attention","full_attention"])"),
+      config("mixtral", R"("mixtral","num_local_experts":4,"num_experts_per_tok":2)"),
+      config("qwen2", R"("qwen2","use_sliding_window":true,"sliding_window":32,"max_window_layers":2)"),
+      config("qwen3moe", R"("qwen3_moe","num_experts":8,"num_experts_per_tok":2,"moe_intermediate_size":32,)"
+                         R"("decoder_sparse_step":1,"mlp_only_layers":[])"),
+      config("smollm3", R"("smollm3","no_rope_layers":[1,1,1,0],"no_rope_layer_interval":4)"),
+      config("gemma2", R"("gemma2","sliding_window":8,"query_pre_attn_scalar":16,"attn_logit_softcapping":50.0,)"
+                       R"("final_logit_softcapping":30.0,"hidden_activation":"gelu_pytorch_tanh")"),
+      config("gemma3", R"("gemma3_text","sliding_window":8,"sliding_window_pattern":6,"rope_local_base_freq":10000,)"
+                       R"("rope_scaling":{"rope_type":"linear","factor":8.0})"),
+      config("phi3", R"("phi3","partial_rotary_factor":0.5,"original_max_position_embeddings":64,"rope_scaling":)"
+                     R"({"type":"longrope","short_factor":[1.0,1.1,1.2,1.3],"long_factor":[1,2,3,4]})"),
+      {"hf_config", "gpt2",
+       R"({"model_type":"gpt2","n_embd":48,"n_layer":3,"n_head":3,"n_inner":null,"n_positions":64,)"
+       R"("activation_function":"gelu_new"})"}};
+}
+
 std::vector<Seed> seeds() {
   std::vector<Seed> all = {
       {"gguf", "small", small_gguf().bytes()},
@@ -105,6 +137,7 @@ std::vector<Seed> seeds() {
        R"({"schema":"turboquant.eval/1","model":{"name":"m","parameters":1},"machine":{"threads":2},"settings":{"context":8,"scored_tokens":400},)"
        R"("partial":false,"rows":[{"weights":"f16","kv":"tq4","kv_bytes":12,"kld_mean":1e-3,"ppl":2.5,"ppl_ratio":1.0,"top1_agreement":1,"kld_by_position":[{"from":4,"to":7,"kld_mean":null}]}]})"});
   for (Seed& seed : tokenizer_seeds()) all.push_back(std::move(seed));
+  for (Seed& seed : config_seeds()) all.push_back(std::move(seed));
   for (Seed& seed : vector_seeds()) all.push_back(std::move(seed));
   for (Seed& seed : saved_cache_seeds()) all.push_back(std::move(seed));
   return all;

@@ -13,9 +13,43 @@
 
 namespace tq {
 
+enum class NormKind : std::uint8_t {
+  kRms,   ///< x / √(mean x² + ε) · weight
+  kLayer  ///< (x − mean) / √(variance + ε) · weight + bias
+};
+
+enum class Activation : std::uint8_t {
+  kSilu,
+  kGelu  ///< in its tanh form: x/2 · (1 + tanh(√(2/π) · (x + 0.044715 x³)))
+};
+
+/// By which angles a layer turns its queries and keys.
+enum class RopeKind : std::uint8_t {
+  kGlobal,
+  kLocal,  ///< of ModelConfig::local_rope_theta, which no scaling stretches
+  kNone
+};
+
+struct LayerAttention {
+  std::size_t window = 0;  ///< a token sees this many positions, its own the last of them; 0: all
+  RopeKind rope = RopeKind::kGlobal;
+};
+
+/// How rotary positions are stretched beyond the context of the first training. The two lists have one value for each
+/// rotary pair or none, and are what the engine computes with; the rest is what they were derived from.
+struct RopeScaling {
+  std::string type;  ///< empty, "linear", "llama3", "yarn" or "longrope"
+  float factor = 1;
+  std::size_t original_context = 0;
+  float beta_fast = 32, beta_slow = 1;  ///< of "yarn"
+  std::vector<float> divisors;          ///< of the frequencies; empty: 1
+  std::vector<float> long_divisors;     ///< in their place in a session whose context is above original_context
+  float amplitude = 1;                  ///< of the rotated part of queries and keys
+};
+
 /// The shape of a model. Every field is checked against the tensors when a model is loaded.
 struct ModelConfig {
-  std::string architecture;  ///< "llama"
+  std::string architecture;  ///< as GGUF calls it: "llama", also for Mistral and Mixtral
   std::string name;          ///< what the file calls itself; its file name if it does not
   std::size_t vocab_size = 0;
   std::size_t hidden_size = 0;
@@ -23,12 +57,31 @@ struct ModelConfig {
   std::size_t n_heads = 0;
   std::size_t n_kv_heads = 0;
   std::size_t head_dim = 0;
-  std::size_t feed_forward_size = 0;
-  std::size_t context_length = 0;  ///< positions that the model was trained for
-  float rms_norm_eps = 1e-5F;
+  std::size_t feed_forward_size = 0;  ///< of one expert, where there are any
+  std::size_t context_length = 0;     ///< positions that the model was trained for
+  float rms_norm_eps = 1e-5F;         ///< of either kind of norm
   float rope_theta = 10000.0F;
   std::size_t rope_dim = 0;  ///< leading values of a head that are rotated; even, at most head_dim
   bool tied_head = false;    ///< the output matrix is the embedding
+
+  NormKind norm = NormKind::kRms;
+  Activation activation = Activation::kSilu;
+  bool gated = true;               ///< down(f(gate(x)) · up(x)), not down(f(up(x)))
+  bool learned_positions = false;  ///< a vector for each of context_length positions; rope_dim is 0 then
+  bool rope_halves = false;        ///< value i turns with i + rope_dim/2, not 2i with 2i + 1
+  bool qkv_bias = false, output_bias = false, feed_forward_bias = false;
+  bool query_key_norm = false;  ///< an RMSNorm of each head of queries and keys, before they turn
+  bool post_norms = false;      ///< a norm of what attention and feed-forward give, before it is added
+  float embedding_scale = 1;
+  float attention_scale = 0;                         ///< of ⟨q, k⟩; 0: 1/√head_dim
+  float attention_soft_cap = 0, logit_soft_cap = 0;  ///< x becomes cap · tanh(x / cap); 0: it stays
+  std::size_t n_experts = 0, n_experts_used = 0;     ///< 0: one feed-forward network for all tokens
+  bool normalize_experts = true;                     ///< the shares of the experts that are used sum to 1
+  std::vector<LayerAttention> layers;                ///< n_layers of them; empty: each is LayerAttention{}
+  RopeScaling rope_scaling;
+  float local_rope_theta = 0;
+
+  LayerAttention attention(std::size_t layer) const { return layers.empty() ? LayerAttention{} : layers[layer]; }
 };
 
 /// What `eval`, `info` and the engine need to know of the weights as they are held in memory.

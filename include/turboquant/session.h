@@ -23,7 +23,7 @@ enum class KeyCentering : std::uint8_t {
   kOff,
   kAuto,  ///< in those heads where it halves the energy that is coded
   kMean,  ///< the mean of the first 32 keys, in the coordinates that the rotary embedding turns slowly
-  kBias   ///< the bias of the key projection; no architecture that is built has one
+  kBias   ///< the bias of the key projection; not built
 };
 
 /// How the cache stores keys and values.
@@ -81,8 +81,9 @@ class Session {
  public:
   virtual ~Session() = default;
 
-  /// Allocates the cache at its true size. kUsage when a codec cannot code the model's heads, kOutOfMemory when it does
-  /// not fit.
+  /// Allocates the cache at its true size: all positions of `context`, also in layers that see a window of them. kUsage
+  /// when a codec cannot code the model's heads or the context is longer than learned positions reach, kOutOfMemory
+  /// when it does not fit.
   static Result<std::unique_ptr<Session>> create(std::shared_ptr<const Model> model, const SessionOptions& options);
 
   /// Runs the model over `tokens`, which continue the sequence. The logits of the last `n_logits` of them (at most

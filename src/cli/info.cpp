@@ -99,6 +99,16 @@ std::string architecture_of(const ModelInfo& info) {
 
 std::string shape_text(const TensorView& tensor) { return fmt::format("{}", fmt::join(tensor.shape, " x ")); }
 
+/// Which layers see the last positions only.
+std::string windows_text(const ModelConfig& config) {
+  std::size_t window = 0, n_layers = 0;
+  for (const LayerAttention& layer : config.layers) {
+    window = std::max(window, layer.window);
+    n_layers += layer.window > 0 ? 1 : 0;
+  }
+  return window == 0 ? "" : fmt::format(", a window of {} positions in {} layers", window, n_layers);
+}
+
 void print_config(const ModelInfo& info) {
   if (!info.config) {
     fmt::print("architecture   {} (tq cannot run it: {})\n", one_line(architecture_of(info)), one_line(info.no_config));
@@ -107,7 +117,9 @@ void print_config(const ModelInfo& info) {
   const ModelConfig& c = *info.config;
   fmt::print("architecture   {}: {} layers of width {}, feed-forward {}\n", one_line(c.architecture), c.n_layers,
              c.hidden_size, c.feed_forward_size);
-  fmt::print("attention      {} heads of size {}, {} for keys and values\n", c.n_heads, c.head_dim, c.n_kv_heads);
+  if (c.n_experts > 0) fmt::print("experts        {}, of which a token uses {}\n", c.n_experts, c.n_experts_used);
+  fmt::print("attention      {} heads of size {}, {} for keys and values{}\n", c.n_heads, c.head_dim, c.n_kv_heads,
+             windows_text(c));
   fmt::print("context        {} tokens\n", c.context_length);
 }
 

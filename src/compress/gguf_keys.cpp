@@ -9,6 +9,7 @@
 #include <system_error>
 
 #include "base/file.h"
+#include "engine/rope.h"
 #include "formats/checksum.h"
 #include "formats/coded_tensors.h"
 #include "turboquant/model.h"
@@ -31,6 +32,44 @@ bool is_about_tensors(std::string_view key) {
 
 std::uint32_t number(std::size_t value) { return static_cast<std::uint32_t>(value); }  // check_config() bounds it
 
+/// The window, and which layers have it where not all do: every one but each n-th, or a list.
+void add_windows(GgufKeys& keys, const ModelConfig& config, const std::string& prefix) {
+  std::size_t window = 0;
+  std::vector<std::int64_t> local;
+  for (const LayerAttention& layer : config.layers) {
+    window = std::max(window, layer.window);
+    local.push_back(layer.window > 0 ? 1 : 0);
+  }
+  if (window == 0) return;
+  keys.add(prefix + "attention.sliding_window", number(window));
+  const std::size_t period = static_cast<std::size_t>(std::ranges::find(local, 0) - local.begin()) + 1;
+  if (period > local.size()) return;
+  bool periodic = true;
+  for (std::size_t layer = 0; layer < local.size(); ++layer)
+    periodic = periodic && (local[layer] != 0) == ((layer + 1) % period != 0);
+  const std::string key = prefix + "attention.sliding_window_pattern";
+  periodic ? keys.add(key, number(period)) : keys.add(key, local);
+}
+
+void add_rope(GgufKeys& keys, const ModelConfig& config, const std::string& prefix) {
+  const RopeScaling& scaling = config.rope_scaling;
+  keys.add(prefix + "rope.dimension_count", number(config.rope_dim));
+  keys.add(prefix + "rope.freq_base", config.rope_theta);
+  if (config.local_rope_theta > 0) keys.add(prefix + "rope.freq_base_swa", config.local_rope_theta);
+  if (scaling.type == "linear" || scaling.type == "yarn") {
+    keys.add(prefix + "rope.scaling.type", std::string_view(scaling.type));
+    keys.add(prefix + "rope.scaling.factor", scaling.factor);
+  }
+  if (scaling.type == "yarn" || scaling.type == "longrope")
+    keys.add(prefix + "rope.scaling.original_context_length", number(scaling.original_context));
+  if (scaling.type == "longrope") keys.add(prefix + "rope.scaling.attn_factor", scaling.amplitude);
+  if (scaling.type != "yarn") return;
+  keys.add(prefix + "rope.scaling.yarn_beta_fast", scaling.beta_fast);
+  keys.add(prefix + "rope.scaling.yarn_beta_slow", scaling.beta_slow);
+  const float share = scaling.amplitude / yarn_amplitude(scaling.factor);  // readers have the rest
+  if (share != 1) keys.add(prefix + "rope.scaling.attn_factor", share);
+}
+
 void add_config(GgufKeys& keys, const ModelConfig& config) {
   const auto name = [&](const char* key) { return fmt::format("{}.{}", config.architecture, key); };
   keys.add("general.architecture", std::string_view(config.architecture));
@@ -44,9 +83,14 @@ void add_config(GgufKeys& keys, const ModelConfig& config) {
   keys.add(name("attention.head_count_kv"), number(config.n_kv_heads));
   keys.add(name("attention.key_length"), number(config.head_dim));
   keys.add(name("attention.value_length"), number(config.head_dim));
-  keys.add(name("attention.layer_norm_rms_epsilon"), config.rms_norm_eps);
-  keys.add(name("rope.dimension_count"), number(config.rope_dim));
-  keys.add(name("rope.freq_base"), config.rope_theta);
+  const bool rms = config.norm == NormKind::kRms;
+  keys.add(name(rms ? "attention.layer_norm_rms_epsilon" : "attention.layer_norm_epsilon"), config.rms_norm_eps);
+  if (config.attention_scale > 0) keys.add(name("attention.scale"), config.attention_scale);
+  if (config.attention_soft_cap > 0) keys.add(name("attn_logit_softcapping"), config.attention_soft_cap);
+  if (config.logit_soft_cap > 0) keys.add(name("final_logit_softcapping"), config.logit_soft_cap);
+  const std::string prefix = config.architecture + ".";
+  add_windows(keys, config, prefix);
+  if (!config.learned_positions) add_rope(keys, config, prefix);
 }
 
 /// Indented ones are twice as long. What is no JSON stays as it is, for the reader to refuse.

@@ -83,8 +83,7 @@ class Planner {
 
   std::string wanted_type(const PlannedTensor& tensor) const {
     const TensorView& view = *tensor.source.view;
-    const bool matrix = view.shape.size() == 2;
-    if (matrix) {
+    if (view.shape.size() == 2 || tensor.source.layer_matrix) {
       if (const auto type = rules_.type_of(tensor.source.name)) return std::string(*type);
     }
     if (options_.plain && view.coding) return options_.type;

@@ -17,6 +17,10 @@ constexpr std::size_t kTileTokens = 8;
 /// Fixed, since it decides how sums round.
 constexpr std::size_t kChunkPositions = 512;
 
+void soft_cap(float* x, std::size_t n, float cap) {
+  for (std::size_t i = 0; i < n; ++i) x[i] = cap * std::tanh(x[i] / cap);
+}
+
 /// One tile of tokens against one key/value head.
 class Tile {
  public:
@@ -26,20 +30,24 @@ class Tile {
         kv_head_(kv_head),
         first_(first),
         n_tokens_(std::min(kTileTokens, job.n_tokens - first)),
+        scale_(config.attention_scale > 0 ? config.attention_scale
+                                          : 1.0F / std::sqrt(static_cast<float>(config.head_dim))),
+        soft_cap_(config.attention_soft_cap),
         dim_(config.head_dim),
         group_(config.n_heads / config.n_kv_heads),
         row_(config.n_heads * dim_) {}
 
   std::size_t count() const { return n_tokens_ * group_; }
-  std::size_t n_chunks() const { return (job_.position + first_ + n_tokens_ + kChunkPositions - 1) / kChunkPositions; }
+  /// Chunks first_chunk() … end_chunk() − 1 have positions that some query sees.
+  std::size_t first_chunk() const { return first_seen(0) / kChunkPositions; }
+  std::size_t end_chunk() const { return (job_.position + first_ + n_tokens_ + kChunkPositions - 1) / kChunkPositions; }
 
   void prepare(AttentionScratch& scratch) const {
-    const float scale = 1.0F / std::sqrt(static_cast<float>(dim_));
     scratch.queries.resize(count() * dim_);
     for (std::size_t t = 0; t < n_tokens_; ++t) {
       const float* from = job_.queries + (first_ + t) * row_ + kv_head_ * group_ * dim_;
       std::transform(from, from + group_ * dim_, scratch.queries.data() + t * group_ * dim_,
-                     [scale](float q) { return q * scale; });
+                     [this](float q) { return q * scale_; });
     }
     cache_.k_codec().prepare(scratch.queries.data(), count(), dim_, scratch.query);
     if (const std::span<const float> mean = cache_.mean(job_.layer, kv_head_); !mean.empty()) {
@@ -57,11 +65,14 @@ class Tile {
     float* scores = scratch.scores.data();
     score(begin, n, scratch);
     for (std::size_t i = 0; i < count(); ++i) {
-      const std::size_t end = job_.position + first_ + i / group_ + 1;  // positions that the query sees
-      const std::size_t visible = std::min(n, std::max(end, begin) - begin);
+      const std::size_t seen_end = position_of(i) + 1;  // the query sees first_seen(i) … seen_end − 1
+      const std::size_t to = std::min(n, std::max(seen_end, begin) - begin);
+      const std::size_t from = std::min(to, std::max(first_seen(i), begin) - begin);
       float* weights = scores + i * n;
-      log_sums[i] = visible == 0 ? -std::numeric_limits<float>::infinity() : kernels().softmax(weights, visible);
-      std::fill(weights + visible, weights + n, 0.0F);
+      if (soft_cap_ > 0) soft_cap(weights + from, to - from, soft_cap_);
+      log_sums[i] = from == to ? -std::numeric_limits<float>::infinity() : kernels().softmax(weights + from, to - from);
+      std::fill(weights, weights + from, 0.0F);
+      std::fill(weights + to, weights + n, 0.0F);
     }
     std::fill_n(sums, count() * dim_, 0.0F);
     sum_exact(begin, n, scratch, sums);
@@ -101,6 +112,10 @@ class Tile {
   };
 
   std::size_t position_of(std::size_t query) const { return job_.position + first_ + query / group_; }
+  std::size_t first_seen(std::size_t query) const {
+    const std::size_t end = position_of(query) + 1;
+    return job_.window == 0 || job_.window > end ? 0 : end - job_.window;
+  }
 
   /// How many of the n positions from `begin` on some query of the tile reads as codes.
   std::size_t coded_positions(CacheSide side, std::size_t begin, std::size_t n) const {
@@ -182,7 +197,9 @@ class Tile {
 
   KvCache& cache_;
   const AttentionJob& job_;
-  std::size_t kv_head_, first_, n_tokens_, dim_, group_, row_;
+  std::size_t kv_head_, first_, n_tokens_;
+  float scale_, soft_cap_;
+  std::size_t dim_, group_, row_;
 };
 
 /// Many tiles: each is one task.
@@ -202,8 +219,8 @@ void attend_by_tiles(const ModelConfig& config, KvCache& cache, const AttentionJ
       scratch.log_sums.resize(2 * tile.count());
       float *sums = scratch.sums.data(), *log_sums = scratch.log_sums.data();
       tile.prepare(scratch);
-      tile.attend_chunk(0, scratch, sums, log_sums);
-      for (std::size_t chunk = 1; chunk < tile.n_chunks(); ++chunk) {
+      tile.attend_chunk(tile.first_chunk(), scratch, sums, log_sums);
+      for (std::size_t chunk = tile.first_chunk() + 1; chunk < tile.end_chunk(); ++chunk) {
         tile.attend_chunk(chunk, scratch, sums + values, log_sums + tile.count());
         tile.merge(sums + values, log_sums + tile.count(), sums, log_sums);
       }
@@ -216,7 +233,8 @@ void attend_by_tiles(const ModelConfig& config, KvCache& cache, const AttentionJ
 void attend_by_chunks(const ModelConfig& config, KvCache& cache, const AttentionJob& job, ThreadPool& pool,
                       std::vector<AttentionScratch>& scratches) {
   const Tile any(config, cache, job, 0, 0);
-  const std::size_t n_chunks = any.n_chunks(), count = any.count(), values = count * config.head_dim;
+  const std::size_t first_chunk = any.first_chunk(), n_chunks = any.end_chunk() - first_chunk;
+  const std::size_t count = any.count(), values = count * config.head_dim;
   std::vector<float>&sums = scratches[0].chunk_sums, &log_sums = scratches[0].chunk_log_sums;
   sums.resize(std::max(sums.size(), config.n_kv_heads * n_chunks * values));
   log_sums.resize(std::max(log_sums.size(), config.n_kv_heads * n_chunks * count));
@@ -224,7 +242,7 @@ void attend_by_chunks(const ModelConfig& config, KvCache& cache, const Attention
     for (std::size_t task = begin; task < end; ++task) {
       const Tile tile(config, cache, job, task / n_chunks, 0);
       if (task == begin || task % n_chunks == 0) tile.prepare(scratches[thread]);
-      tile.attend_chunk(task % n_chunks, scratches[thread], sums.data() + task * values,
+      tile.attend_chunk(first_chunk + task % n_chunks, scratches[thread], sums.data() + task * values,
                         log_sums.data() + task * count);
     }
   });

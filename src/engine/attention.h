@@ -24,14 +24,16 @@ struct AttentionScratch {
 /// already holds.
 struct AttentionJob {
   std::size_t layer, position, n_tokens;
-  const float* queries;  ///< n_tokens x n_heads x head_dim
-  float* out;            ///< the same shape
+  const float* queries;    ///< n_tokens x n_heads x head_dim
+  float* out;              ///< the same shape
+  std::size_t window = 0;  ///< positions that a token sees, its own the last of them; 0: all
 };
 
 /// Scores are inner products of rotated queries with codes, values are summed as codes, and each head is rotated back
-/// once: out = R⁻¹ Σ softmax(⟨R q, c⟩/√d) v. Token t sees positions 0 … t, exact rows where the cache's policy has them
-/// for t. What centring took out of the coded keys is added to their scores, so that they and exact keys meet in one
-/// softmax. The result does not depend on the number of threads.
+/// once: out = R⁻¹ Σ softmax(⟨R q, c⟩ · scale) v. Token t sees positions 0 … t, or the last `window` of them; exact
+/// rows where the cache's policy has them for t. What centring took out of the coded keys is added to their scores, so
+/// that they and exact keys meet in one softmax; a soft cap comes in front of it. The result does not depend on the
+/// number of threads.
 void attend(const ModelConfig& config, KvCache& cache, const AttentionJob& job, ThreadPool& pool,
             std::vector<AttentionScratch>& scratch);
 

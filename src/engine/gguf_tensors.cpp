@@ -2,33 +2,41 @@
 
 #include <fmt/format.h>
 
-#include <array>
 #include <set>
+#include <utility>
 
 #include "engine/architectures.h"
+#include "engine/matrix.h"
 
 namespace tq {
 namespace {
 
-constexpr std::array kOutsideLayers = {TensorRole::kEmbedding, TensorRole::kOutputNorm, TensorRole::kOutput,
-                                       TensorRole::kRopeFactors};
-constexpr std::array kInLayer = {TensorRole::kAttentionNorm,
-                                 TensorRole::kQuery,
-                                 TensorRole::kKey,
-                                 TensorRole::kValue,
-                                 TensorRole::kAttentionOutput,
-                                 TensorRole::kFeedForwardNorm,
-                                 TensorRole::kGate,
-                                 TensorRole::kUp,
-                                 TensorRole::kDown};
-
+/// Stacks of experts are matrices, too; routers stay exact.
 std::vector<GgufTensorView> named_as_they_are(const TensorFile& file) {
   std::vector<GgufTensorView> tensors;
   for (const TensorView& view : file.tensors()) {
     const bool in_layer = view.name.starts_with("blk.") && view.name.ends_with(".weight");
-    tensors.push_back({.view = &view, .name = view.name, .layer_matrix = in_layer && view.shape.size() == 2});
+    const bool stack = view.shape.size() == 3 && view.name.ends_with("_exps.weight");
+    const bool matrix = (view.shape.size() == 2 && !view.name.ends_with("ffn_gate_inp.weight")) || stack;
+    tensors.push_back({.view = &view, .name = view.name, .layer_matrix = in_layer && matrix});
   }
   return tensors;
+}
+
+std::shared_ptr<const MadeTensor> make_tensor(const TensorView& like, std::string type,
+                                              std::vector<std::uint64_t> shape, std::vector<std::byte> bytes) {
+  auto made = std::make_shared<MadeTensor>();
+  made->bytes = std::move(bytes);
+  made->view = like;
+  made->view.type = std::move(type);
+  made->view.shape = std::move(shape);
+  made->view.bytes = made->bytes;
+  return made;
+}
+
+std::shared_ptr<const MadeTensor> make_floats(const TensorView& like, const std::vector<float>& values) {
+  const std::span<const std::byte> bytes = std::as_bytes(std::span(values));
+  return make_tensor(like, "f32", {values.size()}, {bytes.begin(), bytes.end()});
 }
 
 /// Collects the tensors of one Hugging Face model. Each step returns false after the first failure, kept in error_.
@@ -38,58 +46,124 @@ class Collector {
       : file_(file), architecture_(architecture), config_(config) {}
 
   Result<std::vector<GgufTensorView>> collect() {
-    for (const TensorRole role : kOutsideLayers) {
-      const bool optional = role == TensorRole::kRopeFactors;
-      const bool unused = role == TensorRole::kOutput && config_.tied_head;
-      if (!add(role, 0, optional, unused)) return std::unexpected(error_);
+    if (config_.n_experts > 0) {
+      return fail(ErrorCode::kUsage,
+                  fmt::format("{}: the experts of a Hugging Face folder cannot be written as GGUF yet; convert the "
+                              "model to GGUF first, or compress it on load with --weights",
+                              file_.path()));
+    }
+    const std::vector<TensorUse> uses = tensors_of(architecture_, config_);
+    add_rope_factors();
+    for (const TensorUse& use : uses) {
+      if (!use.in_layer && !add(use, 0)) return std::unexpected(error_);
     }
     for (std::size_t layer = 0; layer < config_.n_layers; ++layer) {
-      for (const TensorRole role : kInLayer) {
-        if (!add(role, layer, false, false)) return std::unexpected(error_);
+      for (const TensorUse& use : uses) {
+        if (use.in_layer && !add(use, layer)) return std::unexpected(error_);
       }
     }
+    placed_.insert(architecture_.tensor_name(file_, TensorRole::kOutput) + ".weight");  // may be there and not used
     if (!all_have_a_place()) return std::unexpected(error_);
     return std::move(tensors_);
   }
 
  private:
-  bool add(TensorRole role, std::size_t layer, bool optional, bool unused) {
-    const std::string name = architecture_.tensor_name(file_, role, layer);
+  /// What config.json says in numbers, GGUF has as tensors.
+  void add_rope_factors() {
+    const RopeScaling& scaling = config_.rope_scaling;
+    const auto put = [&](TensorRole role, const std::vector<float>& factors) {
+      GgufTensorView tensor{.view = nullptr, .name = architecture_.gguf_name(role) + ".weight"};
+      tensor.made = make_floats(TensorView{.name = tensor.name, .type = "f32", .shape = {}, .bytes = {}}, factors);
+      tensor.view = &tensor.made->view;
+      tensors_.push_back(std::move(tensor));
+    };
+    if (scaling.type == "llama3") put(TensorRole::kRopeFactors, scaling.divisors);
+    if (scaling.type != "longrope") return;
+    put(TensorRole::kRopeFactorsLong, scaling.long_divisors);
+    put(TensorRole::kRopeFactorsShort, scaling.divisors);
+  }
+
+  bool add(const TensorUse& use, std::size_t layer) {
+    const std::string name = architecture_.tensor_name(file_, use.role, layer);
+    const std::string gguf = architecture_.gguf_name(use.role, layer);
+    return add(use, name + ".weight", gguf + ".weight") && (!use.has_bias || add(use, name + ".bias", gguf + ".bias"));
+  }
+
+  bool add(const TensorUse& use, const std::string& name, const std::string& gguf) {
     placed_.insert(name);
     const TensorView* view = file_.find(name);
-    if (unused || (view == nullptr && optional)) return true;
-    if (view == nullptr) {
-      error_ = {ErrorCode::kBadFile, fmt::format("{}: the tensor {} is missing", file_.path(), name)};
-      return false;
-    }
-    GgufTensorView tensor{.view = view, .name = architecture_.gguf_name(role, layer)};
-    const bool norm = role == TensorRole::kAttentionNorm || role == TensorRole::kFeedForwardNorm;
-    tensor.layer_matrix = tensor.name.starts_with("blk.") && !norm && view->shape.size() == 2;
-    if ((role == TensorRole::kQuery || role == TensorRole::kKey) && architecture_.half_split(file_))
-      return add_rotary(std::move(tensor));
+    if (view == nullptr) return refuse(ErrorCode::kBadFile, "the tensor {} is missing", name);
+    GgufTensorView tensor{.view = view, .name = gguf};
+    tensor.layer_matrix = use.in_layer && !use.is_norm && view->shape.size() == 2;
+    const bool rotary =
+        (use.role == TensorRole::kQuery || use.role == TensorRole::kKey) && architecture_.adjacent_pairs;
+    const bool less_one = use.is_norm && architecture_.norms_less_one && name.ends_with(".weight");
+    if (rotary && !turn_pairs(tensor)) return false;
+    if (less_one && !add_one(tensor)) return false;
+    if (tensor.layer_matrix && architecture_.transposed && !transpose(tensor)) return false;
     tensors_.push_back(std::move(tensor));
     return true;
   }
 
-  bool add_rotary(GgufTensorView tensor) {
-    if (tensor.view->shape.size() != 2 || tensor.view->shape[0] % config_.head_dim != 0) {
-      error_ = {ErrorCode::kBadFile, fmt::format("{}: the tensor {} is not made of heads of {} rows", file_.path(),
-                                                 tensor.view->name, config_.head_dim)};
+  bool turn_pairs(GgufTensorView& tensor) {
+    const TensorView& view = *tensor.view;
+    if (view.shape.empty() || view.shape.size() > 2 || view.shape[0] % config_.head_dim != 0) {
+      return refuse(ErrorCode::kBadFile, "the tensor {} is not made of heads of {} rows", view.name, config_.head_dim);
+    }
+    if (view.shape.size() == 2) {
+      tensor.head_dim = config_.head_dim;
+      tensor.rope_dim = config_.rope_dim;
+      return true;
+    }
+    std::vector<float> bias;
+    if (!load(view, bias)) return false;
+    return replace(tensor, make_floats(view, interleaved_rotary(bias, config_.head_dim, config_.rope_dim)));
+  }
+
+  bool add_one(GgufTensorView& tensor) {
+    std::vector<float> weight;
+    if (!load(*tensor.view, weight)) return false;
+    for (float& w : weight) w += 1.0F;
+    return replace(tensor, make_floats(*tensor.view, weight));
+  }
+
+  bool transpose(GgufTensorView& tensor) {
+    const TensorView& view = *tensor.view;
+    const auto rows = static_cast<std::size_t>(view.shape[1]), cols = static_cast<std::size_t>(view.shape[0]);
+    Result<Matrix> turned = load_transposed(file_, view.name, rows, cols, codecs_);
+    if (!turned) {
+      error_ = turned.error();
       return false;
     }
-    tensor.head_dim = config_.head_dim;
-    tensor.rope_dim = config_.rope_dim;
-    tensors_.push_back(std::move(tensor));
+    return replace(tensor, make_tensor(view, view.type, {rows, cols}, {turned->bytes.begin(), turned->bytes.end()}));
+  }
+
+  bool load(const TensorView& view, std::vector<float>& values) {
+    if (view.shape.size() != 1) return refuse(ErrorCode::kBadFile, "the tensor {} is no list of numbers", view.name);
+    Result<std::vector<float>> loaded = load_vector(file_, view.name, static_cast<std::size_t>(view.shape[0]));
+    if (!loaded) error_ = loaded.error();
+    if (loaded) values = std::move(*loaded);
+    return loaded.has_value();
+  }
+
+  static bool replace(GgufTensorView& tensor, std::shared_ptr<const MadeTensor> made) {
+    tensor.made = std::move(made);
+    tensor.view = &tensor.made->view;
     return true;
+  }
+
+  template <class... Args>
+  bool refuse(ErrorCode code, fmt::format_string<Args...> what, Args&&... args) {
+    error_ = {code, fmt::format("{}: {}", file_.path(), fmt::format(what, std::forward<Args>(args)...))};
+    return false;
   }
 
   bool all_have_a_place() {
     for (const TensorView& view : file_.tensors()) {
-      if (placed_.contains(view.name) || view.name.ends_with("rotary_emb.inv_freq")) continue;
-      error_ = {ErrorCode::kUsage, fmt::format("{}: the tensor {} has no place in the architecture {}; this is another "
-                                               "kind of model",
-                                               file_.path(), view.name, config_.architecture)};
-      return false;
+      if (placed_.contains(view.name) || is_unread_buffer(view.name)) continue;
+      return refuse(ErrorCode::kUsage,
+                    "the tensor {} has no place in the architecture {}; this is another kind of model", view.name,
+                    config_.architecture);
     }
     return true;
   }
@@ -99,6 +173,7 @@ class Collector {
   const ModelConfig& config_;
   std::vector<GgufTensorView> tensors_;
   std::set<std::string> placed_;
+  CodecCache codecs_;
   Error error_;
 };
 

@@ -1,6 +1,8 @@
 // The tensors of a model file of any format as GGUF would hold them.
 #pragma once
 
+#include <cstddef>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -9,16 +11,24 @@
 
 namespace tq {
 
+/// A tensor that is not in the file as GGUF has it.
+struct MadeTensor {
+  TensorView view;
+  std::vector<std::byte> bytes;
+};
+
 struct GgufTensorView {
-  const TensorView* view;
+  const TensorView* view;     ///< in the file, or in `made`
   std::string name;           ///< of GGUF
   bool layer_matrix = false;  ///< one of those that ModelOptions::weights compresses
   std::size_t head_dim = 0;   ///< not 0: row r is to come from rotary_source_row(r, head_dim, rope_dim)
   std::size_t rope_dim = 0;
+  std::shared_ptr<const MadeTensor> made = {};
 };
 
 /// GGUF and llama2.c: all tensors under their own names, in their own order. Hugging Face: those of the architecture;
-/// kUsage for an architecture that is not built or a tensor that has no place in it, kBadFile for one that is missing.
+/// norms that are stored less 1, transposed matrices and rotary factors are made in memory. kUsage for an architecture
+/// that is not built, a tensor that has no place in it, or experts; kBadFile for a tensor that is missing.
 Result<std::vector<GgufTensorView>> gguf_tensors(const TensorFile& file);
 
 }  // namespace tq

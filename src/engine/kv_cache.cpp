@@ -40,10 +40,13 @@ std::uint64_t cache_bytes(const ModelConfig& config, const CachePlan& plan, std:
 }
 
 /// 1 for coordinates in which a constant stays one over `context` positions: see kLargestTurn.
-std::vector<float> slow_coordinates(std::size_t head_dim, std::size_t context, std::span<const double> frequencies) {
-  std::vector<float> slow(head_dim, 1.0F);
+std::vector<float> slow_coordinates(const ModelConfig& config, std::size_t context,
+                                    std::span<const double> frequencies) {
+  std::vector<float> slow(config.head_dim, 1.0F);
   for (std::size_t i = 0; i < frequencies.size(); ++i) {
-    if (frequencies[i] * static_cast<double>(context) > kLargestTurn) slow[2 * i] = slow[2 * i + 1] = 0.0F;
+    if (frequencies[i] * static_cast<double>(context) <= kLargestTurn) continue;
+    const bool halves = config.rope_halves;
+    slow[halves ? i : 2 * i] = slow[halves ? i + frequencies.size() : 2 * i + 1] = 0.0F;
   }
   return slow;
 }
@@ -58,8 +61,9 @@ Result<CachePlan> plan_cache(const ModelConfig& config, const CacheSpec& spec, s
   Result<std::shared_ptr<const Codec>> v = make_codec(value_spec(spec, config.head_dim), config.head_dim);
   if (!v) return fail(v.error().code, fmt::format("a cache of values: {}", v.error().message));
   if (spec.center == KeyCentering::kBias) {
-    return fail(ErrorCode::kUsage, fmt::format("cache {}: the keys of {} have no bias to centre by; take center=mean",
-                                               spec.name(), config.architecture));
+    return fail(ErrorCode::kUsage,
+                fmt::format("cache {}: centring by the bias of the keys is not built{}; take center=mean", spec.name(),
+                            config.qkv_bias ? "" : fmt::format(", and those of {} have none", config.architecture)));
   }
   plan.k = std::move(*k);
   plan.v = std::move(*v);
@@ -108,7 +112,7 @@ Result<KvCache> KvCache::create(const ModelConfig& config, const CacheSpec& spec
   }
   if (cache.plan_.block > 0) {
     cache.means_.resize(n_heads * config.head_dim);
-    cache.centred_ = slow_coordinates(config.head_dim, context, rope_frequencies);
+    cache.centred_ = slow_coordinates(config, context, rope_frequencies);
   }
   return cache;
 }

@@ -10,10 +10,26 @@
 
 namespace tq {
 
+struct Norm {
+  std::vector<float> weight, bias;  ///< no bias in an RMSNorm
+};
+
+struct Linear {
+  Matrix matrix;
+  std::vector<float> bias;  ///< may be empty
+};
+
+struct FeedForward {
+  Linear gate, up, down;  ///< no rows in the gate of a network without one
+};
+
 struct Layer {
-  std::vector<float> attention_norm, feed_forward_norm;
-  Matrix query, key, value, attention_output;
-  Matrix gate, up, down;
+  Norm attention_norm, feed_forward_norm;
+  Norm post_attention_norm, post_feed_forward_norm;  ///< empty without ModelConfig::post_norms
+  std::vector<float> query_norm, key_norm;           ///< empty without ModelConfig::query_key_norm
+  Linear query, key, value, attention_output;
+  Matrix router;                     ///< no rows without experts
+  std::vector<FeedForward> experts;  ///< one without a router
 };
 
 class LoadedModel final : public Model {
@@ -25,10 +41,9 @@ class LoadedModel final : public Model {
 
   const Matrix& embedding() const { return embedding_; }
   const Matrix& output() const { return config_.tied_head ? embedding_ : output_; }
-  const std::vector<float>& output_norm() const { return output_norm_; }
+  const Matrix& positions() const { return positions_; }  ///< no rows without learned positions
+  const Norm& output_norm() const { return output_norm_; }
   const std::vector<Layer>& layers() const { return layers_; }
-  /// One for each rotary pair: θ^(−2i/rope_dim), divided by the file's factors where it has them.
-  const std::vector<double>& rope_frequencies() const { return rope_frequencies_; }
 
  private:
   friend class ModelLoader;
@@ -37,10 +52,9 @@ class LoadedModel final : public Model {
   ModelConfig config_;
   ModelFootprint footprint_;
   std::string weights_name_;
-  Matrix embedding_, output_;
-  std::vector<float> output_norm_;
+  Matrix embedding_, positions_, output_;
+  Norm output_norm_;
   std::vector<Layer> layers_;
-  std::vector<double> rope_frequencies_;
 };
 
 }  // namespace tq

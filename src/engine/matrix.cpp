@@ -53,7 +53,17 @@ Result<std::shared_ptr<const Codec>> CodecCache::get(const CodecSpec& spec, std:
 
 Result<Matrix> load_matrix(const TensorFile& file, const std::string& name, std::size_t rows, std::size_t cols,
                            CodecCache& codecs) {
-  const Result<const TensorView*> tensor = find_tensor(file, name, {rows, cols});
+  return load_stack(file, name, {rows, cols}, codecs);
+}
+
+Result<Matrix> load_stack(const TensorFile& file, const std::string& name, const std::vector<std::uint64_t>& shape,
+                          CodecCache& codecs) {
+  const auto cols = static_cast<std::size_t>(shape.back());
+  std::size_t rows = 1;
+  for (std::size_t i = 0; i + 1 < shape.size(); ++i) rows *= static_cast<std::size_t>(shape[i]);
+  const TensorView* flat = file.find(name);  // as `tq quantize` writes stacks
+  const bool is_flat = flat != nullptr && flat->coding && flat->shape == std::vector<std::uint64_t>{rows, cols};
+  const Result<const TensorView*> tensor = is_flat ? Result<const TensorView*>(flat) : find_tensor(file, name, shape);
   if (!tensor) return std::unexpected(tensor.error());
   Result<std::shared_ptr<const Codec>> codec = codec_of(file, **tensor, cols, codecs);
   if (!codec) return fail(std::move(codec));
@@ -63,6 +73,29 @@ Result<Matrix> load_matrix(const TensorFile& file, const std::string& name, std:
                             (*tensor)->bytes.size(), (*codec)->storage_bytes(rows)));
   }
   return Matrix{rows, cols, *codec, (*tensor)->bytes, {}};
+}
+
+Result<Matrix> load_transposed(const TensorFile& file, const std::string& name, std::size_t rows, std::size_t cols,
+                               CodecCache& codecs) {
+  Result<Matrix> stored = load_matrix(file, name, cols, rows, codecs);
+  if (!stored) return stored;
+  const CodecFamily family = stored->codec->spec().family;
+  const std::size_t size = family == CodecFamily::kF32 ? 4 : 2;
+  if (family != CodecFamily::kF32 && family != CodecFamily::kF16 && family != CodecFamily::kBF16) {
+    return fail(ErrorCode::kUsage, fmt::format("{}: the tensor {} is stored transposed as {}; that is supported for "
+                                               "f32, f16 and bf16",
+                                               file.path(), name, stored->codec->spec().name()));
+  }
+  Result<std::shared_ptr<const Codec>> codec = codecs.get(stored->codec->spec(), cols);
+  if (!codec) return fail(std::move(codec));
+  auto turned = std::make_unique_for_overwrite<std::byte[]>(stored->bytes.size());
+  for (std::size_t r = 0; r < rows; ++r) {
+    for (std::size_t c = 0; c < cols; ++c)
+      std::memcpy(turned.get() + (r * cols + c) * size, stored->bytes.data() + (c * rows + r) * size, size);
+  }
+  Matrix matrix{rows, cols, *codec, {}, {}};
+  matrix.own(std::move(turned), stored->bytes.size());
+  return matrix;
 }
 
 Result<std::vector<float>> load_vector(const TensorFile& file, const std::string& name, std::size_t length) {
@@ -89,12 +122,19 @@ std::size_t rotary_source_row(std::size_t row, std::size_t head_dim, std::size_t
 void interleave_rotary_rows(Matrix& matrix, std::size_t head_dim, std::size_t rope_dim) {
   assert(matrix.codec->group_rows() == 1);  // as all types of model files
   const std::size_t row_bytes = matrix.codec->group_bytes();
-  auto moved = std::make_unique_for_overwrite<std::byte[]>(matrix.bytes.size());
+  const std::size_t size = matrix.rows * row_bytes;
+  auto moved = std::make_unique_for_overwrite<std::byte[]>(size);
   for (std::size_t r = 0; r < matrix.rows; ++r) {
-    const std::size_t source = rotary_source_row(r, head_dim, rope_dim);
+    const std::size_t source = matrix.first + rotary_source_row(r, head_dim, rope_dim);
     std::memcpy(moved.get() + r * row_bytes, matrix.bytes.data() + source * row_bytes, row_bytes);
   }
-  matrix.own(std::move(moved), matrix.bytes.size());
+  matrix.own(std::move(moved), size);
+}
+
+std::vector<float> interleaved_rotary(const std::vector<float>& bias, std::size_t head_dim, std::size_t rope_dim) {
+  std::vector<float> moved(bias.size());
+  for (std::size_t r = 0; r < bias.size(); ++r) moved[r] = bias[rotary_source_row(r, head_dim, rope_dim)];
+  return moved;
 }
 
 Result<void> recode(Matrix& matrix, const CodecSpec& spec, CodecCache& codecs, ThreadPool& pool) {
@@ -107,7 +147,7 @@ Result<void> recode(Matrix& matrix, const CodecSpec& spec, CodecCache& codecs, T
     std::vector<float> rows(kRowGrain * matrix.cols);
     for (std::size_t r = begin; r < end; r += kRowGrain) {
       const std::size_t n = std::min(kRowGrain, end - r);
-      matrix.codec->decode(matrix.bytes.data(), r, n, rows.data());
+      matrix.decode(r, n, rows.data());
       (*codec)->encode_rows(rows.data(), n, coded.get(), r, scratch);
     }
   });
@@ -134,6 +174,10 @@ void Activations::prepare(const Codec& codec, ThreadPool& pool) {
 void Activations::multiply(std::initializer_list<Product> products, ThreadPool& pool, std::vector<Workspace>& scratch) {
   const auto grains_of = [](const Product& product) { return (product.matrix.rows + kRowGrain - 1) / kRowGrain; };
   for (const Product* first = products.begin(); first != products.end();) {
+    if (first->matrix.rows == 0) {
+      ++first;
+      continue;
+    }
     const Codec& codec = *first->matrix.codec;
     std::size_t grains = 0;
     const Product* last = first;
@@ -147,7 +191,8 @@ void Activations::multiply(std::initializer_list<Product> products, ThreadPool& 
                           to = std::min(end, before + grains_of(*product)) - before;
         if (end <= before || from >= to) continue;
         const std::size_t row = from * kRowGrain, count = std::min(to * kRowGrain, matrix.rows) - row;
-        codec.scores(query_, matrix.bytes.data(), row, count, product->out + row, matrix.rows, scratch[thread]);
+        codec.scores(query_, matrix.bytes.data(), matrix.first + row, count, product->out + row, matrix.rows,
+                     scratch[thread]);
       }
     });
     first = last;

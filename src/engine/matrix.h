@@ -16,18 +16,26 @@
 
 namespace tq {
 
-/// rows x cols; row r codes the weights of output r. The bytes lie in the model file, or in `owned` when they had to be
-/// changed.
+/// rows x cols; row r, which codes the weights of output r, is row first + r of the storage. The bytes lie in the model
+/// file, or in `owned` when they had to be changed; matrices that are parts of one tensor share them.
 struct Matrix {
   std::size_t rows = 0, cols = 0;
   std::shared_ptr<const Codec> codec;
   std::span<const std::byte> bytes;
-  std::unique_ptr<std::byte[]> owned;
+  std::shared_ptr<const std::byte[]> owned;
+  std::size_t first = 0;
 
   /// Replaces the bytes by ones that the matrix owns.
   void own(std::unique_ptr<std::byte[]> changed, std::size_t size) {
     owned = std::move(changed);
     bytes = {owned.get(), size};
+    first = 0;
+  }
+  /// Rows from … from + count − 1, in the same bytes.
+  Matrix part(std::size_t from, std::size_t count) const { return {count, cols, codec, bytes, owned, first + from}; }
+  /// Floats of row r.
+  void decode(std::size_t row, std::size_t count, float* out) const {
+    codec->decode(bytes.data(), first + row, count, out);
   }
 };
 
@@ -45,6 +53,12 @@ class CodecCache {
 /// kUsage for a type that cannot be decoded.
 Result<Matrix> load_matrix(const TensorFile& file, const std::string& name, std::size_t rows, std::size_t cols,
                            CodecCache& codecs);
+/// The same of a tensor of n x rows x cols, or of n · rows x cols: the matrices one below the other.
+Result<Matrix> load_stack(const TensorFile& file, const std::string& name, const std::vector<std::uint64_t>& shape,
+                          CodecCache& codecs);
+/// The transposed tensor, copied. kUsage for a type other than f32, f16 and bf16.
+Result<Matrix> load_transposed(const TensorFile& file, const std::string& name, std::size_t rows, std::size_t cols,
+                               CodecCache& codecs);
 
 /// A tensor of one dimension, as floats.
 Result<std::vector<float>> load_vector(const TensorFile& file, const std::string& name, std::size_t length);
@@ -53,6 +67,7 @@ Result<std::vector<float>> load_vector(const TensorFile& file, const std::string
 std::size_t rotary_source_row(std::size_t row, std::size_t head_dim, std::size_t rope_dim);
 /// Reorders the rows of each head from rotary pairs (i, i + rope_dim/2) to (2i, 2i + 1). Copies the matrix.
 void interleave_rotary_rows(Matrix& matrix, std::size_t head_dim, std::size_t rope_dim);
+std::vector<float> interleaved_rotary(const std::vector<float>& bias, std::size_t head_dim, std::size_t rope_dim);
 
 /// Decodes every row and codes it again as `spec`.
 Result<void> recode(Matrix& matrix, const CodecSpec& spec, CodecCache& codecs, ThreadPool& pool);
@@ -68,6 +83,7 @@ class Activations {
     const Matrix& matrix;
     float* out;
   };
+  /// Products of matrices without rows are skipped.
   void multiply(std::initializer_list<Product> products, ThreadPool& pool, std::vector<Workspace>& scratch);
 
  private:

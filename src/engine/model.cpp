@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <cmath>
+#include <initializer_list>
 #include <optional>
 #include <set>
 
@@ -78,92 +78,197 @@ class ModelLoader {
     return true;
   }
 
-  std::string name_of(TensorRole role, std::size_t layer = 0) {
-    std::string name = architecture_->tensor_name(file(), role, layer);
-    used_.insert(name);
+  std::string name_of(TensorRole role, std::size_t layer = 0, std::size_t expert = 0) {
+    std::string name = architecture_->tensor_name(file(), role, layer, expert);
+    used_.insert(name + ".weight");
     return name;
   }
 
-  bool load_norm(TensorRole role, std::size_t layer, std::vector<float>& norm) {
-    if (!take(load_vector(file(), name_of(role, layer), config().hidden_size), norm)) return false;
-    add_to_footprint(norm.size(), norm.size() * sizeof(float));
+  bool load_floats(const std::string& name, std::size_t length, std::vector<float>& values) {
+    used_.insert(name);
+    if (!take(load_vector(file(), name, length), values)) return false;
+    add_to_footprint(values.size(), values.size() * sizeof(float));
+    return true;
+  }
+
+  bool load_weight_of_norm(TensorRole role, std::size_t layer, std::size_t length, std::vector<float>& weight) {
+    if (!load_floats(name_of(role, layer) + ".weight", length, weight)) return false;
+    if (architecture_->norms_less_one && is_hugging_face(file())) {
+      for (float& w : weight) w += 1.0F;
+    }
+    return true;
+  }
+
+  bool load_norm(TensorRole role, std::size_t layer, Norm& norm) {
+    const std::size_t hidden = config().hidden_size;
+    return load_weight_of_norm(role, layer, hidden, norm.weight) &&
+           (config().norm == NormKind::kRms || load_floats(name_of(role, layer) + ".bias", hidden, norm.bias));
+  }
+
+  /// Outside the layers: used as the file has it.
+  bool load_table(TensorRole role, std::size_t rows, Matrix& matrix) {
+    if (!take(load_matrix(file(), name_of(role) + ".weight", rows, config().hidden_size, codecs_), matrix))
+      return false;
+    add_to_footprint(rows * config().hidden_size, matrix.bytes.size());
     return true;
   }
 
   bool load_outside_layers() {
     const ModelConfig& c = config();
-    if (!take(load_matrix(file(), name_of(TensorRole::kEmbedding), c.vocab_size, c.hidden_size, codecs_),
-              model_->embedding_)) {
+    for (const TensorRole role :
+         {TensorRole::kRopeFactors, TensorRole::kRopeFactorsLong, TensorRole::kRopeFactorsShort})
+      name_of(role);               // part of the config
+    name_of(TensorRole::kOutput);  // may be there and yet not used
+    return load_table(TensorRole::kEmbedding, c.vocab_size, model_->embedding_) &&
+           (!c.learned_positions || load_table(TensorRole::kPositions, c.context_length, model_->positions_)) &&
+           (c.tied_head || load_table(TensorRole::kOutput, c.vocab_size, model_->output_)) &&
+           load_norm(TensorRole::kOutputNorm, 0, model_->output_norm_);
+  }
+
+  /// As the file has it, with rows that stand where GGUF puts them; rotary pairs are not yet where the engine has them.
+  bool load_stored(TensorRole role, std::size_t layer, std::size_t rows, std::size_t cols, bool bias, Linear& linear) {
+    const std::string name = name_of(role, layer);
+    const bool transposed = architecture_->transposed && is_hugging_face(file());
+    if (!take(transposed ? load_transposed(file(), name + ".weight", rows, cols, codecs_)
+                         : load_matrix(file(), name + ".weight", rows, cols, codecs_),
+              linear.matrix)) {
       return false;
     }
-    add_to_footprint(c.vocab_size * c.hidden_size, model_->embedding_.bytes.size());
-    const std::string output = name_of(TensorRole::kOutput);
-    if (!c.tied_head) {
-      if (!take(load_matrix(file(), output, c.vocab_size, c.hidden_size, codecs_), model_->output_)) return false;
-      add_to_footprint(c.vocab_size * c.hidden_size, model_->output_.bytes.size());
-    }
-    return load_norm(TensorRole::kOutputNorm, 0, model_->output_norm_) && load_rope();
+    return !bias || load_floats(name + ".bias", rows, linear.bias);
   }
 
-  bool load_rope() {
-    const std::size_t pairs = config().rope_dim / 2;
-    std::vector<float> factors(pairs, 1.0F);
-    const std::string name = name_of(TensorRole::kRopeFactors);
-    if (file().find(name) != nullptr && !take(load_vector(file(), name, pairs), factors)) return false;
-    for (std::size_t i = 0; i < pairs; ++i) {
-      const double exponent = -2.0 * static_cast<double>(i) / static_cast<double>(config().rope_dim);
-      model_->rope_frequencies_.push_back(std::pow(static_cast<double>(config().rope_theta), exponent) /
-                                          static_cast<double>(factors[i]));
-      if (!std::isfinite(model_->rope_frequencies_.back())) {
-        error_ = {ErrorCode::kBadFile,
-                  fmt::format("{}: the tensor {} divides a rotary frequency by {}", file().path(), name, factors[i])};
-        return false;
-      }
-    }
-    return true;
-  }
-
-  bool load_linear(TensorRole role, std::size_t layer, std::size_t rows, std::size_t cols, Matrix& matrix) {
-    const std::string name = name_of(role, layer);
-    if (!take(load_matrix(file(), name, rows, cols, codecs_), matrix)) return false;
+  /// Turns pairs if they must be turned, codes the matrix if that was asked for, and counts it.
+  bool complete(TensorRole role, std::size_t layer, Linear& linear) {
+    const ModelConfig& c = config();
+    Matrix& matrix = linear.matrix;
     const bool rotary = role == TensorRole::kQuery || role == TensorRole::kKey;
-    if (rotary && architecture_->half_split(file()))
-      interleave_rotary_rows(matrix, config().head_dim, config().rope_dim);
+    if (rotary && architecture_->adjacent_pairs && is_hugging_face(file())) {
+      interleave_rotary_rows(matrix, c.head_dim, c.rope_dim);
+      linear.bias = interleaved_rotary(linear.bias, c.head_dim, c.rope_dim);
+    }
     if (spec_) {
       if (const Result<void> coded = recode(matrix, *spec_, codecs_, pool_); !coded) {
-        error_ = {coded.error().code, fmt::format("{}: the tensor {}: {}", file().path(), name, coded.error().message)};
+        error_ = {coded.error().code,
+                  fmt::format("{}: the tensor {}.weight: {}", file().path(),
+                              architecture_->tensor_name(file(), role, layer), coded.error().message)};
         return false;
       }
     }
     note_type(matrix.codec->spec().name());
-    add_to_footprint(rows * cols, matrix.bytes.size());
-    model_->footprint_.linear_parameters += rows * cols;
-    model_->footprint_.linear_bytes += matrix.bytes.size();
+    const std::uint64_t bytes = matrix.codec->storage_bytes(matrix.rows);
+    add_to_footprint(matrix.rows * matrix.cols, bytes);
+    model_->footprint_.linear_parameters += matrix.rows * matrix.cols;
+    model_->footprint_.linear_bytes += bytes;
+    return true;
+  }
+
+  bool load_linear(TensorRole role, std::size_t layer, std::size_t rows, std::size_t cols, bool bias, Linear& linear) {
+    return load_stored(role, layer, rows, cols, bias, linear) && complete(role, layer, linear);
+  }
+
+  struct Part {
+    TensorRole role;
+    std::size_t rows;
+    Linear* to;
+  };
+  /// One tensor for several matrices, one below the other.
+  bool load_fused(TensorRole role, std::size_t layer, std::size_t cols, bool bias, std::initializer_list<Part> parts) {
+    std::size_t rows = 0;
+    for (const Part& part : parts) rows += part.rows;
+    Linear whole;
+    if (!load_stored(role, layer, rows, cols, bias, whole)) return false;
+    std::size_t first = 0;
+    for (const Part& part : parts) {
+      part.to->matrix = whole.matrix.part(first, part.rows);
+      const auto from = whole.bias.begin() + static_cast<std::ptrdiff_t>(bias ? first : 0);
+      part.to->bias.assign(from, from + static_cast<std::ptrdiff_t>(bias ? part.rows : 0));
+      if (!complete(part.role, layer, *part.to)) return false;
+      first += part.rows;
+    }
+    return true;
+  }
+
+  bool load_attention(std::size_t i, Layer& layer) {
+    const ModelConfig& c = config();
+    const std::size_t hidden = c.hidden_size, heads = c.n_heads * c.head_dim, kv_heads = c.n_kv_heads * c.head_dim;
+    const bool loaded = architecture_->fused_attention
+                            ? load_fused(TensorRole::kQueryKeyValue, i, hidden, c.qkv_bias,
+                                         {{TensorRole::kQuery, heads, &layer.query},
+                                          {TensorRole::kKey, kv_heads, &layer.key},
+                                          {TensorRole::kValue, kv_heads, &layer.value}})
+                            : load_linear(TensorRole::kQuery, i, heads, hidden, c.qkv_bias, layer.query) &&
+                                  load_linear(TensorRole::kKey, i, kv_heads, hidden, c.qkv_bias, layer.key) &&
+                                  load_linear(TensorRole::kValue, i, kv_heads, hidden, c.qkv_bias, layer.value);
+    if (!loaded) return false;
+    if (c.query_key_norm && (!load_weight_of_norm(TensorRole::kQueryNorm, i, c.head_dim, layer.query_norm) ||
+                             !load_weight_of_norm(TensorRole::kKeyNorm, i, c.head_dim, layer.key_norm))) {
+      return false;
+    }
+    return load_linear(TensorRole::kAttentionOutput, i, hidden, heads, c.output_bias, layer.attention_output) &&
+           (!c.post_norms || load_norm(TensorRole::kPostAttentionNorm, i, layer.post_attention_norm));
+  }
+
+  bool load_feed_forward(std::size_t i, Layer& layer) {
+    const ModelConfig& c = config();
+    const std::size_t hidden = c.hidden_size, inner = c.feed_forward_size;
+    const bool bias = c.feed_forward_bias;
+    if (c.n_experts > 0) return load_experts(i, layer);
+    FeedForward& network = layer.experts.emplace_back();
+    const bool loaded =
+        architecture_->fused_gate
+            ? load_fused(TensorRole::kGateUp, i, hidden, bias,
+                         {{TensorRole::kGate, inner, &network.gate}, {TensorRole::kUp, inner, &network.up}})
+            : (!c.gated || load_linear(TensorRole::kGate, i, inner, hidden, bias, network.gate)) &&
+                  load_linear(TensorRole::kUp, i, inner, hidden, bias, network.up);
+    return loaded && load_linear(TensorRole::kDown, i, hidden, inner, bias, network.down);
+  }
+
+  /// All experts in one tensor (GGUF), or each in its own (Hugging Face).
+  bool load_experts(std::size_t i, Layer& layer) {
+    const ModelConfig& c = config();
+    if (!take(load_matrix(file(), name_of(TensorRole::kRouter, i) + ".weight", c.n_experts, c.hidden_size, codecs_),
+              layer.router)) {
+      return false;
+    }
+    add_to_footprint(c.n_experts * c.hidden_size, layer.router.bytes.size());
+    layer.experts.resize(c.n_experts);
+    const std::size_t hidden = c.hidden_size, inner = c.feed_forward_size;
+    return load_expert_role(TensorRole::kExpertGate, i, inner, hidden, layer, &FeedForward::gate) &&
+           load_expert_role(TensorRole::kExpertUp, i, inner, hidden, layer, &FeedForward::up) &&
+           load_expert_role(TensorRole::kExpertDown, i, hidden, inner, layer, &FeedForward::down);
+  }
+
+  bool load_expert_role(TensorRole role, std::size_t i, std::size_t rows, std::size_t cols, Layer& layer,
+                        Linear FeedForward::*linear) {
+    Matrix stack;
+    const bool stacked = !is_hugging_face(file());
+    if (stacked &&
+        !take(load_stack(file(), name_of(role, i) + ".weight", {config().n_experts, rows, cols}, codecs_), stack)) {
+      return false;
+    }
+    for (std::size_t e = 0; e < layer.experts.size(); ++e) {
+      Linear& expert = layer.experts[e].*linear;
+      if (stacked) expert.matrix = stack.part(e * rows, rows);
+      if (!stacked && !take(load_matrix(file(), name_of(role, i, e) + ".weight", rows, cols, codecs_), expert.matrix))
+        return false;
+      if (!complete(role, i, expert)) return false;
+    }
     return true;
   }
 
   bool load_layer(std::size_t i) {
-    const ModelConfig& c = config();
-    const std::size_t hidden = c.hidden_size, heads = c.n_heads * c.head_dim, kv_heads = c.n_kv_heads * c.head_dim;
     Layer& layer = model_->layers_.emplace_back();
     return load_norm(TensorRole::kAttentionNorm, i, layer.attention_norm) &&
-           load_norm(TensorRole::kFeedForwardNorm, i, layer.feed_forward_norm) &&
-           load_linear(TensorRole::kQuery, i, heads, hidden, layer.query) &&
-           load_linear(TensorRole::kKey, i, kv_heads, hidden, layer.key) &&
-           load_linear(TensorRole::kValue, i, kv_heads, hidden, layer.value) &&
-           load_linear(TensorRole::kAttentionOutput, i, hidden, heads, layer.attention_output) &&
-           load_linear(TensorRole::kGate, i, c.feed_forward_size, hidden, layer.gate) &&
-           load_linear(TensorRole::kUp, i, c.feed_forward_size, hidden, layer.up) &&
-           load_linear(TensorRole::kDown, i, hidden, c.feed_forward_size, layer.down);
+           load_norm(TensorRole::kFeedForwardNorm, i, layer.feed_forward_norm) && load_attention(i, layer) &&
+           load_feed_forward(i, layer) &&
+           (!config().post_norms || load_norm(TensorRole::kPostFeedForwardNorm, i, layer.post_feed_forward_norm));
   }
 
   /// A tensor that the forward pass would leave out (a bias, say) means another model than the one that would be
   /// computed.
   bool all_tensors_used() {
     for (const TensorView& tensor : file().tensors()) {
-      const bool buffer =
-          tensor.name.ends_with("rotary_emb.inv_freq");  // written by old Hugging Face versions, never read
-      if (used_.contains(tensor.name) || buffer) continue;
+      if (used_.contains(tensor.name) || is_unread_buffer(tensor.name)) continue;
       error_ = {ErrorCode::kUsage,
                 fmt::format("{}: the tensor {} has no place in the architecture {}; this is another kind of model",
                             file().path(), tensor.name, config().architecture)};

@@ -9,6 +9,7 @@
 
 #include "base/bytes.h"
 #include "base/output_file.h"
+#include "engine/rope.h"
 #include "formats/message.h"
 
 #define XXH_INLINE_ALL
@@ -35,8 +36,10 @@ class Hash {
 };
 
 /// Shape, codec and 64 pieces of 64 bytes all over the matrix: reading all would read a mapped model from disk.
+/// The first part of a tensor stands for the others, which share its bytes.
 void add_matrix(const Matrix& matrix, Hash& hash) {
   constexpr std::size_t kPieces = 64, kBytes = 64;
+  if (matrix.rows == 0 || matrix.first > 0) return;
   hash.add_value(std::uint64_t{matrix.rows});
   hash.add_value(std::uint64_t{matrix.cols});
   hash.add(as_bytes(matrix.codec->spec().name()));
@@ -50,17 +53,31 @@ void add_matrix(const Matrix& matrix, Hash& hash) {
 std::uint64_t hash_weights(const LoadedModel& model) {
   Hash hash;
   const auto add_vector = [&](const auto& values) { hash.add(std::as_bytes(std::span(values))); };
+  const auto add_norm = [&](const Norm& norm) {
+    add_vector(norm.weight);
+    add_vector(norm.bias);
+  };
+  const auto add_linear = [&](const Linear& linear) {
+    add_matrix(linear.matrix, hash);
+    add_vector(linear.bias);
+  };
   add_matrix(model.embedding(), hash);
   add_matrix(model.output(), hash);
-  add_vector(model.output_norm());
-  add_vector(model.rope_frequencies());
+  add_norm(model.output_norm());
+  add_vector(rotary_table(model.config(), RopeKind::kGlobal, 0).frequencies);
+  add_matrix(model.positions(), hash);
   for (const Layer& layer : model.layers()) {
-    add_vector(layer.attention_norm);
-    add_vector(layer.feed_forward_norm);
-    for (const Matrix* matrix :
-         {&layer.query, &layer.key, &layer.value, &layer.attention_output, &layer.gate, &layer.up, &layer.down}) {
-      add_matrix(*matrix, hash);
+    add_norm(layer.attention_norm);
+    add_norm(layer.feed_forward_norm);
+    for (const Linear* linear : {&layer.query, &layer.key, &layer.value, &layer.attention_output}) add_linear(*linear);
+    for (const FeedForward& expert : layer.experts) {
+      for (const Linear* linear : {&expert.gate, &expert.up, &expert.down}) add_linear(*linear);
     }
+    add_matrix(layer.router, hash);
+    add_norm(layer.post_attention_norm);
+    add_norm(layer.post_feed_forward_norm);
+    add_vector(layer.query_norm);
+    add_vector(layer.key_norm);
   }
   return hash.value();
 }
@@ -70,6 +87,28 @@ std::string describe_codec(const CodecSpec& spec) {
       "{} bits={} rotation={} rounds={} max_block={} scale={} wide_scale={} layout={} seed={} version={}", spec.name(),
       spec.bits, static_cast<int>(spec.rotation), spec.rounds, spec.max_block, static_cast<int>(spec.scale),
       static_cast<int>(spec.wide_scale), static_cast<int>(spec.layout), spec.seed, spec.version);
+}
+
+/// A line for what only some families have; none for those that have none of it.
+std::string describe_layers(const ModelConfig& config, std::size_t context) {
+  Hash hash;
+  for (std::size_t layer = 0; layer < config.layers.size(); ++layer) {
+    hash.add_value(std::uint64_t{config.layers[layer].window});
+    hash.add_value(config.layers[layer].rope);
+  }
+  for (const float number : {config.embedding_scale, config.attention_scale, config.attention_soft_cap,
+                             config.logit_soft_cap, config.rope_scaling.amplitude, config.local_rope_theta}) {
+    hash.add_value(number);
+  }
+  hash.add_value(std::uint64_t{config.n_experts_used});
+  const bool plain = config.layers.empty() && config.embedding_scale == 1 && config.attention_scale == 0 &&
+                     config.attention_soft_cap == 0 && config.logit_soft_cap == 0 &&
+                     config.rope_scaling.amplitude == 1 && config.n_experts == 0;
+  std::string text;
+  if (!config.rope_scaling.long_divisors.empty())
+    text += fmt::format("rotary factors: {}\n", uses_long_divisors(config, context) ? "long" : "short");
+  if (!plain) text += fmt::format("layers: {:016x}\n", hash.value());
+  return text;
 }
 
 /// What is saved for `tokens` tokens, piece by piece, of which `oldest` … are in the window:
@@ -161,18 +200,18 @@ Result<void> read_head(ByteReader& reader, std::string_view name, std::string_vi
 
 }  // namespace
 
-std::string describe_cache(const LoadedModel& model, const KvCache& cache) {
+std::string describe_cache(const LoadedModel& model, const KvCache& cache, std::size_t context) {
   const ModelConfig& config = model.config();
   const CachePlan& plan = cache.plan();
   const auto slow = std::count(cache.centred_coordinates().begin(), cache.centred_coordinates().end(), 1.0F);
   return fmt::format(
       "model: {}\narchitecture: {}\nshape: vocab_size={} hidden_size={} n_layers={} n_heads={} n_kv_heads={} "
       "head_dim={} feed_forward_size={} rope_dim={} rms_norm_eps={}\nweights: {}\nweights_hash: {:016x}\ncache: {}\n"
-      "keys: {}\nvalues: {}\ncentring: block={} coordinates={}\n",
+      "keys: {}\nvalues: {}\ncentring: block={} coordinates={}\n{}",
       in_quotes(config.name), config.architecture, config.vocab_size, config.hidden_size, config.n_layers,
       config.n_heads, config.n_kv_heads, config.head_dim, config.feed_forward_size, config.rope_dim,
       config.rms_norm_eps, model.weights_name(), hash_weights(model), plan.spec.name(), describe_codec(plan.k->spec()),
-      describe_codec(plan.v->spec()), plan.block, slow);
+      describe_codec(plan.v->spec()), plan.block, slow, describe_layers(config, context));
 }
 
 Result<SavedCache> parse_saved_cache(std::span<const std::byte> bytes, std::string_view name,

@@ -25,7 +25,7 @@ namespace tq {
 
 /// Everything that decides what the bytes of a cache mean, one `key: value` a line: equal texts, equal meaning. The
 /// line `model` is for people.
-std::string describe_cache(const LoadedModel& model, const KvCache& cache);
+std::string describe_cache(const LoadedModel& model, const KvCache& cache, std::size_t context);
 
 /// What a file must fit.
 struct SavedCacheLimits {

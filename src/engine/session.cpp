@@ -10,6 +10,7 @@
 #include "engine/decoder.h"
 #include "engine/kv_cache.h"
 #include "engine/loaded_model.h"
+#include "engine/rope.h"
 #include "engine/saved_cache.h"
 #include "simd/kernels.h"
 
@@ -24,7 +25,7 @@ class DecoderSession final : public Session {
         cache_(std::move(cache)),
         context_(context),
         batch_(std::max<std::size_t>(1, options.batch)),
-        decoder_(*model_, options.threads == nullptr ? std::make_shared<ThreadPool>(1) : options.threads) {}
+        decoder_(*model_, context, options.threads == nullptr ? std::make_shared<ThreadPool>(1) : options.threads) {}
 
   Result<void> append(std::span<const TokenId> tokens, std::size_t n_logits, std::span<float> logits) override {
     const std::size_t vocab = model_->config().vocab_size;
@@ -59,7 +60,7 @@ class DecoderSession final : public Session {
   }
 
   Result<void> save(const std::filesystem::path& path) override {
-    return write_saved_cache(path, describe_cache(*model_, cache_), tokens_, cache_);
+    return write_saved_cache(path, describe_cache(*model_, cache_, context_), tokens_, cache_);
   }
 
   Result<void> restore(const std::filesystem::path& path) override {
@@ -69,7 +70,7 @@ class DecoderSession final : public Session {
   }
 
   Result<void> restore(std::span<const std::byte> bytes, std::string_view name) override {
-    const std::string description = describe_cache(*model_, cache_);
+    const std::string description = describe_cache(*model_, cache_, context_);
     Result<SavedCache> saved =
         parse_saved_cache(bytes, name, {description, cache_.plan(), context_, model_->config().vocab_size});
     if (!saved) return std::unexpected(saved.error());
@@ -94,6 +95,17 @@ class DecoderSession final : public Session {
   Decoder decoder_;
 };
 
+/// Of each rotary pair in the layers where it turns fastest.
+std::vector<double> largest_frequencies(const ModelConfig& config, std::size_t context) {
+  std::vector<double> largest(config.rope_dim / 2, 0.0);
+  for (std::size_t layer = 0; layer < config.n_layers; ++layer) {
+    const std::vector<double> here = rotary_table(config, config.attention(layer).rope, context).frequencies;
+    for (std::size_t i = 0; i < here.size(); ++i) largest[i] = std::max(largest[i], here[i]);
+    if (config.layers.empty()) break;  // all are alike
+  }
+  return largest;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Session>> Session::create(std::shared_ptr<const Model> model, const SessionOptions& options) {
@@ -102,8 +114,13 @@ Result<std::unique_ptr<Session>> Session::create(std::shared_ptr<const Model> mo
   if (context > (std::size_t{1} << 30)) {
     return fail(ErrorCode::kUsage, fmt::format("a context of {} tokens is out of range; the limit is 2^30", context));
   }
+  if (config.learned_positions && context > config.context_length) {
+    return fail(ErrorCode::kUsage, fmt::format("a context of {} tokens is longer than the {} positions that the model "
+                                               "has learned; lower -c",
+                                               context, config.context_length));
+  }
   auto loaded = std::static_pointer_cast<const LoadedModel>(std::move(model));
-  Result<KvCache> cache = KvCache::create(config, options.cache, context, loaded->rope_frequencies());
+  Result<KvCache> cache = KvCache::create(config, options.cache, context, largest_frequencies(config, context));
   if (!cache) return fail(std::move(cache));
   return std::make_unique<DecoderSession>(std::move(loaded), std::move(*cache), context, options);
 }

@@ -74,10 +74,6 @@ class SyntheticModel {
     c.rope_theta = shape.theta;
     c.tied_head = shape.tied;
     model_->weights_name_ = weights.name();
-    for (std::size_t i = 0; i < c.rope_dim / 2; ++i) {
-      model_->rope_frequencies_.push_back(
-          std::pow(static_cast<double>(c.rope_theta), -2.0 * static_cast<double>(i) / static_cast<double>(c.rope_dim)));
-    }
   }
 
   Result<std::shared_ptr<const Model>> make() {
@@ -97,16 +93,18 @@ class SyntheticModel {
     const std::size_t hidden = c.hidden_size, heads = c.n_heads * c.head_dim, kv_heads = c.n_kv_heads * c.head_dim;
     add_norm(layer.attention_norm);
     add_norm(layer.feed_forward_norm);
+    FeedForward& feed_forward = layer.experts.emplace_back();
     return add_linear(heads, hidden, layer.query) && add_linear(kv_heads, hidden, layer.key) &&
            add_linear(kv_heads, hidden, layer.value) && add_linear(hidden, heads, layer.attention_output) &&
-           add_linear(c.feed_forward_size, hidden, layer.gate) && add_linear(c.feed_forward_size, hidden, layer.up) &&
-           add_linear(hidden, c.feed_forward_size, layer.down);
+           add_linear(c.feed_forward_size, hidden, feed_forward.gate) &&
+           add_linear(c.feed_forward_size, hidden, feed_forward.up) &&
+           add_linear(hidden, c.feed_forward_size, feed_forward.down);
   }
 
-  bool add_linear(std::size_t rows, std::size_t cols, Matrix& matrix) {
-    if (!add(rows, cols, weights_, matrix)) return false;
+  bool add_linear(std::size_t rows, std::size_t cols, Linear& linear) {
+    if (!add(rows, cols, weights_, linear.matrix)) return false;
     model_->footprint_.linear_parameters += rows * cols;
-    model_->footprint_.linear_bytes += matrix.bytes.size();
+    model_->footprint_.linear_bytes += linear.matrix.bytes.size();
     return true;
   }
 
@@ -122,10 +120,10 @@ class SyntheticModel {
     return true;
   }
 
-  void add_norm(std::vector<float>& norm) {
-    norm.assign(model_->config_.hidden_size, 1.0F);
-    model_->footprint_.parameters += norm.size();
-    model_->footprint_.weights_bytes += norm.size() * sizeof(float);
+  void add_norm(Norm& norm) {
+    norm.weight.assign(model_->config_.hidden_size, 1.0F);
+    model_->footprint_.parameters += norm.weight.size();
+    model_->footprint_.weights_bytes += norm.weight.size() * sizeof(float);
   }
 
   std::shared_ptr<LoadedModel> model_;

@@ -45,8 +45,8 @@ bool is_printable_ascii(std::string_view text) {
 /// Each step returns false after the first failure, which is kept in error_.
 class GgufReader {
  public:
-  GgufReader(std::span<const std::byte> bytes, std::string_view name, TensorFileBuilder& builder)
-      : bytes_(bytes), name_(name), builder_(builder), reader_(bytes) {}
+  GgufReader(std::span<const std::byte> bytes, std::string_view name, TensorFileBuilder& builder, bool may_be_part)
+      : bytes_(bytes), name_(name), builder_(builder), reader_(bytes), may_be_part_(may_be_part) {}
 
   Result<void> read() {
     if (read_header() && read_metadata() && read_alignment() && read_entries() && place_tensors() && read_coding() &&
@@ -281,11 +281,11 @@ class GgufReader {
       alignment_ = static_cast<std::uint64_t>(value);
     }
     builder_.set_alignment(alignment_);
-    if (metadata.integer("split.count").value_or(0) > 1) {
-      return refuse(
-          "this is one part of a split GGUF, which is not supported yet; join the parts first (llama-gguf-split "
-          "--merge)");
-    }
+    const bool split = metadata.integer("split.count").value_or(0) > 1;
+    if (split && !may_be_part_)
+      return refuse("this is one part of a split GGUF; its name must end in -00001-of-00003.gguf, and so on");
+    if (split && is_coded_file(metadata))
+      return refuse("a GGUF that tq has compressed is in one file, this one is split");
     return true;
   }
 
@@ -411,6 +411,7 @@ class GgufReader {
   std::string_view name_;
   TensorFileBuilder& builder_;
   ByteReader reader_;
+  bool may_be_part_;
   std::uint64_t n_tensors_ = 0, n_keys_ = 0, alignment_ = 32, metadata_memory_ = 0;
   std::size_t checksum_end_ = 0, table_end_ = 0;
   std::string where_;  // what is being read, for messages
@@ -421,7 +422,11 @@ class GgufReader {
 }  // namespace
 
 Result<void> parse_gguf(std::span<const std::byte> bytes, std::string_view name, TensorFileBuilder& builder) {
-  return GgufReader(bytes, name, builder).read();
+  return GgufReader(bytes, name, builder, false).read();
+}
+
+Result<void> parse_gguf_part(std::span<const std::byte> bytes, std::string_view name, TensorFileBuilder& builder) {
+  return GgufReader(bytes, name, builder, true).read();
 }
 
 }  // namespace tq

@@ -1,4 +1,4 @@
-// GGUF, versions 2 and 3 (little-endian), in one file.
+// GGUF, versions 2 and 3 (little-endian): one file.
 #pragma once
 
 #include <cstddef>
@@ -15,5 +15,7 @@ namespace tq {
 /// Stricter than the format asks for, since real writers keep to it: tensors follow each other with less than the
 /// alignment between them and behind the last, in any order of the table; keys are printable ASCII and stand once.
 Result<void> parse_gguf(std::span<const std::byte> bytes, std::string_view name, TensorFileBuilder& builder);
+/// The same of a file that may be one part of several.
+Result<void> parse_gguf_part(std::span<const std::byte> bytes, std::string_view name, TensorFileBuilder& builder);
 
 }  // namespace tq

@@ -11,6 +11,7 @@
 #include "formats/llama2c.h"
 #include "formats/message.h"
 #include "formats/safetensors.h"
+#include "formats/split_gguf.h"
 #include "formats/tensor_file_builder.h"
 
 namespace tq {
@@ -36,10 +37,7 @@ bool begins_as_safetensors(Bytes bytes) {
 }
 
 constexpr std::array kFormats = {
-    Format{"gguf", ".gguf", [](Bytes bytes) { return begins_with(bytes, "GGUF"); },
-           [](const fs::path& path, Bytes bytes, TensorFileBuilder& builder) {
-             return parse_gguf(bytes, path.string(), builder);
-           }},
+    Format{"gguf", ".gguf", [](Bytes bytes) { return begins_with(bytes, "GGUF"); }, read_gguf_file},
     Format{"safetensors", ".safetensors", begins_as_safetensors, read_safetensors_file},
     Format{"llama2c", ".bin", [](Bytes bytes) { return begins_with(bytes, "24ka") || looks_like_llama2c(bytes); },
            [](const fs::path& path, Bytes bytes, TensorFileBuilder& builder) {

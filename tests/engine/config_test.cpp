@@ -50,6 +50,31 @@ TEST(Config, every_field_has_its_bounds) {
       [](ModelConfig& c) { c.rms_norm_eps = std::numeric_limits<float>::quiet_NaN(); },
       [](ModelConfig& c) { c.rope_theta = -1; },
       [](ModelConfig& c) { c.rope_theta = std::numeric_limits<float>::infinity(); },
+      [](ModelConfig& c) { c.learned_positions = true; },  // and yet rotary ones
+      [](ModelConfig& c) { c.n_experts = 4; },             // of which none is used
+      [](ModelConfig& c) { c.n_experts_used = 1; },
+      [](ModelConfig& c) { c.n_experts = c.n_experts_used = 5000; },
+      [](ModelConfig& c) { c.layers.resize(4); },
+      [](ModelConfig& c) { c.layers.assign(5, {.window = std::size_t{1} << 31}); },
+      [](ModelConfig& c) { c.attention_soft_cap = -1; },
+      [](ModelConfig& c) { c.logit_soft_cap = std::numeric_limits<float>::quiet_NaN(); },
+      [](ModelConfig& c) { c.attention_scale = std::numeric_limits<float>::infinity(); },
+      [](ModelConfig& c) { c.embedding_scale = 0; },
+      [](ModelConfig& c) { c.local_rope_theta = -1; },
+      [](ModelConfig& c) {
+        c.rope_scaling.divisors = {1, 1, 1};
+      },
+      [](ModelConfig& c) {
+        c.rope_scaling.divisors = {1, 1, 1, 0};
+      },
+      [](ModelConfig& c) {
+        c.rope_scaling.divisors = {1, 1, 1, std::numeric_limits<float>::quiet_NaN()};
+      },
+      [](ModelConfig& c) {
+        c.rope_scaling.long_divisors = {1, 1, 1, 1};
+      },  // from which context on?
+      [](ModelConfig& c) { c.rope_scaling.amplitude = 0; },
+      [](ModelConfig& c) { c.rope_scaling.amplitude = 1e9F; },
   };
   for (std::size_t i = 0; i < changes.size(); ++i) {
     ModelConfig config = sound();
