@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -50,6 +51,9 @@ struct ModelOptions {
   /// Compress the matrices of the layers on load; empty keeps them as the file has them. Embedding, output and norms
   /// stay.
   std::string weights;
+  /// The codecs of single matrices of the layers, by their GGUF names, before `weights`: what a plan says.
+  std::map<std::string, std::string> tensor_types = {};
+  std::string name = {};  ///< what weights_name() says then; empty: as without
   unsigned threads = 0;  ///< used while compressing; 0: all cores
 };
 

@@ -4,6 +4,7 @@
 
 #include "cli/embedded_model.h"
 #include "cli/printable.h"
+#include "turboquant/plan.h"
 
 namespace tq::cli {
 
@@ -92,7 +93,11 @@ void add_json_option(CommandLine& line, std::string& path) {
 }
 
 Result<void> check_weights(const std::string& name) {
-  if (name.empty()) return {};
+  if (name.empty() || is_average(name)) return {};
+  if (names_a_plan(name)) {
+    const Result<WeightPlan> plan = read_plan(name);
+    return plan ? Result<void>{} : std::unexpected(plan.error());
+  }
   const Result<CodecSpec> spec = CodecSpec::parse(name);
   if (!spec) return fail(spec.error().code, fmt::format("--weights: {}", spec.error().message));
   return {};

@@ -22,6 +22,7 @@ Result<void> eval_command(const Arguments& arguments);
 Result<void> report_command(const Arguments& arguments);
 Result<void> bench_command(const Arguments& arguments);
 Result<void> quantize_command(const Arguments& arguments);
+Result<void> plan_command(const Arguments& arguments);
 Result<void> export_command(const Arguments& arguments);
 Result<void> verify_command(const Arguments& arguments);
 Result<void> tokenize_command(const Arguments& arguments);

@@ -28,9 +28,11 @@ void Decoder::run(std::span<const TokenId> tokens, std::size_t position, KvCache
     sines_[i] = static_cast<float>(std::sin(angle));
   }
   cache.begin_batch(position, n_tokens_);
-  for (std::size_t layer = 0; layer < config_.n_layers; ++layer) {
+  const std::size_t n_layers =
+      observer_ == nullptr ? config_.n_layers : std::min(config_.n_layers, observer_->layers());
+  for (std::size_t layer = 0; layer < n_layers; ++layer) {
     attention_block(layer, position, cache);
-    feed_forward_block(model_.layers()[layer]);
+    feed_forward_block(layer);
   }
   cache.end_batch();
   if (n_logits > 0) compute_logits(n_logits, logits);
@@ -52,6 +54,7 @@ void Decoder::attention_block(std::size_t layer_index, std::size_t position, KvC
   key_.resize(n_tokens_ * layer.key.rows);
   value_.resize(n_tokens_ * layer.value.rows);
   activations_.set(normed_.data(), n_tokens_);
+  show(layer_index, TensorRole::kQuery, normed_);
   activations_.multiply({{layer.query, query_.data()}, {layer.key, key_.data()}, {layer.value, value_.data()}}, *pool_,
                         workspaces_);
   rotate_positions(query_, config_.n_heads);
@@ -64,22 +67,26 @@ void Decoder::attention_block(std::size_t layer_index, std::size_t position, KvC
 
   projected_.resize(residual_.size());
   activations_.set(attended_.data(), n_tokens_);
+  show(layer_index, TensorRole::kAttentionOutput, attended_);
   activations_.multiply({{layer.attention_output, projected_.data()}}, *pool_, workspaces_);
   add_to_residual(projected_);
 }
 
 /// SwiGLU: down(silu(gate(x)) · up(x)).
-void Decoder::feed_forward_block(const Layer& layer) {
+void Decoder::feed_forward_block(std::size_t layer_index) {
+  const Layer& layer = model_.layers()[layer_index];
   normalize(residual_.data(), n_tokens_, layer.feed_forward_norm);
   gate_.resize(n_tokens_ * config_.feed_forward_size);
   up_.resize(gate_.size());
   activations_.set(normed_.data(), n_tokens_);
+  show(layer_index, TensorRole::kGate, normed_);
   activations_.multiply({{layer.gate, gate_.data()}, {layer.up, up_.data()}}, *pool_, workspaces_);
   pool_->for_ranges(n_tokens_, 1, [&](std::size_t begin, std::size_t end, unsigned) {
     const std::size_t offset = begin * config_.feed_forward_size;
     kernels().silu_multiply(gate_.data() + offset, up_.data() + offset, (end - begin) * config_.feed_forward_size);
   });
   activations_.set(gate_.data(), n_tokens_);
+  show(layer_index, TensorRole::kDown, gate_);
   activations_.multiply({{layer.down, projected_.data()}}, *pool_, workspaces_);
   add_to_residual(projected_);
 }
@@ -115,6 +122,10 @@ void Decoder::rotate_positions(std::vector<float>& rows, std::size_t n_heads) co
       }
     }
   }
+}
+
+void Decoder::show(std::size_t layer, TensorRole role, const std::vector<float>& x) const {
+  if (observer_ != nullptr) observer_->see(layer, role, x.data(), n_tokens_, x.size() / n_tokens_);
 }
 
 void Decoder::add_to_residual(const std::vector<float>& x) {

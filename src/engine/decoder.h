@@ -9,6 +9,7 @@
 #include "base/thread_pool.h"
 #include "engine/attention.h"
 #include "engine/cache_writer.h"
+#include "engine/input_observer.h"
 #include "engine/kv_cache.h"
 #include "engine/loaded_model.h"
 #include "turboquant/tokenizer.h"
@@ -24,10 +25,14 @@ class Decoder {
   /// `n_logits` tokens go to `logits`, n_logits x vocab_size.
   void run(std::span<const TokenId> tokens, std::size_t position, KvCache& cache, std::size_t n_logits, float* logits);
 
+  /// Null: nobody. Must outlive the runs.
+  void observe(InputObserver* observer) { observer_ = observer; }
+
  private:
   void embed(std::span<const TokenId> tokens);
   void attention_block(std::size_t layer, std::size_t position, KvCache& cache);
-  void feed_forward_block(const Layer& layer);
+  void feed_forward_block(std::size_t layer);
+  void show(std::size_t layer, TensorRole role, const std::vector<float>& x) const;
   void compute_logits(std::size_t n_logits, float* logits);
 
   void normalize(const float* x, std::size_t n_tokens, const std::vector<float>& weight);
@@ -37,6 +42,7 @@ class Decoder {
   const LoadedModel& model_;
   const ModelConfig& config_;
   std::shared_ptr<ThreadPool> pool_;
+  InputObserver* observer_ = nullptr;
   std::size_t n_tokens_ = 0;
 
   // n_tokens x the width that the name says; `residual_` is the stream that every block adds to.

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/architectures.h"
 #include "engine/matrix.h"
 #include "turboquant/model.h"
 
@@ -29,6 +30,13 @@ class LoadedModel final : public Model {
   const std::vector<Layer>& layers() const { return layers_; }
   /// One for each rotary pair: θ^(−2i/rope_dim), divided by the file's factors where it has them.
   const std::vector<double>& rope_frequencies() const { return rope_frequencies_; }
+
+  /// kQuery … kDown of a layer; not const for who tries other codes in a copy of the model, whose footprint stays what
+  /// it was.
+  const Matrix& matrix(std::size_t layer, TensorRole role) const;
+  Matrix& matrix(std::size_t layer, TensorRole role) {
+    return const_cast<Matrix&>(static_cast<const LoadedModel&>(*this).matrix(layer, role));
+  }
 
  private:
   friend class ModelLoader;

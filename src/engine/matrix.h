@@ -22,7 +22,7 @@ struct Matrix {
   std::size_t rows = 0, cols = 0;
   std::shared_ptr<const Codec> codec;
   std::span<const std::byte> bytes;
-  std::unique_ptr<std::byte[]> owned;
+  std::shared_ptr<const std::byte[]> owned;  ///< copies of the matrix share it
 
   /// Replaces the bytes by ones that the matrix owns.
   void own(std::unique_ptr<std::byte[]> changed, std::size_t size) {

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <cassert>
 #include <cmath>
 #include <optional>
 #include <set>
@@ -129,8 +130,10 @@ class ModelLoader {
     const bool rotary = role == TensorRole::kQuery || role == TensorRole::kKey;
     if (rotary && architecture_->half_split(file()))
       interleave_rotary_rows(matrix, config().head_dim, config().rope_dim);
-    if (spec_) {
-      if (const Result<void> coded = recode(matrix, *spec_, codecs_, pool_); !coded) {
+    std::optional<CodecSpec> spec = spec_;
+    if (!choose_spec(role, layer, spec)) return false;
+    if (spec) {
+      if (const Result<void> coded = recode(matrix, *spec, codecs_, pool_); !coded) {
         error_ = {coded.error().code, fmt::format("{}: the tensor {}: {}", file().path(), name, coded.error().message)};
         return false;
       }
@@ -140,6 +143,14 @@ class ModelLoader {
     model_->footprint_.linear_parameters += rows * cols;
     model_->footprint_.linear_bytes += matrix.bytes.size();
     return true;
+  }
+
+  /// What ModelOptions::tensor_types says of this matrix in place of `spec`.
+  bool choose_spec(TensorRole role, std::size_t layer, std::optional<CodecSpec>& spec) {
+    const auto found = options_.tensor_types.find(architecture_->gguf_name(role, layer));
+    if (found == options_.tensor_types.end()) return true;
+    spec.emplace();
+    return take(CodecSpec::parse(found->second), *spec);
   }
 
   bool load_layer(std::size_t i) {
@@ -179,6 +190,10 @@ class ModelLoader {
 
   void note_type(const std::string& type) {
     std::string& name = model_->weights_name_;
+    if (!options_.name.empty()) {
+      name = options_.name;
+      return;
+    }
     if (name.empty()) name = type;
     if (name != type) name = "mixed";
   }
@@ -192,6 +207,27 @@ class ModelLoader {
   std::set<std::string> used_;
   Error error_;
 };
+
+const Matrix& LoadedModel::matrix(std::size_t layer, TensorRole role) const {
+  const Layer& of = layers_.at(layer);
+  switch (role) {
+    case TensorRole::kQuery:
+      return of.query;
+    case TensorRole::kKey:
+      return of.key;
+    case TensorRole::kValue:
+      return of.value;
+    case TensorRole::kAttentionOutput:
+      return of.attention_output;
+    case TensorRole::kGate:
+      return of.gate;
+    case TensorRole::kUp:
+      return of.up;
+    default:
+      assert(role == TensorRole::kDown);
+      return of.down;
+  }
+}
 
 Result<std::shared_ptr<const Model>> Model::load(std::shared_ptr<const TensorFile> file, const ModelOptions& options) {
   return ModelLoader(std::move(file), options).load();

@@ -8,6 +8,7 @@
 #include "eval/lane.h"
 #include "eval/provenance.h"
 #include "eval/windows.h"
+#include "turboquant/plan.h"
 #include "turboquant/sampler.h"
 
 namespace tq {
@@ -204,7 +205,7 @@ Result<std::shared_ptr<const Model>> load_other(const std::string& path, const T
 Result<std::map<std::string, std::shared_ptr<const Model>>> load_models(const std::shared_ptr<const TensorFile>& file,
                                                                         const EvalOptions& options) {
   for (const std::string& name : options.weights) {
-    if (name.empty() || names_a_file(name)) continue;
+    if (name.empty() || names_a_file(name) || names_a_plan(name) || is_average(name)) continue;
     if (const Result<CodecSpec> spec = CodecSpec::parse(name); !spec) return std::unexpected(spec.error());
   }
   std::map<std::string, std::shared_ptr<const Model>> models;
@@ -214,7 +215,7 @@ Result<std::map<std::string, std::shared_ptr<const Model>>> load_models(const st
     if (models.contains(name)) continue;
     Result<std::shared_ptr<const Model>> model = names_a_file(name)
                                                      ? load_other(name, *file, options)
-                                                     : Model::load(file, {.weights = name, .threads = options.threads});
+                                                     : load_compressed(file, name, options.threads);
     if (!model) return fail(std::move(model));
     models.emplace(name, std::move(*model));
   }
@@ -224,7 +225,8 @@ Result<std::map<std::string, std::shared_ptr<const Model>>> load_models(const st
 }  // namespace
 
 bool names_a_file(std::string_view weights) {
-  return weights.find('/') != std::string_view::npos || weights.ends_with(".gguf");
+  const bool path = weights.find('/') != std::string_view::npos || weights.ends_with(".gguf");
+  return path && !names_a_plan(weights);
 }
 
 Result<EvalReport> evaluate(std::shared_ptr<const TensorFile> file, const Tokenizer& tokenizer, std::string_view text,
