@@ -20,7 +20,7 @@ namespace tq {
 
 /// One way to store a group.
 struct PlanOption {
-  std::string codec;
+  std::string codec = {};
   std::uint64_t bytes = 0;  ///< of all tensors of the group
   double kld = 0;           ///< nats that it costs when all else is uncompressed
   bool measured = false;    ///< false: taken from a wider or narrower one by the error of the weights
@@ -28,19 +28,19 @@ struct PlanOption {
 
 /// Matrices of a layer that are given one codec.
 struct PlanGroup {
-  std::string name;                  ///< "blk.3.ffn_gate+up"
-  std::vector<std::string> tensors;  ///< by their GGUF names
-  std::uint64_t weights = 0;         ///< how many values
-  std::vector<PlanOption> options;   ///< from the smallest to the largest
-  std::size_t choice = 0;            ///< of the options
+  std::string name = {};                  ///< "blk.3.ffn_gate+up"
+  std::vector<std::string> tensors = {};  ///< by their GGUF names
+  std::uint64_t weights = 0;              ///< how many values
+  std::vector<PlanOption> options = {};   ///< from the smallest to the largest
+  std::size_t choice = 0;                 ///< of the options
 };
 
 /// A plan as it is saved: `tensors` is what is applied, the rest tells how it came about and lets it be solved again.
 struct WeightPlan {
-  std::string model;                           ///< the name in its metadata
-  std::string method;                          ///< "measured", or "rule"
-  std::map<std::string, std::string> tensors;  ///< GGUF name → codec name
-  std::vector<PlanGroup> groups;               ///< empty unless measured
+  std::string model = {};                           ///< the name in its metadata
+  std::string method = {};                          ///< "measured", or "rule"
+  std::map<std::string, std::string> tensors = {};  ///< GGUF name → codec name
+  std::vector<PlanGroup> groups = {};               ///< empty unless measured
 
   std::uint64_t bytes() const;  ///< of the groups
   double bits() const;          ///< true bits of a weight in the groups
@@ -64,8 +64,8 @@ Result<std::shared_ptr<const Model>> load_compressed(std::shared_ptr<const Tenso
 
 /// What a plan may take; what is not set has no bound.
 struct PlanBudget {
-  std::optional<std::uint64_t> bytes;  ///< of the groups
-  std::optional<double> kld;
+  std::optional<std::uint64_t> bytes = {};  ///< of the groups
+  std::optional<double> kld = {};
 };
 /// Chooses one option of each group: with `bytes` the smallest sum of `kld` among those that fit, else the smallest
 /// size among those within `kld`. Exact (a multiple-choice knapsack by its whole Pareto front). kUsage when nothing is

@@ -117,7 +117,7 @@ Result<WeightPlan> measure(const PlanChoice& choice, const std::shared_ptr<const
 
 /// Bytes of the groups, from those of the file.
 Result<std::uint64_t> bytes_for_size(const TensorFile& file, WeightPlan plan, std::uint64_t size) {
-  if (Result<void> solved = solve(plan, {.bytes = UINT64_MAX}); !solved) return std::unexpected(solved.error());
+  if (Result<void> solved = solve(plan, {.bytes = UINT64_MAX, .kld = {}}); !solved) return std::unexpected(solved.error());
   const Result<QuantizeReport> report = plan_quantize(file, {.plan = plan.tensors});
   if (!report) return std::unexpected(report.error());
   const std::uint64_t rest = report->output_bytes - std::min(report->output_bytes, plan.bytes());

@@ -30,6 +30,7 @@ std::optional<Average> parse_average(std::string_view type) {
   if (error != std::errc{} || end != type.data() + type.size() || !(average.bits >= 1 && average.bits < 16))
     return std::nullopt;
   average.lower_bits = static_cast<unsigned>(average.bits);
+  if (average.bits == average.lower_bits) return std::nullopt;
   average.lower = fmt::format("{}{}", type.substr(0, digit), average.lower_bits);
   average.higher = fmt::format("{}{}", type.substr(0, digit), average.lower_bits + 1);
   if (!CodecSpec::parse(average.lower) || !CodecSpec::parse(average.higher)) return std::nullopt;
@@ -38,7 +39,7 @@ std::optional<Average> parse_average(std::string_view type) {
 
 /// A matrix of a layer, as its name tells it.
 struct LayerMatrix {
-  std::string name, role;  ///< "blk.3.attn_v.weight", "attn_v"
+  std::string name = {}, role = {};  ///< "blk.3.attn_v.weight", "attn_v"
   std::size_t layer = 0;
   double weights = 0;
 };

@@ -142,7 +142,7 @@ TEST_F(PlanOfModel, an_average_is_met_from_below_with_two_widths) {
 
 TEST_F(PlanOfModel, only_numbers_between_two_widths_are_averages) {
   for (const char* type : {"tq3.5", "tt2.25", "affine4.5", "tq8.9"}) EXPECT_TRUE(is_average(type)) << type;
-  for (const char* type : {"tq4", "tt5.5", "tt1.5", "tq9.5", "tq3.", "x2.5", "tq3.5p", "tq-3.5", "tq3.5e1", "tqinf", ".5", ""})
+  for (const char* type : {"tq4", "tt5.5", "tt1.5", "tq9.5", "tq3.", "tq3.0", "x2.5", "tq3.5p", "tq-3.5", "tq3.5e1", "tqinf", ".5", ""})
     EXPECT_FALSE(is_average(type)) << type;
 }
 

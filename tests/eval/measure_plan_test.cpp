@@ -13,14 +13,21 @@ namespace tq::test {
 namespace {
 
 /// A letter is a token.
-std::shared_ptr<const Tokenizer> letters() {
-  std::string vocabulary;
-  for (int i = 0; i < kSmallVocabulary; ++i)
-    vocabulary += std::string(i == 0 ? "" : ",") + "\"" + static_cast<char>('a' + i) + "\":" + std::to_string(i);
-  return must(Tokenizer::from_json(R"({"pre_tokenizer":{"type":"ByteLevel","add_prefix_space":false},"model":{"type":"BPE","vocab":{)" +
-                                       vocabulary + R"(},"merges":[]}})",
-                                   ""));
-}
+class Letters final : public Tokenizer {
+ public:
+  std::vector<TokenId> encode(std::string_view text, const EncodeOptions&) const override {
+    std::vector<TokenId> ids;
+    for (const char letter : text) ids.push_back(letter - 'a');
+    return ids;
+  }
+  std::string piece(TokenId id) const override { return std::string(1, static_cast<char>('a' + id)); }
+  std::string decode(std::span<const TokenId>) const override { return {}; }
+  std::size_t vocab_size() const override { return kSmallVocabulary; }
+  std::optional<TokenId> bos() const override { return std::nullopt; }
+  std::optional<TokenId> eos() const override { return std::nullopt; }
+  bool adds_bos() const override { return false; }
+  std::string kind() const override { return "letters"; }
+};
 
 std::string some_letters(std::size_t n) {
   std::string text;
@@ -36,7 +43,7 @@ class MeasurePlan : public testing::Test {
   WeightPlan measure(unsigned threads = 1) const {
     const MeasureOptions options{
         .codecs = {"tq2", "tq4", "tq6"}, .measured = 2, .context = 16, .chunks = 4, .threads = threads};
-    return must(measure_plan(file_, *letters(), some_letters(100), options));
+    return must(measure_plan(file_, Letters(), some_letters(100), options));
   }
 
   TemporaryFolder folder_;
@@ -78,7 +85,7 @@ TEST_F(MeasurePlan, threads_change_nothing) { EXPECT_EQ(to_json(measure(1)), to_
 
 TEST_F(MeasurePlan, what_cannot_be_measured_is_refused) {
   const auto error = [&](const MeasureOptions& options, const std::string& text) {
-    const auto plan = measure_plan(file_, *letters(), text, options);
+    const auto plan = measure_plan(file_, Letters(), text, options);
     return plan ? ErrorCode{} : plan.error().code;
   };
   EXPECT_EQ(error({.codecs = {}}, "abc"), ErrorCode::kUsage);
