@@ -54,7 +54,7 @@ struct ModelOptions {
   /// The codecs of single matrices of the layers, by their GGUF names, before `weights`: what a plan says.
   std::map<std::string, std::string> tensor_types = {};
   std::string name = {};  ///< what weights_name() says then; empty: as without
-  unsigned threads = 0;  ///< used while compressing; 0: all cores
+  unsigned threads = 0;   ///< used while compressing; 0: all cores
 };
 
 /// Holds its TensorFile; matrices that need no change are used where they are mapped. Immutable; safe to share between

@@ -84,7 +84,7 @@ Result<WeightPlan> plan_by_classical_rule(const TensorFile& file, std::string_vi
 
 struct MeasureOptions {
   std::vector<std::string> codecs = {};  ///< candidates, from the narrowest to the widest
-  std::size_t measured = 2;              ///< so many of them by running the model, the wider by the error of the weights
+  std::size_t measured = 2;  ///< so many of them by running the model, the wider by the error of the weights
   std::size_t context = 256, chunks = 8;
   unsigned threads = 0;
 };

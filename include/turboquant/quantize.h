@@ -42,8 +42,8 @@ struct QuantizeOptions {
   /// norms and biases f32.
   bool plain = false;
   std::shared_ptr<const CalibrationText> calibration = {};  ///< null: none
-  bool replace = false;  ///< an output file that exists
-  unsigned threads = 0;  ///< 0: all cores
+  bool replace = false;                                     ///< an output file that exists
+  unsigned threads = 0;                                     ///< 0: all cores
 };
 
 struct QuantizedTensor {

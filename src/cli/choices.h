@@ -49,7 +49,8 @@ struct EngineChoice {
 /// `--json`.
 void add_json_option(CommandLine& line, std::string& path);
 
-/// Fails, with a suggestion, unless `name` is a codec for weights, an average or a plan; empty stands for the file's own.
+/// Fails, with a suggestion, unless `name` is a codec for weights, an average or a plan; empty stands for the file's
+/// own.
 Result<void> check_weights(const std::string& name);
 
 }  // namespace tq::cli

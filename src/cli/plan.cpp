@@ -37,19 +37,19 @@ void add_options(CommandLine& line, PlanChoice& choice) {
                          .help = "a measured plan, to be solved for another budget\nwithout measuring again",
                          .value = "FILE",
                          .group = kInputGroup});
-  line.add(choice.candidates, {.names = "--candidates",
-                               .help = "codecs to choose from, from the narrowest to the\nwidest (default tt2,tt3,tt4,tt5)",
-                               .value = "LIST",
-                               .group = kCompressionGroup});
+  line.add(choice.candidates,
+           {.names = "--candidates",
+            .help = "codecs to choose from, from the narrowest to the\nwidest (default tt2,tt3,tt4,tt5)",
+            .value = "LIST",
+            .group = kCompressionGroup});
   line.add(choice.bits, {.names = "--weights-bpw",
                          .help = "true bits of a weight in the matrices of the layers",
                          .value = "X",
                          .group = kCompressionGroup,
                          .check = number(0.5, 32)});
-  line.add(choice.size, {.names = "--target-size",
-                         .help = "of the file, as in 1.5GiB",
-                         .value = "SIZE",
-                         .group = kCompressionGroup});
+  line.add(
+      choice.size,
+      {.names = "--target-size", .help = "of the file, as in 1.5GiB", .value = "SIZE", .group = kCompressionGroup});
   line.add(choice.kld, {.names = "--max-kld",
                         .help = "the smallest model with this sum of divergences",
                         .value = "X",
@@ -59,17 +59,19 @@ void add_options(CommandLine& line, PlanChoice& choice) {
                             .help = "without measurement: an average such as tt2.5",
                             .value = "SPEC",
                             .group = kCompressionGroup});
-  line.add(choice.rule, {.names = "--classical",
-                         .help = "without measurement, to compare with: one bit more\nthan SPEC for the first and last two "
-                                 "layers, keys,\nvalues and down",
-                         .value = "SPEC",
-                         .group = kCompressionGroup});
-  line.add(choice.options.measured, {.names = "--measured",
-                                     .help = "so many of the candidates by running the model, the\nwider by their error "
-                                             "(default 2)",
-                                     .value = "N",
-                                     .group = kScoringGroup,
-                                     .check = whole_number(1, 64)});
+  line.add(choice.rule,
+           {.names = "--classical",
+            .help = "without measurement, to compare with: one bit more\nthan SPEC for the first and last two "
+                    "layers, keys,\nvalues and down",
+            .value = "SPEC",
+            .group = kCompressionGroup});
+  line.add(choice.options.measured,
+           {.names = "--measured",
+            .help = "so many of the candidates by running the model, the\nwider by their error "
+                    "(default 2)",
+            .value = "N",
+            .group = kScoringGroup,
+            .check = whole_number(1, 64)});
   line.add(choice.options.context, {.names = "-c,--ctx-size",
                                     .help = "window in tokens, its second half is scored\n(default 256)",
                                     .value = "N",
@@ -117,7 +119,8 @@ Result<WeightPlan> measure(const PlanChoice& choice, const std::shared_ptr<const
 
 /// Bytes of the groups, from those of the file.
 Result<std::uint64_t> bytes_for_size(const TensorFile& file, WeightPlan plan, std::uint64_t size) {
-  if (Result<void> solved = solve(plan, {.bytes = UINT64_MAX, .kld = {}}); !solved) return std::unexpected(solved.error());
+  if (Result<void> solved = solve(plan, {.bytes = UINT64_MAX, .kld = {}}); !solved)
+    return std::unexpected(solved.error());
   const Result<QuantizeReport> report = plan_quantize(file, {.plan = plan.tensors});
   if (!report) return std::unexpected(report.error());
   const std::uint64_t rest = report->output_bytes - std::min(report->output_bytes, plan.bytes());

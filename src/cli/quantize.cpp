@@ -37,11 +37,12 @@ void add_calibration(CommandLine& line, FileChoice& choice) {
                          .help = "what 'tq plan' wrote: a codec for each matrix",
                          .value = "FILE",
                          .group = kCompressionGroup});
-  line.add(choice.calibrate, {.names = "--calibrate",
-                              .help = "a text like what the model will read: codes of tq and tt\nare chosen for what the "
-                                      "layers make of it",
-                              .value = "FILE",
-                              .group = kCompressionGroup});
+  line.add(choice.calibrate,
+           {.names = "--calibrate",
+            .help = "a text like what the model will read: codes of tq and tt\nare chosen for what the "
+                    "layers make of it",
+            .value = "FILE",
+            .group = kCompressionGroup});
   line.add(choice.calibration.context, {.names = "-c,--ctx-size",
                                         .help = "window of the calibration in tokens (default 512)",
                                         .value = "N",
@@ -69,7 +70,8 @@ Result<void> read_calibration(const TensorFile& file, FileChoice& choice) {
   const Result<ModelConfig> config = read_model_config(file);
   if (!config) return std::unexpected(config.error());
   const auto windows = eval::cut_windows(*text, **tokenizer, config->vocab_size, choice.calibration.context, 0);
-  if (!windows) return fail(windows.error().code, fmt::format("--calibrate {}: {}", choice.calibrate, windows.error().message));
+  if (!windows)
+    return fail(windows.error().code, fmt::format("--calibrate {}: {}", choice.calibrate, windows.error().message));
   const std::size_t count = choice.chunks == 0 ? windows->count() : std::min(choice.chunks, windows->count());
   for (std::size_t i = 0; i < count; ++i) {
     const std::span<const TokenId> window = windows->window(i * windows->count() / count);
@@ -200,17 +202,16 @@ std::string to_json(const QuantizeReport& report, const FileChoice& choice) {
   json["tensors"] = nlohmann::ordered_json::array();
   for (const QuantizedTensor& tensor : report.tensors) {
     const bool known = std::isfinite(tensor.relative_error);
-    json["tensors"].push_back({{"name", tensor.name},
-                               {"shape", tensor.shape},
-                               {"source_type", tensor.source_type},
-                               {"type", tensor.type},
-                               {"bytes", tensor.output_bytes},
-                               {"bits", tensor.bits()},
-                               {"relative_error", known ? nlohmann::ordered_json(tensor.relative_error) : nullptr},
-                               {"output_error", std::isfinite(tensor.output_error)
-                                                    ? nlohmann::ordered_json(tensor.output_error)
-                                                    : nullptr},
-                               {"note", tensor.note}});
+    json["tensors"].push_back(
+        {{"name", tensor.name},
+         {"shape", tensor.shape},
+         {"source_type", tensor.source_type},
+         {"type", tensor.type},
+         {"bytes", tensor.output_bytes},
+         {"bits", tensor.bits()},
+         {"relative_error", known ? nlohmann::ordered_json(tensor.relative_error) : nullptr},
+         {"output_error", std::isfinite(tensor.output_error) ? nlohmann::ordered_json(tensor.output_error) : nullptr},
+         {"note", tensor.note}});
   }
   return json_text(json);
 }

@@ -58,9 +58,9 @@ Result<std::uint64_t> parse_bytes(const std::string& text, std::string_view opti
     std::string_view name;
     double bytes;
   };
-  constexpr std::array kUnits = {Unit{"", 1},           Unit{"B", 1},           Unit{"KB", 1e3},       Unit{"MB", 1e6},
-                                 Unit{"GB", 1e9},       Unit{"KiB", 0x1p10},    Unit{"MiB", 0x1p20},   Unit{"GiB", 0x1p30},
-                                 Unit{"K", 0x1p10},     Unit{"M", 0x1p20},      Unit{"G", 0x1p30}};
+  constexpr std::array kUnits = {Unit{"", 1},       Unit{"B", 1},        Unit{"KB", 1e3},     Unit{"MB", 1e6},
+                                 Unit{"GB", 1e9},   Unit{"KiB", 0x1p10}, Unit{"MiB", 0x1p20}, Unit{"GiB", 0x1p30},
+                                 Unit{"K", 0x1p10}, Unit{"M", 0x1p20},   Unit{"G", 0x1p30}};
   double value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value, std::chars_format::fixed);
   std::string_view unit(end, static_cast<std::size_t>(text.data() + text.size() - end));

@@ -120,7 +120,8 @@ Result<void> encode_tensor(PlannedTensor& tensor, const std::string& path, Threa
       Workspace scratch;
       for (std::size_t b = begin; b < end; ++b) {
         const std::size_t at = b * kBlockRows;
-        blocks[b] = encode_block(tensor, feedback, first + at, std::min(kBlockRows, n - at), first, coded.data(), scratch);
+        blocks[b] =
+            encode_block(tensor, feedback, first + at, std::min(kBlockRows, n - at), first, coded.data(), scratch);
       }
     });
     for (const Distortion& block : blocks) {  // in order, so that the sum does not depend on threads
@@ -138,8 +139,7 @@ Result<void> encode_tensor(PlannedTensor& tensor, const std::string& path, Threa
                                                  tensor.source.view->name, tensor.report.type));
     if (Result<void> written = sink(coded); !written) return written;
   }
-  if (encoder != nullptr)
-    tensor.report.output_error = sum.cost.energy > 0 ? sum.cost.error / sum.cost.energy : 0;
+  if (encoder != nullptr) tensor.report.output_error = sum.cost.energy > 0 ? sum.cost.error / sum.cost.energy : 0;
   tensor.report.relative_error = sum.energy > 0 ? sum.error / sum.energy : 0;
   return {};
 }

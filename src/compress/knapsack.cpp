@@ -30,9 +30,8 @@ Front extend(const Front& front, const PlanGroup& group) {
       all.push_back({front[i].bytes + option.bytes, front[i].kld + option.kld, i, o});
     }
   }
-  std::ranges::stable_sort(all, [](const Point& a, const Point& b) {
-    return a.bytes != b.bytes ? a.bytes < b.bytes : a.kld < b.kld;
-  });
+  std::ranges::stable_sort(
+      all, [](const Point& a, const Point& b) { return a.bytes != b.bytes ? a.bytes < b.bytes : a.kld < b.kld; });
   Front best;
   for (const Point& point : all) {
     if (best.empty() || point.kld < best.back().kld) best.push_back(point);
@@ -59,16 +58,18 @@ Result<void> solve(WeightPlan& plan, const PlanBudget& budget) {
   std::size_t points = 0;
   for (const PlanGroup& group : plan.groups) {
     points += fronts.back().size() * group.options.size();
-    if (points > kMostPoints) return fail(ErrorCode::kUsage, "the plan has too many different sizes to be solved exactly");
+    if (points > kMostPoints)
+      return fail(ErrorCode::kUsage, "the plan has too many different sizes to be solved exactly");
     fronts.push_back(extend(fronts.back(), group));
   }
   const Front& last = fronts.back();
   const Point* point = choose(last, budget);
   if (point == nullptr || plan.groups.empty()) {
     if (last.empty() || plan.groups.empty()) return fail(ErrorCode::kUsage, "the plan has no groups to choose for");
-    return fail(ErrorCode::kUsage,
-                fmt::format("no plan is within the budget: the smallest takes {} bytes, the most exact costs {:.3g} nats",
-                            last.front().bytes, last.back().kld));
+    return fail(
+        ErrorCode::kUsage,
+        fmt::format("no plan is within the budget: the smallest takes {} bytes, the most exact costs {:.3g} nats",
+                    last.front().bytes, last.back().kld));
   }
   for (std::size_t g = plan.groups.size(); g-- > 0;) {
     PlanGroup& group = plan.groups[g];

@@ -22,13 +22,13 @@ Result<void> check_plan(const WeightPlan& plan, const TensorFile& file) {
   const Result<std::vector<GgufTensorView>> tensors = gguf_tensors(file);
   if (!tensors) return std::unexpected(tensors.error());
   for (const auto& [name, type] : plan.tensors) {
-    const bool found = std::ranges::any_of(*tensors, [&](const GgufTensorView& tensor) {
-      return tensor.name == name && tensor.layer_matrix;
-    });
+    const bool found = std::ranges::any_of(
+        *tensors, [&](const GgufTensorView& tensor) { return tensor.name == name && tensor.layer_matrix; });
     if (!found)
-      return fail(ErrorCode::kUsage, fmt::format("{}: the plan names the tensor {}, which is no matrix of a layer there; "
-                                                 "it is of another model",
-                                                 file.path(), name));
+      return fail(ErrorCode::kUsage,
+                  fmt::format("{}: the plan names the tensor {}, which is no matrix of a layer there; "
+                              "it is of another model",
+                              file.path(), name));
   }
   return {};
 }

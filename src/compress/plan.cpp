@@ -52,7 +52,8 @@ class Planner {
       plan.push_back(std::move(tensor));
     }
     for (const auto& [name, type] : options_.plan) {
-      const bool found = std::ranges::any_of(plan, [&](const PlannedTensor& tensor) { return tensor.report.name == name; });
+      const bool found =
+          std::ranges::any_of(plan, [&](const PlannedTensor& tensor) { return tensor.report.name == name; });
       if (found) continue;
       refuse(ErrorCode::kUsage, "the plan names the tensor {}, which is not there; it is of another model", name);
       return std::unexpected(error_);

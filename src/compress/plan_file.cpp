@@ -76,7 +76,8 @@ class PlanReader {
       std::string_view type;
       if (value.get(type)) return refuse("the type of the tensor {} is no text", in_quotes(tensor));
       if (tensor.size() > kMaxNameBytes || plan.tensors.size() == kMaxTensors)
-        return refuse("a tensor's name is longer than {} bytes, or it is one of more than {}", kMaxNameBytes, kMaxTensors);
+        return refuse("a tensor's name is longer than {} bytes, or it is one of more than {}", kMaxNameBytes,
+                      kMaxTensors);
       const auto [at, added] = plan.tensors.emplace(tensor, "");
       if (!added) return refuse("the tensor {} stands twice", in_quotes(tensor));
       if (!codec(type, at->second)) return false;
@@ -115,7 +116,8 @@ class PlanReader {
     for (const element item : options) {
       object option;
       if (item.get(option) || group.options.size() == kMaxOptions)
-        return refuse("an option of the group {} is no object, or one of more than {}", in_quotes(group.name), kMaxOptions);
+        return refuse("an option of the group {} is no object, or one of more than {}", in_quotes(group.name),
+                      kMaxOptions);
       if (!read_option(option, group.options.emplace_back())) return false;
     }
     group.choice = choice;

@@ -124,7 +124,8 @@ class Writer {
     };
     std::unique_ptr<const FeedbackEncoder> encoder;
     if (!make_encoder(tensor, encoder)) return false;
-    if (!take(encode_tensor(tensor, file_.path(), pool_, encoder.get(), sink)) || !take(pad_gguf(out, alignment_))) return false;
+    if (!take(encode_tensor(tensor, file_.path(), pool_, encoder.get(), sink)) || !take(pad_gguf(out, alignment_)))
+      return false;
     checksums_[i] = sum.value();
     done_ += tensor.report.input_bytes;
     return true;

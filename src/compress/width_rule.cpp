@@ -25,8 +25,8 @@ std::optional<Average> parse_average(std::string_view type) {
   if (digit == std::string_view::npos || digit == 0 || type.size() > 16 || type.find('.') == std::string_view::npos)
     return std::nullopt;
   Average average;
-  const auto [end, error] = std::from_chars(type.data() + digit, type.data() + type.size(), average.bits,
-                                            std::chars_format::fixed);
+  const auto [end, error] =
+      std::from_chars(type.data() + digit, type.data() + type.size(), average.bits, std::chars_format::fixed);
   if (error != std::errc{} || end != type.data() + type.size() || !(average.bits >= 1 && average.bits < 16))
     return std::nullopt;
   average.lower_bits = static_cast<unsigned>(average.bits);
@@ -65,7 +65,8 @@ Result<std::vector<LayerMatrix>> layer_matrices(const TensorFile& file) {
 }
 
 std::size_t rank_of(std::string_view role) {
-  constexpr std::array<std::string_view, 7> kOrder = {"attn_v", "attn_k", "ffn_down", "attn_output", "ffn_gate", "ffn_up", "attn_q"};
+  constexpr std::array<std::string_view, 7> kOrder = {"attn_v",   "attn_k", "ffn_down", "attn_output",
+                                                      "ffn_gate", "ffn_up", "attn_q"};
   return static_cast<std::size_t>(std::ranges::find(kOrder, role) - kOrder.begin());
 }
 

@@ -213,9 +213,8 @@ Result<std::map<std::string, std::shared_ptr<const Model>>> load_models(const st
   names.emplace_back();
   for (const std::string& name : names) {
     if (models.contains(name)) continue;
-    Result<std::shared_ptr<const Model>> model = names_a_file(name)
-                                                     ? load_other(name, *file, options)
-                                                     : load_compressed(file, name, options.threads);
+    Result<std::shared_ptr<const Model>> model =
+        names_a_file(name) ? load_other(name, *file, options) : load_compressed(file, name, options.threads);
     if (!model) return fail(std::move(model));
     models.emplace(name, std::move(*model));
   }

@@ -43,7 +43,8 @@ class Measurement {
   Result<void> read_base(eval::Windows windows) {
     windows_ = std::move(windows);
     Result<std::unique_ptr<Session>> session = Session::create(
-        probe_, {.cache = *CacheSpec::parse("f32"), .context = windows_.context, .batch = windows_.context, .threads = pool_});
+        probe_,
+        {.cache = *CacheSpec::parse("f32"), .context = windows_.context, .batch = windows_.context, .threads = pool_});
     if (!session) return fail(std::move(session));
     session_ = std::move(*session);
     logits_.resize(windows_.scored_per_window() * vocab());
@@ -78,8 +79,7 @@ class Measurement {
       }
       group.options.push_back(std::move(option));
     }
-    for (const TensorRole role : roles.roles)
-      probe_->matrix(layer, role) = base_->matrix(layer, role);
+    for (const TensorRole role : roles.roles) probe_->matrix(layer, role) = base_->matrix(layer, role);
     return {};
   }
 
@@ -167,7 +167,8 @@ Result<WeightPlan> measure_plan(std::shared_ptr<const TensorFile> file, const To
   Result<std::shared_ptr<const Model>> model = Model::load(file, {.weights = {}, .threads = options.threads});
   if (!model) return fail(std::move(model));
   const ModelConfig config = (*model)->config();
-  Result<eval::Windows> windows = eval::cut_windows(text, tokenizer, config.vocab_size, options.context, options.chunks);
+  Result<eval::Windows> windows =
+      eval::cut_windows(text, tokenizer, config.vocab_size, options.context, options.chunks);
   if (!windows) return fail(std::move(windows));
   Measurement measurement(*model, **architecture, options);
   if (Result<void> read = measurement.read_base(std::move(*windows)); !read) return std::unexpected(read.error());

@@ -118,7 +118,8 @@ FeedbackEncoder::Cost FeedbackEncoder::encode_block(const float* y, std::size_t 
       vv += weight * b * b;
     }
     const double scale = uv > 0 && vv > 0 ? uv / vv : 0;  // of the codes, in units of x
-    const double unit_of_x = std::ldexp(static_cast<double>(sizes[r].rms) * static_cast<double>(stretch), sizes[r].exponent);
+    const double unit_of_x =
+        std::ldexp(static_cast<double>(sizes[r].rms) * static_cast<double>(stretch), sizes[r].exponent);
     if (sizes[r].rms == 0) std::fill_n(codes.begin() + static_cast<std::ptrdiff_t>(r * n), n, std::uint16_t{0});
     store_codes(spec(), n, codes.data() + r * n, static_cast<float>(scale * unit_of_x), storage, first + r);
     cost.energy += uu * unit_of_x * unit_of_x;

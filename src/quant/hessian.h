@@ -35,8 +35,8 @@ class HessianFactor {
   double gain_ = 1;
 };
 
-/// Second moments in tiles of kMomentTile x kMomentTile. `columns` are `width` rows of n values: what each input was for
-/// n tokens.
+/// Second moments in tiles of kMomentTile x kMomentTile. `columns` are `width` rows of n values: what each input was
+/// for n tokens.
 constexpr std::size_t kMomentTile = 64;  ///< two tiles of 512 tokens stay in the cache
 /// moments[i][j] += ⟨columns i, columns j⟩ for the tile that begins at (first_i, first_j), of width x width.
 void add_moments(const float* columns, std::size_t width, std::size_t n, std::size_t first_i, std::size_t first_j,

@@ -115,7 +115,8 @@ TEST_F(Calibrate, codecs_without_feedback_are_written_as_without_a_text) {
 TEST_F(Calibrate, a_text_that_cannot_be_used_is_refused) {
   const auto file = must(TensorFile::open(model_));
   const auto error = [&](const std::shared_ptr<CalibrationText>& given) {
-    const auto result = quantize(*file, folder_.path() / "refused.gguf", {.type = "tq4", .calibration = given, .threads = 1});
+    const auto result =
+        quantize(*file, folder_.path() / "refused.gguf", {.type = "tq4", .calibration = given, .threads = 1});
     EXPECT_FALSE(std::filesystem::exists(folder_.path() / "refused.gguf"));
     return result ? Error{} : result.error();
   };

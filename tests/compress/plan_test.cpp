@@ -142,7 +142,8 @@ TEST_F(PlanOfModel, an_average_is_met_from_below_with_two_widths) {
 
 TEST_F(PlanOfModel, only_numbers_between_two_widths_are_averages) {
   for (const char* type : {"tq3.5", "tt2.25", "affine4.5", "tq8.9"}) EXPECT_TRUE(is_average(type)) << type;
-  for (const char* type : {"tq4", "tt5.5", "tt1.5", "tq9.5", "tq3.", "tq3.0", "x2.5", "tq3.5p", "tq-3.5", "tq3.5e1", "tqinf", ".5", ""})
+  for (const char* type :
+       {"tq4", "tt5.5", "tt1.5", "tq9.5", "tq3.", "tq3.0", "x2.5", "tq3.5p", "tq-3.5", "tq3.5e1", "tqinf", ".5", ""})
     EXPECT_FALSE(is_average(type)) << type;
 }
 
@@ -162,8 +163,8 @@ TEST_F(PlanOfModel, a_plan_is_applied_in_a_file_and_on_load) {
   WeightPlan plan = must(plan_by_classical_rule(*file_, "tq3"));
   plan.tensors["blk.1.attn_q.weight"] = "tq8";
   const auto path = folder_.write("plan.json", to_json(plan));
-  const QuantizeReport report =
-      must(quantize(*file_, folder_.path() / "out.gguf", {.plan = plan.tensors, .tensor_types = {{"attn_v", "keep"}}, .threads = 1}));
+  const QuantizeReport report = must(quantize(
+      *file_, folder_.path() / "out.gguf", {.plan = plan.tensors, .tensor_types = {{"attn_v", "keep"}}, .threads = 1}));
   std::map<std::string, std::string> types;
   for (const QuantizedTensor& tensor : report.tensors) types[tensor.name] = tensor.type;
   EXPECT_EQ(types["blk.1.attn_q.weight"], "tq8");

@@ -32,7 +32,8 @@ class Letters final : public Tokenizer {
 std::string some_letters(std::size_t n) {
   std::string text;
   std::uint64_t state = 5;
-  for (std::size_t i = 0; i < n; ++i) text += static_cast<char>('a' + static_cast<int>(next_uniform(state) * kSmallVocabulary));
+  for (std::size_t i = 0; i < n; ++i)
+    text += static_cast<char>('a' + static_cast<int>(next_uniform(state) * kSmallVocabulary));
   return text;
 }
 
@@ -66,7 +67,8 @@ TEST_F(MeasurePlan, every_matrix_of_the_layers_is_in_one_group) {
   }
 }
 
-// The error of tq2 is 12 times that of tq4; a sixth of it would mean that a group was not coded, or not taken out again.
+// The error of tq2 is 12 times that of tq4; a sixth of it would mean that a group was not coded, or not taken out
+// again.
 TEST_F(MeasurePlan, fewer_bits_of_one_group_cost_more) {
   for (const PlanGroup& group : measure().groups) {
     ASSERT_EQ(group.options.size(), 3U);
