@@ -82,10 +82,15 @@ Result<WeightPlan> plan_average(const TensorFile& file, std::string_view type);
 /// than `codec`.
 Result<WeightPlan> plan_by_classical_rule(const TensorFile& file, std::string_view codec);
 
+struct CalibrationText;
+
 struct MeasureOptions {
   std::vector<std::string> codecs = {};  ///< candidates, from the narrowest to the widest
   std::size_t measured = 2;  ///< so many of them by running the model, the wider by the error of the weights
   std::size_t context = 256, chunks = 8;
+  /// For codes that will be calibrated with it: what `tq` and `tt` cost is multiplied by the share of the error that
+  /// feedback leaves with the inputs of the group. Null: for plain codes.
+  std::shared_ptr<const CalibrationText> calibration = {};
   unsigned threads = 0;
 };
 /// `done` of `total` measurements; false stops.

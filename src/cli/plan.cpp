@@ -22,7 +22,7 @@ namespace {
 struct PlanChoice {
   ModelChoice model;
   EngineChoice engine;
-  std::string file, candidates = "tt2,tt3,tt4,tt5", output, size, from, average, rule;
+  std::string file, candidates = "tt2,tt3,tt4,tt5", output, size, from, average, rule, calibrate;
   std::optional<double> bits, kld;
   MeasureOptions options;
 };
@@ -110,8 +110,20 @@ Result<WeightPlan> measure(const PlanChoice& choice, const std::shared_ptr<const
   const Result<std::string> text =
       choice.file.empty() ? Result<std::string>(std::string(embedded_text())) : read_text(choice.file);
   if (!text) return std::unexpected(text.error());
+  MeasureOptions options = choice.options;
+  ProgressBar reading("calibrate");
+  if (!choice.calibrate.empty()) {
+    CalibrationText calibration;
+    calibration.progress = [&](std::size_t, std::uint64_t done, std::uint64_t total) {
+      reading.update(done, total);
+      return !interrupted();
+    };
+    auto read = read_calibration(choice.calibrate, *file, choice.model, 64, std::move(calibration));
+    if (!read) return std::unexpected(read.error());
+    options.calibration = std::move(*read);
+  }
   ProgressBar bar("plan");
-  return measure_plan(file, **tokenizer, *text, choice.options, [&](std::uint64_t done, std::uint64_t total) {
+  return measure_plan(file, **tokenizer, *text, options, [&](std::uint64_t done, std::uint64_t total) {
     bar.update(done, total);
     return !interrupted();
   });
@@ -187,6 +199,7 @@ Result<void> plan_command(const Arguments& arguments) {
                     .summary = "measure what each matrix needs, and share out the bits",
                     .usage = "-m MODEL -f TEXT --weights-bpw X -o plan.json [options]",
                     .examples = {"-m model.gguf -f text.txt --weights-bpw 3 -o plan.json",
+                                 "-m model.gguf -f text.txt --calibrate more.txt --weights-bpw 2.5 -o plan.json",
                                  "-m model.gguf --from plan.json --target-size 900MiB -o small.json",
                                  "-m model.gguf --classical tt3 -o rule.json"}});
   PlanChoice choice;

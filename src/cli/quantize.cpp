@@ -15,8 +15,6 @@
 #include "cli/printable.h"
 #include "cli/progress_bar.h"
 #include "cli/units.h"
-#include "eval/windows.h"
-#include "turboquant/model.h"
 #include "turboquant/plan.h"
 
 namespace tq::cli {
@@ -57,28 +55,6 @@ void add_calibration(CommandLine& line, FileChoice& choice) {
                               .help = "tokenizer.json, tokenizer.bin or GGUF, where the model has none",
                               .value = "FILE",
                               .group = kInputGroup});
-}
-
-/// The windows of the calibration text, spread evenly over it.
-Result<void> read_calibration(const TensorFile& file, FileChoice& choice) {
-  if (choice.calibrate.empty()) return {};
-  const Result<std::string> text = read_text(choice.calibrate);
-  if (!text) return std::unexpected(text.error());
-  const ModelChoice model{.path = choice.input, .tokenizer = choice.tokenizer};
-  const auto tokenizer = model.open_tokenizer(file);
-  if (!tokenizer) return std::unexpected(tokenizer.error());
-  const Result<ModelConfig> config = read_model_config(file);
-  if (!config) return std::unexpected(config.error());
-  const auto windows = eval::cut_windows(*text, **tokenizer, config->vocab_size, choice.calibration.context, 0);
-  if (!windows)
-    return fail(windows.error().code, fmt::format("--calibrate {}: {}", choice.calibrate, windows.error().message));
-  const std::size_t count = choice.chunks == 0 ? windows->count() : std::min(choice.chunks, windows->count());
-  for (std::size_t i = 0; i < count; ++i) {
-    const std::span<const TokenId> window = windows->window(i * windows->count() / count);
-    choice.calibration.tokens.insert(choice.calibration.tokens.end(), window.begin(), window.end());
-  }
-  choice.options.calibration = std::make_shared<const CalibrationText>(choice.calibration);
-  return {};
 }
 
 void add_options(CommandLine& line, FileChoice& choice, const std::string& type_help) {
@@ -228,7 +204,12 @@ Result<void> write_file(CommandLine& line, FileChoice& choice, const Arguments& 
     reading.update(done, total);
     return !interrupted();
   };
-  if (Result<void> read = read_calibration(**file, choice); !read) return read;
+  if (!choice.calibrate.empty()) {
+    Result<std::shared_ptr<const CalibrationText>> read =
+        read_calibration(choice.calibrate, **file, {choice.input, choice.tokenizer}, choice.chunks, choice.calibration);
+    if (!read) return fail(std::move(read));
+    choice.options.calibration = std::move(*read);
+  }
   ProgressBar bar(command, Counted::kBytes);
   const auto progress = [&](const QuantizedTensor&, std::uint64_t done, std::uint64_t total) {
     bar.update(done, total);

@@ -137,6 +137,14 @@ std::shared_ptr<const HessianFactor> Calibrator::factorize(const std::vector<flo
   return std::make_shared<HessianFactor>(std::move(h), n, kDamping);
 }
 
+Result<double> Calibrator::gain(const std::string& tensor, const CodecSpec& spec) {
+  const Result<std::shared_ptr<const Codec>> codec = make_codec(spec, width(places_.at(tensor).second));
+  if (!codec) return std::unexpected(codec.error());
+  const Result<std::shared_ptr<const HessianFactor>> known = factor(tensor, **codec);
+  if (!known) return std::unexpected(known.error());
+  return (*known)->gain();
+}
+
 Result<std::shared_ptr<const HessianFactor>> Calibrator::factor(const std::string& tensor, const Codec& codec) {
   const Place place = places_.at(tensor);
   if (place.first < begin_ || place.first >= end_) {

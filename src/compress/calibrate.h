@@ -28,6 +28,8 @@ class Calibrator final : private InputObserver {
   bool sees(const std::string& tensor) const { return places_.contains(tensor); }
   /// The factor of the inputs of `tensor` (a GGUF name that it sees) in the basis of `codec`.
   Result<std::shared_ptr<const HessianFactor>> factor(const std::string& tensor, const Codec& codec);
+  /// The share of the error of the outputs of `tensor` that feedback leaves to codes of `spec`.
+  Result<double> gain(const std::string& tensor, const CodecSpec& spec);
 
  private:
   /// What several matrices read.

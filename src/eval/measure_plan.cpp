@@ -6,9 +6,11 @@
 #include <algorithm>
 #include <array>
 
+#include "compress/calibrate.h"
 #include "engine/architectures.h"
 #include "engine/loaded_model.h"
 #include "eval/windows.h"
+#include "quant/feedback_encoder.h"
 #include "turboquant/eval.h"
 #include "turboquant/plan.h"
 #include "turboquant/session.h"
@@ -157,6 +159,24 @@ Result<void> check(const MeasureOptions& options) {
   return {};
 }
 
+/// What calibration will leave of the divergences: the error of a group's outputs, to which they are proportional,
+/// shrinks by the gain of its inputs.
+Result<void> expect_feedback(WeightPlan& plan, const TensorFile& file, const MeasureOptions& options) {
+  ThreadPool pool(options.threads);
+  const Result<std::unique_ptr<Calibrator>> calibrator = Calibrator::create(file, *options.calibration, pool);
+  if (!calibrator) return std::unexpected(calibrator.error());
+  for (PlanGroup& group : plan.groups) {
+    for (PlanOption& option : group.options) {
+      const CodecSpec spec = *CodecSpec::parse(option.codec);
+      if (!FeedbackEncoder::knows(spec) || !(*calibrator)->sees(group.tensors.front())) continue;
+      const Result<double> gain = (*calibrator)->gain(group.tensors.front(), spec);  // the others read the same
+      if (!gain) return std::unexpected(gain.error());
+      option.kld *= *gain;
+    }
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<WeightPlan> measure_plan(std::shared_ptr<const TensorFile> file, const Tokenizer& tokenizer,
@@ -182,6 +202,9 @@ Result<WeightPlan> measure_plan(std::shared_ptr<const TensorFile> file, const To
         return fail(ErrorCode::kInterrupted, "stopped before all groups were measured; no plan was written");
     }
   }
+  if (options.calibration == nullptr) return plan;
+  if (Result<void> scaled = expect_feedback(plan, *file, options); !scaled) return std::unexpected(scaled.error());
+  plan.method = "measured, for calibration";
   return plan;
 }
 

@@ -7,6 +7,7 @@
 #include "support/small_llama.h"
 #include "support/temporary_folder.h"
 #include "turboquant/plan.h"
+#include "turboquant/quantize.h"
 #include "turboquant/tokenizer.h"
 
 namespace tq::test {
@@ -81,6 +82,26 @@ TEST_F(MeasurePlan, fewer_bits_of_one_group_cost_more) {
     EXPECT_GT(ratio, 0.03) << group.name;
     EXPECT_LT(ratio, 0.15) << group.name;
   }
+}
+
+TEST_F(MeasurePlan, calibration_is_expected_to_leave_a_share) {
+  auto text = std::make_shared<CalibrationText>();
+  text->context = 16;
+  text->tokens = some_tokens(64, kSmallVocabulary);
+  const MeasureOptions options{
+      .codecs = {"q8_0", "tq2"}, .measured = 2, .context = 16, .chunks = 2, .calibration = text, .threads = 1};
+  MeasureOptions without = options;
+  without.calibration = nullptr;
+  const WeightPlan with = must(measure_plan(file_, Letters(), some_letters(40), options));
+  const WeightPlan plain = must(measure_plan(file_, Letters(), some_letters(40), without));
+  for (std::size_t g = 0; g < with.groups.size(); ++g) {
+    EXPECT_EQ(with.groups[g].options[0].kld, plain.groups[g].options[0].kld) << "q8_0 has no feedback";
+    EXPECT_LT(with.groups[g].options[1].kld, plain.groups[g].options[1].kld);
+    EXPECT_GT(with.groups[g].options[1].kld, 0);
+  }
+  const auto share = [&](std::size_t g) { return with.groups[g].options[1].kld / plain.groups[g].options[1].kld; };
+  EXPECT_NEAR(share(0), share(1), 1e-12) << "query and key read the same";
+  EXPECT_NE(share(0), share(3)) << "the attention output reads something else";
 }
 
 TEST_F(MeasurePlan, threads_change_nothing) { EXPECT_EQ(to_json(measure(1)), to_json(measure(3))); }
