@@ -12,6 +12,7 @@
 #include "cli/embedded_model.h"
 #include "cli/files.h"
 #include "cli/interrupt.h"
+#include "cli/printable.h"
 #include "cli/progress_bar.h"
 #include "cli/units.h"
 #include "turboquant/quantize.h"
@@ -186,7 +187,7 @@ void print_plan(const WeightPlan& plan) {
     std::string options;
     for (const PlanOption& option : group.options)
       options += fmt::format("  {} {}{:.2e}", option.codec, option.measured ? "" : "~", option.kld);
-    fmt::print(stderr, "{:<24} {:>8} {}\n", group.name, group.options[group.choice].codec, options);
+    fmt::print(stderr, "{:<24} {:>8} {}\n", one_line(group.name), group.options[group.choice].codec, options);
   }
   fmt::print(stderr, "\n{:.3f} bits a weight in the matrices of the layers, {}; the sum of the divergences is {:.3g}\n",
              plan.bits(), bytes_text(plan.bytes()), plan.kld());

@@ -64,7 +64,7 @@ class PlanReader {
   }
 
   bool codec(std::string_view value, std::string& target) {
-    if (const Result<CodecSpec> spec = CodecSpec::parse(value); !spec) return refuse("{}", spec.error().message);
+    if (!CodecSpec::parse(value)) return refuse("there is no codec {}; 'tq codecs' lists them", in_quotes(value));
     target = value;
     return true;
   }
