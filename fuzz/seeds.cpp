@@ -136,6 +136,10 @@ std::vector<Seed> seeds() {
       {"report", "small",
        R"({"schema":"turboquant.eval/1","model":{"name":"m","parameters":1},"machine":{"threads":2},"settings":{"context":8,"scored_tokens":400},)"
        R"("partial":false,"rows":[{"weights":"f16","kv":"tq4","kv_bytes":12,"kld_mean":1e-3,"ppl":2.5,"ppl_ratio":1.0,"top1_agreement":1,"kld_by_position":[{"from":4,"to":7,"kld_mean":null}]}]})"});
+  all.push_back(
+      {"plan", "small",
+       R"({"schema":"turboquant.plan/1","model":"m","method":"measured","tensors":{"a":"tt2"},"groups":[{"name":"g","tensors":["a"],)"
+       R"("weights":64,"choice":0,"options":[{"codec":"tt2","bytes":20,"kld":0.5,"measured":true},{"codec":"tt3","bytes":30,"kld":0.1,"measured":false}]}]})"});
   for (Seed& seed : tokenizer_seeds()) all.push_back(std::move(seed));
   for (Seed& seed : config_seeds()) all.push_back(std::move(seed));
   for (Seed& seed : vector_seeds()) all.push_back(std::move(seed));

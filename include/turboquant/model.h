@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -103,7 +104,10 @@ struct ModelOptions {
   /// Compress the matrices of the layers on load; empty keeps them as the file has them. Embedding, output and norms
   /// stay.
   std::string weights;
-  unsigned threads = 0;  ///< used while compressing; 0: all cores
+  /// The codecs of single matrices of the layers, by their GGUF names, before `weights`: what a plan says.
+  std::map<std::string, std::string> tensor_types = {};
+  std::string name = {};  ///< what weights_name() says then; empty: as without
+  unsigned threads = 0;   ///< used while compressing; 0: all cores
 };
 
 /// Holds its TensorFile; matrices that need no change are used where they are mapped. Immutable; safe to share between

@@ -4,11 +4,15 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <limits>
+#include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "turboquant/result.h"
 #include "turboquant/tensor_file.h"
+#include "turboquant/tokenizer.h"
 
 namespace tq {
 
@@ -17,16 +21,29 @@ struct TensorTypeRule {
   std::string pattern, type;
 };
 
+/// A text for calibration: the codes of `tq1` … `tq9` and `tt2` … `tt5` are then chosen so that what the layers put out
+/// on such text changes least, instead of the weights themselves (docs/calibration.md).
+struct CalibrationText {
+  std::vector<TokenId> tokens = {};  ///< windows of `context`, one after the other; a rest is not used
+  std::size_t context = 512;
+  std::uint64_t memory = std::uint64_t{1} << 30;  ///< for the second moments of inputs: at least those of one layer
+  /// Tokens done of a pass over the text that begins with a layer; false stops. May be empty.
+  std::function<bool(std::size_t layer, std::uint64_t done, std::uint64_t total)> progress = {};
+};
+
 struct QuantizeOptions {
   /// The codec of the matrices of the layers, experts among them; empty keeps them. Embedding, output, norms, biases and
-  /// routers keep their type.
+  /// routers keep their type. An average such as `tt2.5` is a plan by rule (plan_average()).
   std::string type = {};
+  /// What a plan says, by GGUF names; before `type`.
+  std::map<std::string, std::string> plan = {};
   std::vector<TensorTypeRule> tensor_types = {};  ///< of two dimensions, or experts; the last match counts
   /// Write a GGUF for other programs: types of GGUF alone. Tensors that `tq` coded get `type` wherever they stand, and
   /// norms and biases f32.
   bool plain = false;
-  bool replace = false;  ///< an output file that exists
-  unsigned threads = 0;  ///< 0: all cores
+  std::shared_ptr<const CalibrationText> calibration = {};  ///< null: none
+  bool replace = false;                                     ///< an output file that exists
+  unsigned threads = 0;                                     ///< 0: all cores
 };
 
 struct QuantizedTensor {
@@ -34,6 +51,8 @@ struct QuantizedTensor {
   std::vector<std::uint64_t> shape = {};  ///< rows, columns
   std::uint64_t input_bytes = 0, output_bytes = 0;
   double relative_error = 0;  ///< ‖W − Ŵ‖² / ‖W‖² of what was written; 0 for a copy, NaN when nothing was written yet
+  double output_error = std::numeric_limits<double>::quiet_NaN();  ///< ‖(W − Ŵ) X‖² / ‖W X‖² on the calibration text,
+                                                                   ///< damping included; NaN without calibration
   bool layer_matrix = false;
   std::string note = {};  ///< why the type is not the one that was asked for; empty when it is
 

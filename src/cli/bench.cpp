@@ -12,6 +12,7 @@
 #include "cli/interrupt.h"
 #include "cli/progress_bar.h"
 #include "turboquant/bench.h"
+#include "turboquant/plan.h"
 
 namespace tq::cli {
 namespace {
@@ -109,7 +110,7 @@ Result<void> complete_options(BenchChoice& choice) {
 Result<std::shared_ptr<const Model>> load(const BenchChoice& choice, const std::shared_ptr<const TensorFile>& file,
                                           const std::string& weights) {
   if (!choice.synthetic.empty()) return make_synthetic_model(choice.synthetic, weights);
-  return Model::load(file, {.weights = weights, .threads = choice.options.threads});
+  return load_compressed(file, weights, choice.options.threads);
 }
 
 Result<std::vector<BenchRow>> run(const BenchChoice& choice, const std::vector<std::string>& weights,

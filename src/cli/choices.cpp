@@ -2,8 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "cli/embedded_model.h"
+#include "cli/files.h"
 #include "cli/printable.h"
+#include "eval/windows.h"
+#include "turboquant/plan.h"
 
 namespace tq::cli {
 
@@ -91,8 +96,31 @@ void add_json_option(CommandLine& line, std::string& path) {
                   .group = kOutputGroup});
 }
 
+Result<std::shared_ptr<const CalibrationText>> read_calibration(const std::string& path, const TensorFile& file,
+                                                                const ModelChoice& model, std::size_t chunks,
+                                                                CalibrationText text) {
+  const Result<std::string> words = read_text(path);
+  if (!words) return std::unexpected(words.error());
+  const auto tokenizer = model.open_tokenizer(file);
+  if (!tokenizer) return std::unexpected(tokenizer.error());
+  const Result<ModelConfig> config = read_model_config(file);
+  if (!config) return std::unexpected(config.error());
+  const auto windows = eval::cut_windows(*words, **tokenizer, config->vocab_size, text.context, 0);
+  if (!windows) return fail(windows.error().code, fmt::format("--calibrate {}: {}", path, windows.error().message));
+  const std::size_t count = chunks == 0 ? windows->count() : std::min(chunks, windows->count());
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::span<const TokenId> window = windows->window(i * windows->count() / count);
+    text.tokens.insert(text.tokens.end(), window.begin(), window.end());
+  }
+  return std::make_shared<const CalibrationText>(std::move(text));
+}
+
 Result<void> check_weights(const std::string& name) {
-  if (name.empty()) return {};
+  if (name.empty() || is_average(name)) return {};
+  if (names_a_plan(name)) {
+    const Result<WeightPlan> plan = read_plan(name);
+    return plan ? Result<void>{} : std::unexpected(plan.error());
+  }
   const Result<CodecSpec> spec = CodecSpec::parse(name);
   if (!spec) return fail(spec.error().code, fmt::format("--weights: {}", spec.error().message));
   return {};

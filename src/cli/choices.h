@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "cli/arguments.h"
+#include "turboquant/quantize.h"
 #include "turboquant/result.h"
 #include "turboquant/session.h"
 #include "turboquant/tensor_file.h"
@@ -49,7 +50,13 @@ struct EngineChoice {
 /// `--json`.
 void add_json_option(CommandLine& line, std::string& path);
 
-/// Fails, with a suggestion, unless `name` is a codec for weights; empty stands for the file's own.
+/// `text` with the windows of the file at `path`, at most `chunks` (0: all), spread evenly over it.
+Result<std::shared_ptr<const CalibrationText>> read_calibration(const std::string& path, const TensorFile& file,
+                                                                const ModelChoice& model, std::size_t chunks,
+                                                                CalibrationText text);
+
+/// Fails, with a suggestion, unless `name` is a codec for weights, an average or a plan; empty stands for the file's
+/// own.
 Result<void> check_weights(const std::string& name);
 
 }  // namespace tq::cli

@@ -11,6 +11,7 @@
 #include "cli/progress_bar.h"
 #include "cli/report_files.h"
 #include "turboquant/eval.h"
+#include "turboquant/plan.h"
 
 namespace tq::cli {
 namespace {
@@ -19,7 +20,7 @@ struct EvalChoice {
   ModelChoice model;
   CacheChoice cache;
   EngineChoice engine;
-  std::string file, weights;
+  std::string file, weights, plan;
   ReportFiles report;
   std::optional<double> max_kld;
   EvalOptions options;
@@ -35,9 +36,13 @@ void add_options(CommandLine& line, EvalChoice& choice) {
       choice.weights,
       {.names = "--weights",
        .help = "codecs ('tq codecs') for the matrices of the layers,\nseparated by commas; 'file' is what the file "
-               "has,\na path another file of the same model\n(default: file)",
+               "has,\na path another file of the same model, or a plan\n(*.json); tt2.5 is an average (default: file)",
        .value = "LIST",
        .group = kCompressionGroup});
+  line.add(choice.plan, {.names = "--plan",
+                         .help = "what 'tq plan' wrote: one more row of weights",
+                         .value = "FILE",
+                         .group = kCompressionGroup});
   choice.cache.add_to(
       line,
       "cache specs, separated by commas: K or K:V of the\nnames that 'tq codecs' lists, as in tq4:tq3 or\n"
@@ -81,10 +86,17 @@ Result<void> complete_options(EvalChoice& choice) {
       split_list(choice.weights.empty() ? "file" : choice.weights, "--weights");
   if (!weights) return std::unexpected(weights.error());
   options.weights.clear();
+  if (!choice.plan.empty() && !names_a_plan(choice.plan))
+    return fail(ErrorCode::kUsage, fmt::format("--plan {}: a plan is a file whose name ends with .json", choice.plan));
   for (const std::string& name : *weights) {
     options.weights.push_back(name == "file" ? "" : name);
     if (names_a_file(name)) continue;
     if (Result<void> known = check_weights(options.weights.back()); !known) return known;
+  }
+  if (!choice.plan.empty()) {
+    if (Result<void> known = check_weights(choice.plan); !known) return known;
+    if (choice.weights.empty()) options.weights.clear();
+    options.weights.push_back(choice.plan);
   }
   const Result<std::vector<CacheSpec>> specs = choice.cache.specs("f16");
   if (!specs) return std::unexpected(specs.error());

@@ -15,17 +15,47 @@
 #include "cli/printable.h"
 #include "cli/progress_bar.h"
 #include "cli/units.h"
+#include "turboquant/plan.h"
 
 namespace tq::cli {
 namespace {
 
 struct FileChoice {
-  std::string input, output, json;
+  std::string input, output, json, calibrate, tokenizer, plan;
   std::vector<std::string> tensor_types;
   bool dry_run = false, every_tensor = false;
   EngineChoice engine;
   QuantizeOptions options;
+  CalibrationText calibration;
+  std::size_t chunks = 64;
 };
+
+void add_calibration(CommandLine& line, FileChoice& choice) {
+  line.add(choice.plan, {.names = "--plan",
+                         .help = "what 'tq plan' wrote: a codec for each matrix",
+                         .value = "FILE",
+                         .group = kCompressionGroup});
+  line.add(choice.calibrate,
+           {.names = "--calibrate",
+            .help = "a text like what the model will read: codes of tq and tt\nare chosen for what the "
+                    "layers make of it",
+            .value = "FILE",
+            .group = kCompressionGroup});
+  line.add(choice.calibration.context, {.names = "-c,--ctx-size",
+                                        .help = "window of the calibration in tokens (default 512)",
+                                        .value = "N",
+                                        .group = kCompressionGroup,
+                                        .check = whole_number(3, 1 << 20)});
+  line.add(choice.chunks, {.names = "--chunks",
+                           .help = "windows of it (default 64; 0: all that the text has)",
+                           .value = "N",
+                           .group = kCompressionGroup,
+                           .check = whole_number(0, 1 << 30)});
+  line.add(choice.tokenizer, {.names = "--tokenizer",
+                              .help = "tokenizer.json, tokenizer.bin or GGUF, where the model has none",
+                              .value = "FILE",
+                              .group = kInputGroup});
+}
 
 void add_options(CommandLine& line, FileChoice& choice, const std::string& type_help) {
   line.add(choice.input, {.names = "input_path", .group = kHidden});
@@ -61,7 +91,12 @@ Result<void> check(FileChoice& choice, std::string_view command) {
     return fail(ErrorCode::kUsage,
                 fmt::format("name the model to read and the file to write: tq {} IN OUT --type SPEC", command));
   if (Result<void> read = read_rules(choice); !read) return read;
-  if (choice.options.type.empty() && choice.options.tensor_types.empty())
+  if (!choice.plan.empty()) {
+    Result<WeightPlan> plan = read_plan(choice.plan);
+    if (!plan) return fail(std::move(plan));
+    choice.options.plan = std::move(plan->tensors);
+  }
+  if (choice.options.type.empty() && choice.options.tensor_types.empty() && choice.plan.empty())
     return fail(ErrorCode::kUsage,
                 fmt::format("--type says how to store the weights; tq {} --help explains it", command));
   choice.options.threads = choice.engine.thread_count();
@@ -143,14 +178,16 @@ std::string to_json(const QuantizeReport& report, const FileChoice& choice) {
   json["tensors"] = nlohmann::ordered_json::array();
   for (const QuantizedTensor& tensor : report.tensors) {
     const bool known = std::isfinite(tensor.relative_error);
-    json["tensors"].push_back({{"name", tensor.name},
-                               {"shape", tensor.shape},
-                               {"source_type", tensor.source_type},
-                               {"type", tensor.type},
-                               {"bytes", tensor.output_bytes},
-                               {"bits", tensor.bits()},
-                               {"relative_error", known ? nlohmann::ordered_json(tensor.relative_error) : nullptr},
-                               {"note", tensor.note}});
+    json["tensors"].push_back(
+        {{"name", tensor.name},
+         {"shape", tensor.shape},
+         {"source_type", tensor.source_type},
+         {"type", tensor.type},
+         {"bytes", tensor.output_bytes},
+         {"bits", tensor.bits()},
+         {"relative_error", known ? nlohmann::ordered_json(tensor.relative_error) : nullptr},
+         {"output_error", std::isfinite(tensor.output_error) ? nlohmann::ordered_json(tensor.output_error) : nullptr},
+         {"note", tensor.note}});
   }
   return json_text(json);
 }
@@ -162,6 +199,17 @@ Result<void> write_file(CommandLine& line, FileChoice& choice, const Arguments& 
   if (Result<void> checked = check(choice, command); !checked) return checked;
   const auto file = TensorFile::open(choice.input);
   if (!file) return std::unexpected(file.error());
+  ProgressBar reading("calibrate");
+  choice.calibration.progress = [&](std::size_t, std::uint64_t done, std::uint64_t total) {
+    reading.update(done, total);
+    return !interrupted();
+  };
+  if (!choice.calibrate.empty()) {
+    Result<std::shared_ptr<const CalibrationText>> read =
+        read_calibration(choice.calibrate, **file, {choice.input, choice.tokenizer}, choice.chunks, choice.calibration);
+    if (!read) return fail(std::move(read));
+    choice.options.calibration = std::move(*read);
+  }
   ProgressBar bar(command, Counted::kBytes);
   const auto progress = [&](const QuantizedTensor&, std::uint64_t done, std::uint64_t total) {
     bar.update(done, total);
@@ -187,6 +235,7 @@ Result<void> quantize_command(const Arguments& arguments) {
   FileChoice choice;
   add_options(line, choice,
               "the codec ('tq codecs') of the matrices of the layers;\nembedding, output and norms keep their type");
+  add_calibration(line, choice);
   return write_file(line, choice, arguments, "quantize");
 }
 

@@ -17,6 +17,7 @@
 #include "cli/progress_bar.h"
 #include "cli/units.h"
 #include "turboquant/model.h"
+#include "turboquant/plan.h"
 #include "turboquant/sampler.h"
 
 namespace tq::cli {
@@ -28,7 +29,7 @@ struct RunChoice {
   ModelChoice model;
   CacheChoice cache;
   EngineChoice engine;
-  std::string weights, prompt, file, dash, json, save_cache, restore_cache;
+  std::string weights, plan, prompt, file, dash, json, save_cache, restore_cache;
   bool has_prompt = false, has_keep = false, context_shift = false;
   long long tokens = 128, context = -1, seed = 1, keep = -1;
   std::size_t batch = 512, physical_batch = 512;
@@ -91,6 +92,10 @@ void add_compression_options(CommandLine& line, RunChoice& choice) {
       line,
       "cache: K or K:V of the names that 'tq codecs' lists, as\nin tq4:tq3 or q4_0+rotate=on (default f16);\n"
       "+sink=N and +recent=N keep tokens exact,\n+center=auto|mean centres keys");
+  line.add(choice.plan, {.names = "--plan",
+                         .help = "what 'tq plan' wrote: a codec for each matrix,\nin place of --weights",
+                         .value = "FILE",
+                         .group = kCompressionGroup});
   line.add(choice.weights, {.names = "--weights",
                             .help = "compress the matrices of the layers on load\n(default: as the file has them)",
                             .value = "SPEC",
@@ -187,7 +192,10 @@ Result<void> restore(const std::string& path, Prepared& run) {
 Result<Prepared> prepare(const RunChoice& choice) {
   const Result<CacheSpec> cache = only_cache(choice.cache);
   if (!cache) return std::unexpected(cache.error());
-  if (const Result<void> known = check_weights(choice.weights); !known) return std::unexpected(known.error());
+  const std::string weights = choice.plan.empty() ? choice.weights : choice.plan;
+  if (!choice.plan.empty() && !names_a_plan(weights))
+    return fail(ErrorCode::kUsage, fmt::format("--plan {}: a plan is a file whose name ends with .json", weights));
+  if (const Result<void> known = check_weights(weights); !known) return std::unexpected(known.error());
   Prepared run;
   Result<std::string> prompt = read_prompt(choice);
   if (!prompt) return fail(std::move(prompt));
@@ -202,7 +210,7 @@ Result<Prepared> prepare(const RunChoice& choice) {
   if (!tokens) return fail(std::move(tokens));
   run.prompt_tokens = std::move(*tokens);
 
-  const auto model = Model::load(*file, {.weights = choice.weights, .threads = choice.engine.thread_count()});
+  const auto model = load_compressed(*file, weights, choice.engine.thread_count());
   if (!model) return std::unexpected(model.error());
   const std::size_t trained = (*model)->config().context_length;
   const std::size_t context = context_for(choice, trained, run.prompt_tokens.size());

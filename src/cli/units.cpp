@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 
 #include <array>
+#include <charconv>
 #include <cmath>
 #include <span>
 #include <string_view>
@@ -50,6 +51,25 @@ std::uint64_t peak_memory() {
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
   return static_cast<std::uint64_t>(usage.ru_maxrss) * 1024;  // Linux counts in KiB
+}
+
+Result<std::uint64_t> parse_bytes(const std::string& text, std::string_view option) {
+  struct Unit {
+    std::string_view name;
+    double bytes;
+  };
+  constexpr std::array kUnits = {Unit{"", 1},       Unit{"B", 1},        Unit{"KB", 1e3},     Unit{"MB", 1e6},
+                                 Unit{"GB", 1e9},   Unit{"KiB", 0x1p10}, Unit{"MiB", 0x1p20}, Unit{"GiB", 0x1p30},
+                                 Unit{"K", 0x1p10}, Unit{"M", 0x1p20},   Unit{"G", 0x1p30}};
+  double value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value, std::chars_format::fixed);
+  std::string_view unit(end, static_cast<std::size_t>(text.data() + text.size() - end));
+  if (unit.starts_with(' ')) unit.remove_prefix(1);
+  for (const Unit& known : kUnits) {
+    if (error == std::errc{} && unit == known.name && value >= 0 && value * known.bytes < 0x1p62)
+      return static_cast<std::uint64_t>(value * known.bytes);
+  }
+  return fail(ErrorCode::kUsage, fmt::format("{} {} is not a size; 1.5GiB and 900MB are", option, text.substr(0, 64)));
 }
 
 }  // namespace tq::cli

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstring>
 #include <vector>
@@ -16,9 +17,16 @@ constexpr std::size_t kBlockRows = 32;                     // a group of the cod
 constexpr std::size_t kSlabValues = std::size_t{1} << 22;  // 16 MiB of floats
 constexpr std::size_t kCopyBytes = std::size_t{16} << 20;
 
-/// Of a block of rows.
+/// Of a block of rows: in the weights, and as an encoder with feedback counts it.
 struct Distortion {
   double error = 0, energy = 0;
+  FeedbackEncoder::Cost cost = {};
+};
+
+/// How an encoder with feedback is used.
+struct Feedback {
+  const FeedbackEncoder* encoder = nullptr;
+  float stretch = 1;
 };
 
 /// Rows first … first + n − 1 of the output as floats.
@@ -32,20 +40,44 @@ void decode_rows(const PlannedTensor& tensor, std::size_t first, std::size_t n, 
 }
 
 /// Codes rows first … first + n − 1, n ≤ kBlockRows, into `coded`, whose first row is `slab_first`.
-Distortion encode_block(const PlannedTensor& tensor, std::size_t first, std::size_t n, std::size_t slab_first,
-                        std::byte* coded, Workspace& scratch) {
+Distortion encode_block(const PlannedTensor& tensor, const Feedback& feedback, std::size_t first, std::size_t n,
+                        std::size_t slab_first, std::byte* coded, Workspace& scratch) {
   const std::size_t columns = tensor.columns();
   std::vector<float> rows(n * columns), back(n * columns);
   decode_rows(tensor, first, n, rows.data());
-  tensor.to->encode_rows(rows.data(), n, coded, first - slab_first, scratch);
-  tensor.to->decode(coded, first - slab_first, n, back.data());
   Distortion sum;
+  if (feedback.encoder != nullptr) {
+    back = rows;
+    for (std::size_t r = 0; r < n; ++r) tensor.to->to_coded(back.data() + r * columns);
+    sum.cost = feedback.encoder->encode_rows(back.data(), n, feedback.stretch, coded, first - slab_first);
+  } else {
+    tensor.to->encode_rows(rows.data(), n, coded, first - slab_first, scratch);
+  }
+  tensor.to->decode(coded, first - slab_first, n, back.data());
   for (std::size_t i = 0; i < rows.size(); ++i) {
     const double value = static_cast<double>(rows[i]), difference = value - static_cast<double>(back[i]);
     sum.energy += value * value;
     sum.error += difference * difference;
   }
   return sum;
+}
+
+/// The stretch of the smallest error among rows from all over the tensor.
+float best_stretch(const PlannedTensor& tensor, const FeedbackEncoder& encoder, ThreadPool& pool) {
+  static constexpr std::array kStretches = {0.9F, 0.95F, 1.0F, 1.05F, 1.1F, 1.15F, 1.2F, 1.3F};
+  const std::size_t rows = tensor.rows(), columns = tensor.columns(), n = std::min<std::size_t>(rows, 32);
+  std::vector<float> sample(n * columns);
+  for (std::size_t r = 0; r < n; ++r) {
+    decode_rows(tensor, r * rows / n, 1, sample.data() + r * columns);
+    tensor.to->to_coded(sample.data() + r * columns);
+  }
+  std::array<double, kStretches.size()> errors{};
+  pool.for_ranges(kStretches.size(), 1, [&](std::size_t begin, std::size_t end, unsigned) {
+    std::vector<std::byte> coded(tensor.to->storage_bytes(n));
+    for (std::size_t i = begin; i < end; ++i)
+      errors[i] = encoder.encode_rows(sample.data(), n, kStretches[i], coded.data(), 0).error;
+  });
+  return kStretches[static_cast<std::size_t>(std::ranges::min_element(errors) - errors.begin())];
 }
 
 Result<void> copy_rows(const PlannedTensor& tensor, const ByteSink& sink) {
@@ -72,8 +104,11 @@ Result<void> copy_rows(const PlannedTensor& tensor, const ByteSink& sink) {
 
 }  // namespace
 
-Result<void> encode_tensor(PlannedTensor& tensor, const std::string& path, ThreadPool& pool, const ByteSink& sink) {
+Result<void> encode_tensor(PlannedTensor& tensor, const std::string& path, ThreadPool& pool,
+                           const FeedbackEncoder* encoder, const ByteSink& sink) {
   if (tensor.to == nullptr) return copy_rows(tensor, sink);
+  Feedback feedback{.encoder = encoder};
+  if (encoder != nullptr) feedback.stretch = best_stretch(tensor, *encoder, pool);
   const std::size_t rows = tensor.rows(), columns = tensor.columns();
   const std::size_t slab = std::max<std::size_t>(1, kSlabValues / columns / kBlockRows) * kBlockRows;
   Distortion sum;
@@ -85,12 +120,15 @@ Result<void> encode_tensor(PlannedTensor& tensor, const std::string& path, Threa
       Workspace scratch;
       for (std::size_t b = begin; b < end; ++b) {
         const std::size_t at = b * kBlockRows;
-        blocks[b] = encode_block(tensor, first + at, std::min(kBlockRows, n - at), first, coded.data(), scratch);
+        blocks[b] =
+            encode_block(tensor, feedback, first + at, std::min(kBlockRows, n - at), first, coded.data(), scratch);
       }
     });
     for (const Distortion& block : blocks) {  // in order, so that the sum does not depend on threads
       sum.error += block.error;
       sum.energy += block.energy;
+      sum.cost.error += block.cost.error;
+      sum.cost.energy += block.cost.energy;
     }
     if (!std::isfinite(sum.energy))
       return fail(ErrorCode::kBadFile,
@@ -101,6 +139,7 @@ Result<void> encode_tensor(PlannedTensor& tensor, const std::string& path, Threa
                                                  tensor.source.view->name, tensor.report.type));
     if (Result<void> written = sink(coded); !written) return written;
   }
+  if (encoder != nullptr) tensor.report.output_error = sum.cost.energy > 0 ? sum.cost.error / sum.cost.energy : 0;
   tensor.report.relative_error = sum.energy > 0 ? sum.error / sum.energy : 0;
   return {};
 }

@@ -7,6 +7,7 @@
 
 #include "base/thread_pool.h"
 #include "compress/plan.h"
+#include "quant/feedback_encoder.h"
 
 namespace tq {
 
@@ -14,7 +15,9 @@ namespace tq {
 using ByteSink = std::function<Result<void>(std::span<const std::byte>)>;
 
 /// Decodes the rows of `tensor` in their new order, codes them, and hands over the coded bytes in order; or copies.
-/// Sets report.relative_error. kBadFile for a NaN or an infinity. `path` is named in messages.
-Result<void> encode_tensor(PlannedTensor& tensor, const std::string& path, ThreadPool& pool, const ByteSink& sink);
+/// Sets report.relative_error. kBadFile for a NaN or an infinity. `path` is named in messages. With an encoder, rows
+/// are coded by it and report.output_error is set.
+Result<void> encode_tensor(PlannedTensor& tensor, const std::string& path, ThreadPool& pool,
+                           const FeedbackEncoder* encoder, const ByteSink& sink);
 
 }  // namespace tq

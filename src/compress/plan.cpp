@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <limits>
@@ -10,6 +11,7 @@
 #include "engine/matrix.h"
 #include "formats/coded_tensors.h"
 #include "formats/ggml_types.h"
+#include "turboquant/plan.h"
 
 namespace tq {
 namespace {
@@ -49,6 +51,13 @@ class Planner {
       if (!plan_tensor(tensor)) return std::unexpected(error_);
       plan.push_back(std::move(tensor));
     }
+    for (const auto& [name, type] : options_.plan) {
+      const bool found =
+          std::ranges::any_of(plan, [&](const PlannedTensor& tensor) { return tensor.report.name == name; });
+      if (found) continue;
+      refuse(ErrorCode::kUsage, "the plan names the tensor {}, which is not there; it is of another model", name);
+      return std::unexpected(error_);
+    }
     return plan;
   }
 
@@ -86,6 +95,8 @@ class Planner {
     if (view.shape.size() == 2 || tensor.source.layer_matrix) {
       if (const auto type = rules_.type_of(tensor.source.name)) return std::string(*type);
     }
+    if (const auto planned = options_.plan.find(tensor.source.name); matrix && planned != options_.plan.end())
+      return planned->second;
     if (options_.plain && view.coding) return options_.type;
     const bool is_float = view.type == "f32" || view.type == "f16" || view.type == "bf16";
     if (options_.plain && view.shape.size() == 1 && is_float) return "f32";  // what other engines expect
@@ -164,6 +175,7 @@ class Planner {
 Result<void> check_types(const QuantizeOptions& options) {
   std::vector<std::string> names;
   if (!options.type.empty()) names.push_back(options.type);
+  for (const auto& [tensor, type] : options.plan) names.push_back(type);
   for (const TensorTypeRule& rule : options.tensor_types) {
     if (rule.type != kKeep) names.push_back(rule.type);
   }
@@ -190,7 +202,14 @@ double QuantizedTensor::bits() const {
   return 8.0 * static_cast<double>(output_bytes) / static_cast<double>(elements());
 }
 
-Result<std::vector<PlannedTensor>> plan_tensors(const TensorFile& file, const QuantizeOptions& options) {
+Result<std::vector<PlannedTensor>> plan_tensors(const TensorFile& file, const QuantizeOptions& given) {
+  QuantizeOptions options = given;
+  if (is_average(options.type) && !options.plain) {
+    Result<WeightPlan> average = plan_average(file, options.type);
+    if (!average) return fail(std::move(average));
+    options.plan.merge(std::move(average->tensors));  // what is there already stays
+    options.type = {};
+  }
   if (Result<void> known = check_types(options); !known) return fail(std::move(known));
   Result<TensorRules> rules = TensorRules::compile(options.tensor_types);
   if (!rules) return fail(std::move(rules));

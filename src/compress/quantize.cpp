@@ -11,6 +11,7 @@
 #include "base/bytes.h"
 #include "base/output_file.h"
 #include "base/thread_pool.h"
+#include "compress/calibrate.h"
 #include "compress/encode_tensor.h"
 #include "compress/gguf_keys.h"
 #include "compress/plan.h"
@@ -67,6 +68,11 @@ class Writer {
   Result<std::uint64_t> write(const fs::path& path) {
     Result<std::string> placeholder = header();
     if (!placeholder) return fail(std::move(placeholder));
+    if (options_.calibration != nullptr) {
+      Result<std::unique_ptr<Calibrator>> made = Calibrator::create(file_, *options_.calibration, pool_);
+      if (!made) return fail(std::move(made));
+      calibrator_ = std::move(*made);
+    }
     Result<OutputFile> created = OutputFile::create(path);
     if (!created) return fail(std::move(created));
     OutputFile& out = *created;
@@ -116,9 +122,25 @@ class Writer {
       if (!progress_ || progress_(tensor.report, done_ + here, total_)) return {};
       return fail(ErrorCode::kInterrupted, "stopped before the file was complete; nothing was written");
     };
-    if (!take(encode_tensor(tensor, file_.path(), pool_, sink)) || !take(pad_gguf(out, alignment_))) return false;
+    std::unique_ptr<const FeedbackEncoder> encoder;
+    if (!make_encoder(tensor, encoder)) return false;
+    if (!take(encode_tensor(tensor, file_.path(), pool_, encoder.get(), sink)) || !take(pad_gguf(out, alignment_)))
+      return false;
     checksums_[i] = sum.value();
     done_ += tensor.report.input_bytes;
+    return true;
+  }
+
+  /// Null where the tensor is not calibrated.
+  bool make_encoder(const PlannedTensor& tensor, std::unique_ptr<const FeedbackEncoder>& encoder) {
+    if (calibrator_ == nullptr || tensor.to == nullptr || !calibrator_->sees(tensor.source.name)) return true;
+    if (!FeedbackEncoder::knows(tensor.to->spec())) return true;
+    Result<std::shared_ptr<const HessianFactor>> factor = calibrator_->factor(tensor.source.name, *tensor.to);
+    if (!factor) {
+      error_ = std::move(factor).error();
+      return false;
+    }
+    encoder = FeedbackEncoder::create(tensor.to->spec(), std::move(*factor));
     return true;
   }
 
@@ -127,6 +149,7 @@ class Writer {
   const QuantizeOptions& options_;
   const QuantizeProgress& progress_;
   ThreadPool pool_;
+  std::unique_ptr<Calibrator> calibrator_;
   std::vector<GgufEntry> entries_;
   std::vector<std::uint64_t> checksums_;
   std::uint64_t alignment_ = kAlignment, size_ = 0, done_ = 0, total_ = 0;

@@ -42,9 +42,11 @@ void Decoder::run(std::span<const TokenId> tokens, std::size_t position, KvCache
   embed(tokens, position);
   prepare_turns(position);
   cache.begin_batch(position, n_tokens_);
-  for (std::size_t layer = 0; layer < config_.n_layers; ++layer) {
+  const std::size_t n_layers =
+      observer_ == nullptr ? config_.n_layers : std::min(config_.n_layers, observer_->layers());
+  for (std::size_t layer = 0; layer < n_layers; ++layer) {
     attention_block(layer, position, cache);
-    feed_forward_block(model_.layers()[layer]);
+    feed_forward_block(layer);
   }
   cache.end_batch();
   if (n_logits > 0) compute_logits(n_logits, logits);
@@ -84,6 +86,7 @@ void Decoder::attention_block(std::size_t layer_index, std::size_t position, KvC
   key_.resize(n_tokens_ * layer.key.matrix.rows);
   value_.resize(n_tokens_ * layer.value.matrix.rows);
   activations_.set(normed_.data(), n_tokens_);
+  show(layer_index, TensorRole::kQuery, normed_);
   activations_.multiply(
       {{layer.query.matrix, query_.data()}, {layer.key.matrix, key_.data()}, {layer.value.matrix, value_.data()}},
       *pool_, workspaces_);
@@ -108,14 +111,16 @@ void Decoder::attention_block(std::size_t layer_index, std::size_t position, KvC
 
   projected_.resize(residual_.size());
   activations_.set(attended_.data(), n_tokens_);
+  show(layer_index, TensorRole::kAttentionOutput, attended_);
   activations_.multiply({{layer.attention_output.matrix, projected_.data()}}, *pool_, workspaces_);
   add_bias(layer.attention_output.bias, n_tokens_, projected_.data());
   add_to_residual(layer.post_attention_norm);
 }
 
-void Decoder::feed_forward_block(const Layer& layer) {
+void Decoder::feed_forward_block(std::size_t layer_index) {
+  const Layer& layer = model_.layers()[layer_index];
   normalize(residual_.data(), n_tokens_, layer.feed_forward_norm);
-  feed_forward_.run(layer, normed_.data(), n_tokens_, projected_.data());
+  feed_forward_.run(layer, normed_.data(), n_tokens_, projected_.data(), {observer_, layer_index});
   add_to_residual(layer.post_feed_forward_norm);
 }
 
@@ -170,6 +175,10 @@ void Decoder::rotate_positions(std::vector<float>& rows, std::size_t n_heads, co
       }
     }
   }
+}
+
+void Decoder::show(std::size_t layer, TensorRole role, const std::vector<float>& x) const {
+  LayerObserver{observer_, layer}.see(role, x.data(), n_tokens_, x.size() / n_tokens_);
 }
 
 void Decoder::add_to_residual(const Norm& post_norm) {

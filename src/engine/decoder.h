@@ -11,6 +11,7 @@
 #include "engine/attention.h"
 #include "engine/cache_writer.h"
 #include "engine/feed_forward.h"
+#include "engine/input_observer.h"
 #include "engine/kv_cache.h"
 #include "engine/loaded_model.h"
 #include "engine/rope.h"
@@ -28,6 +29,9 @@ class Decoder {
   /// `n_logits` tokens go to `logits`, n_logits x vocab_size.
   void run(std::span<const TokenId> tokens, std::size_t position, KvCache& cache, std::size_t n_logits, float* logits);
 
+  /// Null: nobody. Must outlive the runs.
+  void observe(InputObserver* observer) { observer_ = observer; }
+
  private:
   /// Cosines and sines of a batch, n_tokens x rotary pairs.
   struct Turns {
@@ -38,7 +42,8 @@ class Decoder {
   void embed(std::span<const TokenId> tokens, std::size_t position);
   void prepare_turns(std::size_t position);
   void attention_block(std::size_t layer, std::size_t position, KvCache& cache);
-  void feed_forward_block(const Layer& layer);
+  void feed_forward_block(std::size_t layer);
+  void show(std::size_t layer, TensorRole role, const std::vector<float>& x) const;
   void compute_logits(std::size_t n_logits, float* logits);
 
   void normalize(const float* x, std::size_t n_tokens, const Norm& norm);
@@ -50,6 +55,7 @@ class Decoder {
   const LoadedModel& model_;
   const ModelConfig& config_;
   std::shared_ptr<ThreadPool> pool_;
+  InputObserver* observer_ = nullptr;
   std::size_t n_tokens_ = 0;
 
   // n_tokens x the width that the name says; `residual_` is the stream that every block adds to.

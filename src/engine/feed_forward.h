@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/thread_pool.h"
+#include "engine/input_observer.h"
 #include "engine/loaded_model.h"
 
 namespace tq {
@@ -16,10 +17,12 @@ class FeedForwardRunner {
 
   /// out = the network of `x`, both n_tokens x hidden_size. With experts: the sum of those that the router finds
   /// likeliest, by their shares of the softmax over all; ascending, so that a token gets the same bits in any company.
-  void run(const Layer& layer, const float* x, std::size_t n_tokens, float* out);
+  /// `inputs` sees what gate, up and down read; what experts read it does not.
+  void run(const Layer& layer, const float* x, std::size_t n_tokens, float* out, const LayerObserver& inputs);
 
  private:
-  void run_network(const FeedForward& network, const float* x, std::size_t n_tokens, float* out);
+  void run_network(const FeedForward& network, const float* x, std::size_t n_tokens, float* out,
+                   const LayerObserver& inputs);
   void run_experts(const Layer& layer, const float* x, std::size_t n_tokens, float* out);
   void choose_experts(const Matrix& router, const float* x, std::size_t n_tokens);
 

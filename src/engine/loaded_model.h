@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/architectures.h"
 #include "engine/matrix.h"
 #include "turboquant/model.h"
 
@@ -44,6 +45,13 @@ class LoadedModel final : public Model {
   const Matrix& positions() const { return positions_; }  ///< no rows without learned positions
   const Norm& output_norm() const { return output_norm_; }
   const std::vector<Layer>& layers() const { return layers_; }
+
+  /// kQuery … kDown of a layer, of its first expert where it has several; not const for who tries other codes in a copy of the model, whose footprint stays what
+  /// it was.
+  const Matrix& matrix(std::size_t layer, TensorRole role) const;
+  Matrix& matrix(std::size_t layer, TensorRole role) {
+    return const_cast<Matrix&>(static_cast<const LoadedModel&>(*this).matrix(layer, role));
+  }
 
  private:
   friend class ModelLoader;

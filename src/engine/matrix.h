@@ -22,7 +22,7 @@ struct Matrix {
   std::size_t rows = 0, cols = 0;
   std::shared_ptr<const Codec> codec;
   std::span<const std::byte> bytes;
-  std::shared_ptr<const std::byte[]> owned;
+  std::shared_ptr<const std::byte[]> owned;  ///< copies of the matrix share it
   std::size_t first = 0;
 
   /// Replaces the bytes by ones that the matrix owns.

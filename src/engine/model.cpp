@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <cassert>
 #include <initializer_list>
 #include <optional>
 #include <set>
@@ -146,8 +147,10 @@ class ModelLoader {
       interleave_rotary_rows(matrix, c.head_dim, c.rope_dim);
       linear.bias = interleaved_rotary(linear.bias, c.head_dim, c.rope_dim);
     }
-    if (spec_) {
-      if (const Result<void> coded = recode(matrix, *spec_, codecs_, pool_); !coded) {
+    std::optional<CodecSpec> spec = spec_;
+    if (!choose_spec(role, layer, spec)) return false;
+    if (spec) {
+      if (const Result<void> coded = recode(matrix, *spec, codecs_, pool_); !coded) {
         error_ = {coded.error().code,
                   fmt::format("{}: the tensor {}.weight: {}", file().path(),
                               architecture_->tensor_name(file(), role, layer), coded.error().message)};
@@ -256,6 +259,18 @@ class ModelLoader {
     return true;
   }
 
+  /// What ModelOptions::tensor_types says of this matrix in place of `spec`.
+  bool choose_spec(TensorRole role, std::size_t layer, std::optional<CodecSpec>& spec) {
+    const bool attention = role == TensorRole::kQuery || role == TensorRole::kKey || role == TensorRole::kValue;
+    const bool gate = role == TensorRole::kGate || role == TensorRole::kUp;
+    if (attention && architecture_->fused_attention) role = TensorRole::kQueryKeyValue;
+    if (gate && architecture_->fused_gate) role = TensorRole::kGateUp;
+    const auto found = options_.tensor_types.find(architecture_->gguf_name(role, layer) + ".weight");
+    if (found == options_.tensor_types.end()) return true;
+    spec.emplace();
+    return take(CodecSpec::parse(found->second), *spec);
+  }
+
   bool load_layer(std::size_t i) {
     Layer& layer = model_->layers_.emplace_back();
     return load_norm(TensorRole::kAttentionNorm, i, layer.attention_norm) &&
@@ -284,6 +299,10 @@ class ModelLoader {
 
   void note_type(const std::string& type) {
     std::string& name = model_->weights_name_;
+    if (!options_.name.empty()) {
+      name = options_.name;
+      return;
+    }
     if (name.empty()) name = type;
     if (name != type) name = "mixed";
   }
@@ -297,6 +316,27 @@ class ModelLoader {
   std::set<std::string> used_;
   Error error_;
 };
+
+const Matrix& LoadedModel::matrix(std::size_t layer, TensorRole role) const {
+  const Layer& of = layers_.at(layer);
+  switch (role) {
+    case TensorRole::kQuery:
+      return of.query.matrix;
+    case TensorRole::kKey:
+      return of.key.matrix;
+    case TensorRole::kValue:
+      return of.value.matrix;
+    case TensorRole::kAttentionOutput:
+      return of.attention_output.matrix;
+    case TensorRole::kGate:
+      return of.experts.front().gate.matrix;
+    case TensorRole::kUp:
+      return of.experts.front().up.matrix;
+    default:
+      assert(role == TensorRole::kDown);
+      return of.experts.front().down.matrix;
+  }
+}
 
 Result<std::shared_ptr<const Model>> Model::load(std::shared_ptr<const TensorFile> file, const ModelOptions& options) {
   return ModelLoader(std::move(file), options).load();

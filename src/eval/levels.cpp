@@ -4,10 +4,13 @@
 
 #include <map>
 
+#include "turboquant/plan.h"
+
 namespace tq {
 
 bool names_a_file(std::string_view weights) {
-  return weights.find('/') != std::string_view::npos || weights.ends_with(".gguf");
+  const bool path = weights.find('/') != std::string_view::npos || weights.ends_with(".gguf");
+  return path && !names_a_plan(weights);
 }
 
 namespace eval {
@@ -45,7 +48,7 @@ Result<Models> load_models(const std::shared_ptr<const TensorFile>& file, std::v
     if (models.contains(name)) continue;
     Result<std::shared_ptr<const Model>> model = names_a_file(name)
                                                      ? load_other(name, *file, threads)
-                                                     : Model::load(file, {.weights = name, .threads = threads});
+                                                     : load_compressed(file, name, threads);
     if (!model) return fail(std::move(model));
     models.emplace(name, std::move(*model));
   }
@@ -65,7 +68,7 @@ Result<Levels> parse_levels(const LevelChoice& choice, const ModelConfig& config
     levels.caches.push_back(std::move(*cache));
   }
   for (const std::string& name : choice.weights) {
-    if (name.empty() || names_a_file(name)) continue;
+    if (name.empty() || names_a_file(name) || names_a_plan(name) || is_average(name)) continue;
     if (const Result<CodecSpec> spec = CodecSpec::parse(name); !spec) return std::unexpected(spec.error());
   }
   return levels;

@@ -96,10 +96,13 @@ std::size_t TrellisSearch::ring_of_halves(const float* x, std::size_t n, Workspa
   return trace(x + half, n - half, cheapest(scratch), scratch, codes);
 }
 
+std::size_t TrellisSearch::ring(const float* x, std::size_t n, Workspace& scratch, std::uint16_t* codes) const {
+  return n <= kTriesEveryRing ? nearest_ring(x, n, scratch) : ring_of_halves(x, n, scratch, codes);
+}
+
 void TrellisSearch::run(const float* x, std::size_t n, Workspace& scratch, std::uint16_t* codes) const {
   if (!is_closed(n)) return run_before(0, false, x, n, scratch, codes);
-  const std::size_t state = n <= kTriesEveryRing ? nearest_ring(x, n, scratch) : ring_of_halves(x, n, scratch, codes);
-  run_before(state, true, x, n, scratch, codes);
+  run_before(ring(x, n, scratch, codes), true, x, n, scratch, codes);
 }
 
 }  // namespace tq

@@ -37,6 +37,9 @@ class TrellisSearch {
   /// which the end meets the beginning are settled first, by a search over the row turned by half.
   void run(const float* x, std::size_t n, Workspace& scratch, std::uint16_t* codes) const;
 
+  /// The state between the end of a closed row and its beginning that run() settles on. `codes` is room for n of them.
+  std::size_t ring(const float* x, std::size_t n, Workspace& scratch, std::uint16_t* codes) const;
+
   /// The nearest codes with `state` (window − bits bits) behind the last code, and with the same bits at the beginning
   /// where `closed`.
   void run_before(std::size_t state, bool closed, const float* x, std::size_t n, Workspace& scratch,
