@@ -110,7 +110,7 @@ Result<void> Calibrator::collect(std::size_t layer) {
   Result<KvCache> cache = KvCache::create(config, *CacheSpec::parse("f32"), text_.context);
   if (!cache) return fail(std::move(cache));
   // The pool is the caller's, too.
-  Decoder decoder(static_cast<const LoadedModel&>(*model_), {std::shared_ptr<ThreadPool>(), &pool_});
+  Decoder decoder(static_cast<const LoadedModel&>(*model_), text_.context, {std::shared_ptr<ThreadPool>(), &pool_});
   decoder.observe(this);
   for (std::size_t at = 0; at + text_.context <= text_.tokens.size(); at += text_.context) {
     cache->truncate(0);
