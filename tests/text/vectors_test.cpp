@@ -25,7 +25,7 @@ void expect_vectors(const Tokenizer& tokenizer, const std::string& family) {
 }
 
 TEST(Vectors, every_family_with_a_vocabulary) {
-  for (const std::string family : {"gpt-2", "starcoder", "refact", "deepseek-coder", "llama-spm", "phi-3"}) {
+  for (const std::string family : {"gpt-2", "starcoder", "refact", "deepseek-coder", "deepseek-llm", "llama-spm", "phi-3"}) {
     const std::string file = "tokenizers/ggml-vocab/ggml-vocab-" + family + ".gguf";
     TQ_NEEDS_SHARED_DATA(file);
     expect_vectors(*must(Tokenizer::open(shared_data(file))), family);
