@@ -104,6 +104,20 @@ class ScoreBpe final : public VocabularyTokenizer {
   TextMap<TokenId> by_text_;
 };
 
+/// The listed merges; nothing when ranks decide.
+Result<std::optional<PairMerges>> read_merges(const ScoreBpeParts& parts, std::string_view name) {
+  if (!parts.merges) return std::nullopt;
+  // A user-defined token may have merges too, for words that only nearly spell it; no text may become a control token.
+  const TokenIndex pieces = index_tokens(parts.vocabulary, [](TokenKind kind) { return kind != TokenKind::kUnused; });
+  const TokenIndex forbidden = index_tokens(
+      parts.vocabulary, [](TokenKind kind) { return kind == TokenKind::kControl || kind == TokenKind::kUnknown; });
+  MergeList merges = *parts.merges;
+  std::erase_if(merges, [&](const auto& merge) { return forbidden.contains(merge.first + merge.second); });
+  Result<PairMerges> read = PairMerges::read(merges, pieces, name);
+  if (!read) return fail(std::move(read));
+  return std::move(*read);
+}
+
 }  // namespace
 
 Result<std::vector<std::uint32_t>> rank_scores(const std::vector<double>& scores, std::string_view name) {
@@ -127,19 +141,9 @@ Result<std::shared_ptr<const Tokenizer>> make_score_bpe(ScoreBpeParts parts, std
   if (Result<void> checked = check_vocabulary(parts.vocabulary, name); !checked) return fail(std::move(checked));
   const Result<ByteTokens> bytes = ByteTokens::read(parts.vocabulary, name);
   if (!bytes) return std::unexpected(bytes.error());
-  std::optional<PairMerges> merges;
-  if (parts.merges) {
-    // A user-defined token may have merges too, for words that only nearly spell it; no text may become a control
-    // token.
-    const TokenIndex pieces = index_tokens(parts.vocabulary, [](TokenKind kind) { return kind != TokenKind::kUnused; });
-    const TokenIndex forbidden = index_tokens(
-        parts.vocabulary, [](TokenKind kind) { return kind == TokenKind::kControl || kind == TokenKind::kUnknown; });
-    std::erase_if(*parts.merges, [&](const auto& merge) { return forbidden.contains(merge.first + merge.second); });
-    Result<PairMerges> read = PairMerges::read(*parts.merges, pieces, name);
-    if (!read) return fail(std::move(read));
-    merges = std::move(*read);
-  }
-  return std::make_shared<const ScoreBpe>(std::move(parts), *bytes, std::move(merges));
+  Result<std::optional<PairMerges>> merges = read_merges(parts, name);
+  if (!merges) return fail(std::move(merges));
+  return std::make_shared<const ScoreBpe>(std::move(parts), *bytes, std::move(*merges));
 }
 
 }  // namespace tq
