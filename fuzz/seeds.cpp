@@ -5,6 +5,7 @@
 
 #include "support/coded_gguf.h"
 #include "support/model_bytes.h"
+#include "text/sentencepiece.h"
 
 namespace {
 
@@ -29,6 +30,14 @@ std::string gguf_of_every_value() {
   file.tensors = {{"q", {32, 2}, 8, 0}, {"k", {256}, 12, 72}};
   file.data = std::string(72 + 144, '\1');
   return file.bytes();
+}
+
+/// Behind an empty config.
+std::string sentencepiece_seed(std::uint64_t model_type) {
+  SentencePieceFile file;
+  file.model_type = model_type;
+  file.normalizer = proto_bytes(2, charsmap_of_one_rule()) + proto_number(3, 1);
+  return std::string(1, '\0') + file.bytes();
 }
 
 /// The first byte chooses what the harness of tokenizers does with the rest.
@@ -59,6 +68,17 @@ std::vector<Seed> tokenizer_seeds() {
           {"tokenizer", "scores",
            "\3"
            "0s\n\6<0x41>\n\1ab\n\nabab"},
+          {"tokenizer", "unigram",
+           "\3"
+           "0st\n\2<unk>\n\1ab\n\1a\n\nabab"},
+          {"tokenizer", "unigram_json",
+           std::string(1, '\0') + R"({"pre_tokenizer":{"type":"Metaspace","replacement":"▁"},)"
+                                  R"("normalizer":{"type":"NFKC"},"model":{"type":"Unigram","unk_id":0,)"
+                                  R"("vocab":[["<unk>",0],["▁",-1.5],["a",-2]]}})"},
+          {"tokenizer", "sentencepiece", "\5" + sentencepiece_seed(1)},
+          {"tokenizer", "sentencepiece_bpe", "\5" + sentencepiece_seed(2)},
+          {"tokenizer", "tiktoken", "\6\1YWI= 256\nYWJj 257\n"},
+          {"tokenizer", "tiktoken_alone", std::string("\6\0YQ== 0\nYWI= 1\n", 16)},
           {"tokenizer", "text", "\4It's 12345 words,  \r\n\tnaïve 世界 🙂 \xff\xc3"}};
 }
 

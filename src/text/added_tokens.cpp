@@ -1,9 +1,38 @@
 #include "text/added_tokens.h"
 
+#include "text/utf8.h"
+
 namespace tq {
 namespace {
 
-bool is_white(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
+/// Where the white space in front of `end` begins, at `from` at the earliest.
+std::size_t white_space_before(std::string_view text, std::size_t from, std::size_t end) {
+  while (end > from) {
+    const Utf8Character last = last_utf8_character(text.substr(from, end - from));
+    if (!is_white_space(last.code_point)) break;
+    end -= last.size;
+  }
+  return end;
+}
+
+std::size_t white_space_behind(std::string_view text, std::size_t begin) {
+  while (begin < text.size()) {
+    const Utf8Character first = first_utf8_character(text.substr(begin));
+    if (!is_white_space(first.code_point)) break;
+    begin += first.size;
+  }
+  return begin;
+}
+
+bool stands_alone(std::string_view text, std::size_t begin, std::size_t end) {
+  const bool left = begin == 0 || !is_word_character(last_utf8_character(text.substr(0, begin)).code_point);
+  const bool right = end == text.size() || !is_word_character(first_utf8_character(text.substr(end)).code_point);
+  return left && right;
+}
+
+/// Whether a token is looked for in the normalized text. Control tokens never are: a normalizer that puts a space mark
+/// in front would hide them from who writes them on purpose.
+bool is_normalized(const Token& token) { return token.is_normalized && token.kind == TokenKind::kUserDefined; }
 
 std::uint64_t edge(std::uint32_t node, char byte) {
   return std::uint64_t{node} << 8 | static_cast<unsigned char>(byte);
@@ -11,25 +40,19 @@ std::uint64_t edge(std::uint32_t node, char byte) {
 
 }  // namespace
 
-AddedTokens::AddedTokens(const Vocabulary& vocabulary) : nodes_(1) {
-  for (std::size_t id = 0; id < vocabulary.tokens.size(); ++id) {
-    const Token& token = vocabulary.tokens[id];
-    if (is_added(token.kind) && !token.text.empty()) add(token, static_cast<TokenId>(id));
-  }
-}
-
-void AddedTokens::add(const Token& token, TokenId id) {
+void AddedTokens::add(const Token& token, std::string_view text, TokenId id) {
   std::uint32_t node = 0;
-  for (std::size_t i = 0; i < token.text.size(); ++i) {
-    std::uint32_t& next =
-        i == 0 ? roots_[static_cast<unsigned char>(token.text[0])] : children_[edge(node, token.text[i])];
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    std::uint32_t& next = i == 0 ? roots_[static_cast<unsigned char>(text[0])] : children_[edge(node, text[i])];
     if (next == 0) {
       next = static_cast<std::uint32_t>(nodes_.size());  // at most kMaxAddedBytes
       nodes_.emplace_back();
     }
     node = next;
   }
-  nodes_[node] = {id, token.kind == TokenKind::kUserDefined, token.strips_left, token.strips_right};
+  if (nodes_[node].id >= 0) return;
+  nodes_[node] = {id, token.kind == TokenKind::kUserDefined, token.strips_left, token.strips_right,
+                  token.is_single_word};
 }
 
 std::uint32_t AddedTokens::child(std::uint32_t node, char byte) const {
@@ -56,12 +79,40 @@ std::optional<AddedTokens::Match> AddedTokens::find(std::string_view text, std::
     std::size_t length = 0;
     const Node* node = longest(text.substr(i), all, length);
     if (node == nullptr) continue;
-    Match match{i, i + length, node->id};
-    while (node->strips_left && match.begin > from && is_white(text[match.begin - 1])) --match.begin;
-    while (node->strips_right && match.end < text.size() && is_white(text[match.end])) ++match.end;
+    if (node->is_single_word && !stands_alone(text, i, i + length)) {
+      i += length - 1;
+      continue;
+    }
+    Match match{i, i + length, node->id, node->is_user_defined};
+    if (node->strips_left) match.begin = white_space_before(text, from, match.begin);
+    if (node->strips_right) match.end = white_space_behind(text, match.end);
     return match;
   }
   return std::nullopt;
+}
+
+AddedTokens added_tokens(const Vocabulary& vocabulary) {
+  AddedTokens added;
+  for (std::size_t id = 0; id < vocabulary.tokens.size(); ++id) {
+    const Token& token = vocabulary.tokens[id];
+    if (is_added(token.kind) && !token.text.empty() && !is_normalized(token)) {
+      added.add(token, token.text, static_cast<TokenId>(id));
+    }
+  }
+  return added;
+}
+
+AddedTokens normalized_tokens(const Vocabulary& vocabulary,
+                              const std::function<std::string(std::string_view)>& normalize) {
+  AddedTokens added;
+  for (std::size_t id = 0; id < vocabulary.tokens.size(); ++id) {
+    const Token& token = vocabulary.tokens[id];
+    if (is_added(token.kind) && !token.text.empty() && is_normalized(token)) {
+      const std::string text = normalize(token.text);
+      if (!text.empty()) added.add(token, text, static_cast<TokenId>(id));
+    }
+  }
+  return added;
 }
 
 }  // namespace tq

@@ -12,38 +12,12 @@
 namespace tq {
 namespace {
 
-using MergeTable = std::unordered_map<std::uint64_t, Merge, SeededHash>;
-
 /// The tokens that each byte becomes before merging.
 using ByteIds = std::array<std::vector<TokenId>, 256>;
 
-std::uint64_t pair_key(TokenId left, TokenId right) {
-  return static_cast<std::uint64_t>(left) << 32 | static_cast<std::uint32_t>(right);
-}
-
 bool can_be_merged(TokenKind kind) { return kind == TokenKind::kNormal || kind == TokenKind::kByte; }
 
-Result<MergeTable> read_merges(const ByteBpeParts& parts, const TokenIndex& index, std::string_view name) {
-  MergeTable table;
-  table.reserve(parts.merges.size());
-  for (std::size_t rank = 0; rank < parts.merges.size(); ++rank) {
-    const auto& [left, right] = parts.merges[rank];
-    const std::array<std::string, 3> texts = {left, right, left + right};
-    std::array<TokenId, 3> ids{};
-    for (std::size_t i = 0; i < 3; ++i) {
-      const auto found = index.find(texts[i]);
-      if (found == index.end()) {
-        return bad_file(name, "the merge {} of {} and {} needs the piece {}, which the vocabulary does not have", rank,
-                        in_quotes(left), in_quotes(right), in_quotes(texts[i]));
-      }
-      ids[i] = found->second;
-    }
-    table.try_emplace(pair_key(ids[0], ids[1]), Merge{static_cast<std::uint32_t>(rank), ids[2]});
-  }
-  return table;
-}
-
-Result<ByteIds> read_bytes(const TokenIndex& index, std::string_view name) {
+Result<ByteIds> read_bytes(const TokenIndex& index, bool may_lack, std::string_view name) {
   ByteIds bytes;
   for (std::size_t byte = 0; byte < 256; ++byte) {
     const auto found = index.find(ByteAlphabet::spell(static_cast<std::uint8_t>(byte)));
@@ -55,7 +29,7 @@ Result<ByteIds> read_bytes(const TokenIndex& index, std::string_view name) {
     replacement_ids.insert(replacement_ids.end(), ids->begin(), ids->end());
   for (std::vector<TokenId>& ids : bytes) {
     if (!ids.empty()) continue;
-    if (replacement_ids.size() != replacement.size()) {
+    if (!may_lack || replacement_ids.size() != replacement.size()) {
       return bad_file(name, "the vocabulary has no tokens for single bytes, so some text could not be said in it");
     }
     ids = replacement_ids;
@@ -76,17 +50,22 @@ std::vector<std::string> read_pieces(const Vocabulary& vocabulary) {
 
 class ByteBpe final : public VocabularyTokenizer {
  public:
-  ByteBpe(const ByteBpeParts& parts, MergeTable merges, ByteIds bytes)
-      : VocabularyTokenizer(parts.vocabulary, read_pieces(parts.vocabulary)),
+  ByteBpe(const ByteBpeParts& parts, PairMerges merges, ByteIds bytes)
+      : VocabularyTokenizer(parts.vocabulary, read_pieces(parts.vocabulary),
+                            [&](std::string_view text) { return parts.normalizer.apply(text); }),
         splitter_(*parts.pre_tokenizer),
         pre_tokenizer_name_(parts.pre_tokenizer->names.front()),
-        normalizes_nfc_(parts.normalizes_nfc),
+        normalizer_(parts.normalizer),
+        adds_space_prefix_(parts.adds_space_prefix),
+        merges_by_spelling_(parts.merges_by_spelling),
         merges_(std::move(merges)),
         bytes_(std::move(bytes)) {
-    if (parts.ignore_merges) index_words(parts.vocabulary);
+    if (parts.ignore_merges || parts.merges_by_spelling) index_words(parts.vocabulary);
   }
 
-  std::string kind() const override { return fmt::format("gpt2 {}", pre_tokenizer_name_); }
+  std::string kind() const override {
+    return fmt::format("{} {}", merges_by_spelling_ ? "tiktoken" : "gpt2", pre_tokenizer_name_);
+  }
 
  private:
   void index_words(const Vocabulary& vocabulary) {
@@ -97,19 +76,27 @@ class ByteBpe final : public VocabularyTokenizer {
     }
   }
 
+  std::optional<std::string> normalized(const Stretch& stretch) const override {
+    if (normalizer_.is_empty()) return std::nullopt;
+    return normalizer_.apply(stretch.text);
+  }
+
   void encode_text(std::string_view text, std::vector<TokenId>& ids) const override {
+    std::string prefixed;
+    if (adds_space_prefix_ && text.front() != ' ') {
+      prefixed = ' ';
+      text = prefixed += text;
+    }
     Merger merger;
     while (!text.empty()) {
       const Utf8Run run = utf8_run(text);
       const std::string_view part = text.substr(0, run.size);
       text.remove_prefix(run.size);
       const auto encode_one = [&](std::string_view word) { encode_word(word, merger, ids); };
-      if (!run.is_valid) {
-        encode_one(part);
-      } else if (normalizes_nfc_) {
-        splitter_.split(normalize_nfc(part), encode_one);
-      } else {
+      if (run.is_valid) {
         splitter_.split(part, encode_one);
+      } else {
+        encode_one(part);
       }
     }
   }
@@ -134,38 +121,37 @@ class ByteBpe final : public VocabularyTokenizer {
         merger.symbols.push_back({id, position, position + 1});
       }
     }
-    merger.merge([this](const Symbol& left, const Symbol& right) -> std::optional<Merge> {
-      const auto found = merges_.find(pair_key(left.id, right.id));
-      return found == merges_.end() ? std::nullopt : std::optional(found->second);
+    if (!merges_by_spelling_) {
+      merger.merge([this](const Symbol& left, const Symbol& right) { return merges_.find(left.id, right.id); });
+      return;
+    }
+    merger.merge([&](const Symbol& left, const Symbol& right) -> std::optional<Merge> {
+      const std::size_t size = right.end - left.begin;  // every byte has a token, so symbols count bytes
+      const auto found = size > kMaxTokenBytes ? words_.end() : words_.find(word.substr(left.begin, size));
+      if (found == words_.end()) return std::nullopt;
+      return Merge{static_cast<std::uint32_t>(found->second), found->second};
     });
   }
 
   PreTokenizer splitter_;
   std::string pre_tokenizer_name_;
-  bool normalizes_nfc_;
-  MergeTable merges_;
+  Normalizer normalizer_;
+  bool adds_space_prefix_, merges_by_spelling_;
+  PairMerges merges_;
   ByteIds bytes_;
-  TextMap<TokenId> words_;  ///< tokens that are taken whole
+  TextMap<TokenId> words_;  ///< tokens that are taken whole, by their bytes
 };
 
 }  // namespace
 
-Result<std::pair<std::string, std::string>> split_merge(std::string_view merge, std::string_view name) {
-  const std::size_t space = merge.find(' ', 1);
-  if (space == merge.npos || space + 1 == merge.size()) {
-    return bad_file(name, "the merge {} must be two pieces with a space between them", in_quotes(merge));
-  }
-  return std::pair(std::string(merge.substr(0, space)), std::string(merge.substr(space + 1)));
-}
-
 Result<std::shared_ptr<const Tokenizer>> make_byte_bpe(ByteBpeParts parts, std::string_view name) {
   if (Result<void> checked = check_vocabulary(parts.vocabulary, name); !checked) return fail(std::move(checked));
-  Result<ByteIds> bytes = read_bytes(index_tokens(parts.vocabulary, can_be_merged), name);
+  Result<ByteIds> bytes = read_bytes(index_tokens(parts.vocabulary, can_be_merged), !parts.merges_by_spelling, name);
   if (!bytes) return fail(std::move(bytes));
   // A user-defined token may have merges too, for words that only nearly spell it.
   const TokenIndex pieces = index_tokens(
       parts.vocabulary, [](TokenKind kind) { return can_be_merged(kind) || kind == TokenKind::kUserDefined; });
-  Result<MergeTable> merges = read_merges(parts, pieces, name);
+  Result<PairMerges> merges = PairMerges::read(parts.merges, pieces, name);
   if (!merges) return fail(std::move(merges));
   return std::make_shared<const ByteBpe>(parts, std::move(*merges), std::move(*bytes));
 }

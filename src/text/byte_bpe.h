@@ -3,9 +3,9 @@
 
 #include <memory>
 #include <string_view>
-#include <utility>
-#include <vector>
 
+#include "text/normalizer.h"
+#include "text/pair_merges.h"
 #include "text/pre_tokenizer.h"
 #include "text/vocabulary.h"
 
@@ -13,19 +13,17 @@ namespace tq {
 
 struct ByteBpeParts {
   Vocabulary vocabulary;
-  std::vector<std::pair<std::string, std::string>> merges;  ///< the most urgent first, spelled as the tokens are
+  MergeList merges;
   const PreTokenizerRow* pre_tokenizer = nullptr;
-  bool ignore_merges = false;   ///< a word that is a token is taken whole
-  bool normalizes_nfc = false;  ///< text is brought to normalization form C first
+  bool merges_by_spelling = false;  ///< no list: neighbours that spell a token merge, that of the lowest id first
+  bool ignore_merges = false;       ///< a word that is a token is taken whole
+  bool adds_space_prefix = false;   ///< a space in front of each stretch that has none there
+  Normalizer normalizer;
 };
 
 /// Bytes that are not UTF-8 form words of their own. Nothing is lost: decode(encode(x)) == x for any bytes, unless the
 /// vocabulary lacks a byte (some lack those that UTF-8 never uses), which then reads as U+FFFD, or the text is
-/// normalized. Of merges that stand twice the first counts. kBadFile, with `name` in front, when a merge names an
-/// unknown piece.
+/// normalized. kBadFile, with `name` in front, when a merge names an unknown piece.
 Result<std::shared_ptr<const Tokenizer>> make_byte_bpe(ByteBpeParts parts, std::string_view name);
-
-/// "left right", as GGUF and older tokenizer.json write a merge. A piece may begin with a space. kBadFile without one.
-Result<std::pair<std::string, std::string>> split_merge(std::string_view merge, std::string_view name);
 
 }  // namespace tq

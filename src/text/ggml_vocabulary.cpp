@@ -69,6 +69,20 @@ Result<Vocabulary> read_vocabulary(const Metadata& metadata, const Defaults& def
   return vocabulary;
 }
 
+Result<const Metadata::Numbers*> read_scores(const Metadata& metadata, std::size_t count, std::string_view name) {
+  const Metadata::Numbers* scores = metadata.numbers("tokenizer.ggml.scores");
+  if (scores == nullptr) return bad_file(name, "the list tokenizer.ggml.scores is missing");
+  if (scores->size() != count) return bad_file(name, "there are {} tokens and {} scores", count, scores->size());
+  return scores;
+}
+
+SpaceRules read_spaces(const Metadata& metadata, bool is_prefixed, bool removes_extra) {
+  is_prefixed = metadata.boolean("tokenizer.ggml.add_space_prefix").value_or(is_prefixed);
+  return {.prefix = is_prefixed ? SpaceRules::Prefix::kEachStretch : SpaceRules::Prefix::kNever,
+          .prefix_unless_space = false,
+          .removes_extra = removes_extra};
+}
+
 }  // namespace
 
 Result<ByteBpeParts> read_ggml_byte_bpe(const Metadata& metadata, std::string_view name) {
@@ -83,8 +97,13 @@ Result<ByteBpeParts> read_ggml_byte_bpe(const Metadata& metadata, std::string_vi
   if (!vocabulary) return fail(std::move(vocabulary));
   const Metadata::Strings* merges = metadata.strings("tokenizer.ggml.merges");
   if (merges == nullptr) return bad_file(name, "the list tokenizer.ggml.merges is missing");
-  ByteBpeParts parts{
-      .vocabulary = std::move(*vocabulary), .merges = {}, .pre_tokenizer = row, .ignore_merges = row->ignore_merges};
+  ByteBpeParts parts{.vocabulary = std::move(*vocabulary),
+                     .merges = {},
+                     .pre_tokenizer = row,
+                     .merges_by_spelling = false,
+                     .ignore_merges = row->ignore_merges,
+                     .adds_space_prefix = false,
+                     .normalizer = {}};
   parts.merges.reserve(merges->size());
   for (const std::string& merge : *merges) {
     Result<std::pair<std::string, std::string>> pieces = split_merge(merge, name);
@@ -98,16 +117,38 @@ Result<ScoreBpeParts> read_ggml_score_bpe(const Metadata& metadata, std::string_
   // Where the file does not say, it has the ids that SentencePiece gives.
   Result<Vocabulary> vocabulary = read_vocabulary(metadata, {.bos = 1, .eos = 2, .unknown = 0, .adds_bos = true}, name);
   if (!vocabulary) return fail(std::move(vocabulary));
-  const Metadata::Numbers* scores = metadata.numbers("tokenizer.ggml.scores");
-  if (scores == nullptr) return bad_file(name, "the list tokenizer.ggml.scores is missing");
-  if (scores->size() != vocabulary->tokens.size()) {
-    return bad_file(name, "there are {} tokens and {} scores", vocabulary->tokens.size(), scores->size());
-  }
-  Result<std::vector<std::uint32_t>> ranks = rank_scores(*scores, name);
+  const Result<const Metadata::Numbers*> scores = read_scores(metadata, vocabulary->tokens.size(), name);
+  if (!scores) return std::unexpected(scores.error());
+  Result<std::vector<std::uint32_t>> ranks = rank_scores(**scores, name);
   if (!ranks) return fail(std::move(ranks));
   return ScoreBpeParts{.vocabulary = std::move(*vocabulary),
                        .ranks = std::move(*ranks),
-                       .adds_space_prefix = metadata.boolean("tokenizer.ggml.add_space_prefix").value_or(true)};
+                       .merges = {},
+                       .normalizer = {},
+                       .spaces = read_spaces(metadata, true, false)};
+}
+
+Result<UnigramParts> read_ggml_unigram(const Metadata& metadata, std::string_view name) {
+  Result<Vocabulary> vocabulary = read_vocabulary(metadata, {.eos = 1, .unknown = 2}, name);
+  if (!vocabulary) return fail(std::move(vocabulary));
+  const Result<const Metadata::Numbers*> scores = read_scores(metadata, vocabulary->tokens.size(), name);
+  if (!scores) return std::unexpected(scores.error());
+  const bool removes_extra = metadata.boolean("tokenizer.ggml.remove_extra_whitespaces").value_or(false);
+  UnigramParts parts{.vocabulary = std::move(*vocabulary),
+                     .scores = **scores,
+                     .normalizer = {},
+                     .spaces = read_spaces(metadata, false, removes_extra),
+                     .splits_at_spaces = false};
+  if (const Metadata::Integers* bytes = metadata.integers("tokenizer.ggml.precompiled_charsmap")) {
+    std::string blob;
+    for (const std::int64_t byte : *bytes) blob += static_cast<char>(byte & 0xFF);
+    Result<Charsmap> map = Charsmap::read(blob, name);
+    if (!map) return fail(std::move(map));
+    parts.normalizer.add(std::make_shared<const Charsmap>(std::move(*map)));
+  } else if (metadata.has("tokenizer.ggml.precompiled_charsmap")) {
+    return bad_file(name, "tokenizer.ggml.precompiled_charsmap is not a list of bytes");
+  }
+  return parts;
 }
 
 }  // namespace tq

@@ -3,6 +3,7 @@
 
 #include "text/byte_bpe.h"
 #include "text/score_bpe.h"
+#include "text/unigram.h"
 
 namespace tq {
 
@@ -10,5 +11,6 @@ namespace tq {
 /// built. Ids of -1 in 32 bits, as ggml writes them, mean that there is none.
 Result<ByteBpeParts> read_ggml_byte_bpe(const Metadata& metadata, std::string_view name);
 Result<ScoreBpeParts> read_ggml_score_bpe(const Metadata& metadata, std::string_view name);
+Result<UnigramParts> read_ggml_unigram(const Metadata& metadata, std::string_view name);
 
 }  // namespace tq

@@ -4,37 +4,13 @@
 #include <fmt/format.h>
 #include <pcre2.h>
 
-#include <algorithm>
 #include <cassert>
 #include <limits>
 #include <optional>
 
 namespace tq {
 
-const std::string_view kGpt2Pattern = R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
-
 namespace {
-
-// Every pattern here must match in linear time whatever the text: a new one needs a case in the test of long words. A
-// long run that must not be tried again from each of its characters begins with (?<!…).
-const std::vector<PreTokenizerRow>& rows() {
-  static const std::vector<PreTokenizerRow> kRows = {
-      {.names = {"llama-bpe", "llama3", "llama-v3"},
-       .patterns = {R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*)"
-                    R"(|\s*[\r\n]+|\s+(?!\S)|\s+)"},
-       .ignore_merges = true,
-       .adds_bos = true},
-      {.names = {"gpt-2", "phi-2", "mpt", "olmo", "jais"}, .patterns = {kGpt2Pattern}},
-      {.names = {"qwen2", "deepseek-r1-qwen", "megrez"},
-       .patterns = {R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*)"
-                    R"(|\s*[\r\n]+|\s+(?!\S)|\s+)"}},
-      {.names = {"starcoder", "refact", "command-r", "smollm", "codeshell", "exaone", "minerva-7b"},
-       .patterns = {R"(\p{N})", kGpt2Pattern}},
-      {.names = {"deepseek-coder"},
-       .patterns = {R"([\r\n])", R"(\s?\p{L}+)", R"(\s?\p{P}+)", "[一-龥ࠀ-一가-퟿]+", R"(\p{N})"}},
-  };
-  return kRows;
-}
 
 /// The pattern in PCRE2's words. Its \s would also match U+180E, which has not been white space since Unicode 6.3.
 std::string with_white_space(std::string_view pattern) {
@@ -66,7 +42,7 @@ using MatchData = std::unique_ptr<pcre2_match_data, decltype(&pcre2_match_data_f
 using MatchContext = std::unique_ptr<pcre2_match_context, decltype(&pcre2_match_context_free)>;
 
 Code compile(std::string_view pattern) {
-  const std::string text = with_white_space(pattern);
+  const std::string text = with_white_space(pattern_for_pcre(pattern));
   int error = 0;
   PCRE2_SIZE offset = 0;
   Code code(pcre2_compile(reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(), PCRE2_UTF | PCRE2_UCP, &error,
@@ -78,24 +54,6 @@ Code compile(std::string_view pattern) {
 }
 
 }  // namespace
-
-const PreTokenizerRow* find_pre_tokenizer(std::string_view name) {
-  const auto has_name = [&](const PreTokenizerRow& row) { return std::ranges::count(row.names, name) > 0; };
-  const auto row = std::ranges::find_if(rows(), has_name);
-  return row == rows().end() ? nullptr : &*row;
-}
-
-const PreTokenizerRow* find_pre_tokenizer(const std::vector<std::string>& patterns) {
-  const auto row = std::ranges::find_if(
-      rows(), [&](const PreTokenizerRow& candidate) { return std::ranges::equal(candidate.patterns, patterns); });
-  return row == rows().end() ? nullptr : &*row;
-}
-
-std::string pre_tokenizer_names() {
-  std::vector<std::string_view> names;
-  for (const PreTokenizerRow& row : rows()) names.insert(names.end(), row.names.begin(), row.names.end());
-  return fmt::format("{}", fmt::join(names, ", "));
-}
 
 struct PreTokenizer::Patterns {
   std::vector<Code> codes;

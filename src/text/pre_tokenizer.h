@@ -11,7 +11,7 @@
 
 namespace tq {
 
-/// A row of THE table of pre-tokenizers, in pre_tokenizer.cpp.
+/// A row of THE table of pre-tokenizers, in pre_tokenizer_table.cpp.
 struct PreTokenizerRow {
   std::vector<std::string_view> names;     ///< what `tokenizer.ggml.pre` calls it; the first is ours
   std::vector<std::string_view> patterns;  ///< as tokenizer.json writes them; each cuts what the ones before left
@@ -22,11 +22,16 @@ struct PreTokenizerRow {
 /// Null when there is none of that name, or with exactly these patterns.
 const PreTokenizerRow* find_pre_tokenizer(std::string_view name);
 const PreTokenizerRow* find_pre_tokenizer(const std::vector<std::string>& patterns);
-/// All names, for messages.
+/// All names, for messages; and the first of each row.
 std::string pre_tokenizer_names();
+std::vector<std::string_view> pre_tokenizer_families();
+/// A pattern of the table so that PCRE2 understands it and matches in linear time.
+std::string_view pattern_for_pcre(std::string_view pattern);
 
 /// The pattern of GPT-2, which tokenizer.json names only by a flag.
 extern const std::string_view kGpt2Pattern;
+/// Those of Punctuation in tokenizer.json, which has no pattern: runs (`Contiguous`), and each by itself (`Isolated`).
+extern const std::string_view kPunctuationRuns, kPunctuationMarks;
 
 /// Immutable; safe to share between threads.
 class PreTokenizer {

@@ -11,6 +11,8 @@
 #include "formats/message.h"
 #include "text/ggml_vocabulary.h"
 #include "text/llama2c_vocabulary.h"
+#include "text/sentencepiece_model.h"
+#include "text/tiktoken_ranks.h"
 #include "text/tokenizer_json.h"
 
 namespace tq {
@@ -24,6 +26,8 @@ constexpr std::uint64_t kMaxFileBytes = std::uint64_t{256} << 20;
 
 /// A whole tokenizer.json in a GGUF, and, as `tq quantize` writes it, the tokenizer_config.json beside it.
 constexpr std::string_view kJsonKey = "tokenizer.huggingface.json", kJsonConfigKey = "tokenizer.huggingface.config";
+
+constexpr std::string_view kFileNames = "tokenizer.json, tokenizer.model, *.tiktoken, tokenizer.bin";
 
 struct Kind {
   std::string_view model;  ///< `tokenizer.ggml.model`
@@ -42,6 +46,12 @@ constexpr std::array kKinds = {
            Result<ScoreBpeParts> parts = read_ggml_score_bpe(metadata, name);
            if (!parts) return fail(std::move(parts));
            return make_score_bpe(std::move(*parts), name);
+         }},
+    Kind{"t5",
+         [](const Metadata& metadata, std::string_view name) -> Opened {
+           Result<UnigramParts> parts = read_ggml_unigram(metadata, name);
+           if (!parts) return fail(std::move(parts));
+           return make_unigram(std::move(*parts), name);
          }},
 };
 
@@ -69,6 +79,32 @@ Opened make_from_llama2c(std::span<const std::byte> bytes, std::string_view name
   return make_score_bpe(std::move(*parts), name);
 }
 
+/// The tokenizer_config.json beside a file; empty when there is none.
+Result<std::string> read_config_beside(const fs::path& path) {
+  const fs::path config = path.parent_path() / "tokenizer_config.json";
+  return is_present(config) ? read_file(config, kMaxFileBytes) : Result<std::string>(std::string());
+}
+
+/// A file that is no GGUF, told apart by its first bytes.
+Opened make_from_file(std::string_view contents, std::string_view config_json, const fs::path& path) {
+  const std::string name = path.string();
+  const std::size_t start = contents.find_first_not_of(" \t\r\n");
+  if (start != std::string_view::npos && contents[start] == '{') {
+    return read_tokenizer_json(contents, config_json, name);
+  }
+  const bool is_sentencepiece = is_sentencepiece_model(contents);
+  if (!is_sentencepiece && !is_tiktoken_ranks(contents)) {
+    if (path.extension() != ".model" && path.extension() != ".tiktoken") {
+      return make_from_llama2c(as_bytes(contents), name);
+    }
+    return bad_file(name, "it is neither a model of SentencePiece nor a rank file of tiktoken");
+  }
+  const Result<TokenizerConfig> config = TokenizerConfig::read(config_json, "tokenizer_config.json");
+  if (!config) return std::unexpected(config.error());
+  return is_sentencepiece ? read_sentencepiece_model(contents, *config, name)
+                          : read_tiktoken_ranks(contents, *config, name);
+}
+
 Opened open_file(const fs::path& path) {
   // A GGUF may be as large as its weights, so look before reading it all.
   Result<MappedFile> mapped = MappedFile::open(path);
@@ -80,28 +116,22 @@ Opened open_file(const fs::path& path) {
   }
   const Result<std::string> contents = read_file(path, kMaxFileBytes);
   if (!contents) return std::unexpected(contents.error());
-  const std::size_t start = contents->find_first_not_of(" \t\r\n");
-  if (start != std::string::npos && (*contents)[start] == '{') {
-    const fs::path config_path = path.parent_path() / "tokenizer_config.json";
-    Result<std::string> config = std::string();
-    if (is_present(config_path)) config = read_file(config_path, kMaxFileBytes);
-    if (!config) return std::unexpected(config.error());
-    return read_tokenizer_json(*contents, *config, path.string());
-  }
-  if (path.extension() == ".model") {
-    return fail(
-        ErrorCode::kUsage,
-        fmt::format("{}: files of SentencePiece are not read; use the tokenizer.json of the model", path.string()));
-  }
-  return make_from_llama2c(as_bytes(*contents), path.string());
+  const Result<std::string> config = read_config_beside(path);
+  if (!config) return std::unexpected(config.error());
+  return make_from_file(*contents, *config, path);
 }
 
 /// The tokenizer file of a folder; empty when there is none.
 fs::path tokenizer_in(const fs::path& folder) {
-  for (const char* name : {"tokenizer.json", "tokenizer.bin"}) {
+  for (const char* name : {"tokenizer.json", "tokenizer.model", "tiktoken.model", "tokenizer.bin"}) {
     if (is_present(folder / name)) return folder / name;
   }
-  return {};
+  std::error_code error;
+  std::vector<fs::path> ranks;
+  for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
+    if (entry->path().extension() == ".tiktoken") ranks.push_back(entry->path());
+  }
+  return ranks.empty() ? fs::path() : *std::ranges::min_element(ranks);
 }
 
 bool is_folder(const fs::path& path) {
@@ -127,12 +157,23 @@ Opened Tokenizer::from_json(std::string_view json, std::string_view config_json)
 
 Opened Tokenizer::from_llama2c(std::span<const std::byte> bytes) { return make_from_llama2c(bytes, "tokenizer.bin"); }
 
+Opened Tokenizer::from_sentencepiece(std::string_view bytes, std::string_view config_json) {
+  const Result<TokenizerConfig> config = TokenizerConfig::read(config_json, "tokenizer_config.json");
+  if (!config) return std::unexpected(config.error());
+  return read_sentencepiece_model(bytes, *config, "tokenizer.model");
+}
+
+Opened Tokenizer::from_tiktoken(std::string_view bytes, std::string_view config_json) {
+  const Result<TokenizerConfig> config = TokenizerConfig::read(config_json, "tokenizer_config.json");
+  if (!config) return std::unexpected(config.error());
+  return read_tiktoken_ranks(bytes, *config, "tokenizer.tiktoken");
+}
+
 Opened Tokenizer::open(const fs::path& path) {
   if (!is_folder(path)) return open_file(path);
   const fs::path file = tokenizer_in(path);
   if (!file.empty()) return open_file(file);
-  return fail(ErrorCode::kUsage,
-              fmt::format("{}: the folder has neither tokenizer.json nor tokenizer.bin", path.string()));
+  return fail(ErrorCode::kUsage, fmt::format("{}: the folder has no tokenizer ({})", path.string(), kFileNames));
 }
 
 Opened Tokenizer::for_model(const TensorFile& file) {
@@ -141,10 +182,8 @@ Opened Tokenizer::for_model(const TensorFile& file) {
   const fs::path path = file.path();
   const fs::path found = tokenizer_in(is_folder(path) ? path : path.parent_path());
   if (found.empty()) {
-    return fail(
-        ErrorCode::kUsage,
-        fmt::format("{}: neither the file nor its folder has a tokenizer (tokenizer.json, tokenizer.bin); name one",
-                    file.path()));
+    return fail(ErrorCode::kUsage, fmt::format("{}: neither the file nor its folder has a tokenizer ({}); name one",
+                                               file.path(), kFileNames));
   }
   Opened tokenizer = open_file(found);
   if (!tokenizer) return tokenizer;

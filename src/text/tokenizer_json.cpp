@@ -7,6 +7,7 @@
 #include "text/byte_bpe.h"
 #include "text/score_bpe.h"
 #include "text/tokenizer_pipeline.h"
+#include "text/unigram.h"
 
 namespace tq {
 namespace {
@@ -14,7 +15,6 @@ namespace {
 using simdjson::dom::array;
 using simdjson::dom::element;
 using simdjson::dom::object;
-using MergeList = std::vector<std::pair<std::string, std::string>>;
 
 /// Each step returns false after the first failure, which is kept in error_.
 class TokenizerJsonReader {
@@ -23,17 +23,21 @@ class TokenizerJsonReader {
       : json_(json), config_(config), name_(name) {}
 
   Result<std::shared_ptr<const Tokenizer>> read() {
-    if (!read_roots() || !read_tokens() || !read_added_tokens() || !read_merges() || !read_special_ids()) {
+    if (!read_roots() || !(is_unigram_ ? read_scored_pieces() : read_tokens()) || !read_added_tokens() ||
+        !(is_unigram_ || read_merges()) || !read_special_ids()) {
       return std::unexpected(error_);
     }
-    if (pipeline_.pre_tokenizer == nullptr) return make_llama2();
+    if (is_unigram_) return make_as_unigram();
+    if (pipeline_.pre_tokenizer == nullptr) return make_with_marks();
     bool ignore_merges = false;
     get_field(model_, "ignore_merges", ignore_merges);
     return make_byte_bpe({.vocabulary = std::move(vocabulary_),
                           .merges = std::move(merges_),
                           .pre_tokenizer = pipeline_.pre_tokenizer,
+                          .merges_by_spelling = false,
                           .ignore_merges = ignore_merges,
-                          .normalizes_nfc = pipeline_.normalizes_nfc},
+                          .adds_space_prefix = pipeline_.adds_space_prefix,
+                          .normalizer = std::move(pipeline_.normalizer)},
                          name_);
   }
 
@@ -50,8 +54,7 @@ class TokenizerJsonReader {
   }
 
   bool refuse_kind(std::string_view what) {
-    return refuse(
-        Error{ErrorCode::kUsage, fmt::format("{}: {} is not built; byte-pair encoding (BPE) is", name_, what)});
+    return refuse(Error{ErrorCode::kUsage, fmt::format("{}: {} is not built; BPE and Unigram are", name_, what)});
   }
 
   bool read_roots() {
@@ -68,7 +71,8 @@ class TokenizerJsonReader {
       return refuse("it has no model, so it is not a tokenizer.json");
     std::string_view type = "BPE";  // older files do not say
     get_field(model_, "type", type);
-    if (type != "BPE") return refuse_kind(fmt::format("the model {}", in_quotes(type)));
+    if (type != "BPE" && type != "Unigram") return refuse_kind(fmt::format("the model {}", in_quotes(type)));
+    is_unigram_ = type == "Unigram";
     for (const char* key : {"continuing_subword_prefix", "end_of_word_suffix"}) {
       std::string_view affix;
       if (get_field(model_, key, affix) && !affix.empty()) return refuse_kind(fmt::format("the setting {}", key));
@@ -76,6 +80,7 @@ class TokenizerJsonReader {
     Result<TokenizerPipeline> pipeline = read_tokenizer_pipeline(root_, name_);
     if (!pipeline) return refuse(pipeline.error());
     pipeline_ = std::move(*pipeline);
+    if (is_unigram_ && pipeline_.pre_tokenizer != nullptr) return refuse_kind("Unigram over the byte-level alphabet");
     return true;
   }
 
@@ -111,6 +116,36 @@ class TokenizerJsonReader {
     return true;
   }
 
+  /// A list of pieces with their scores, whose ids are their places.
+  bool read_scored_pieces() {
+    array pieces;
+    bool byte_fallback = false;
+    std::uint64_t unknown = 0;
+    if (!get_field(model_, "vocab", pieces)) return refuse("its model has no list vocab");
+    get_field(model_, "byte_fallback", byte_fallback);
+    const bool has_unknown = get_field(model_, "unk_id", unknown);
+    for (const element entry : pieces) {
+      array pair;
+      std::string_view text;
+      double score = 0;
+      const std::size_t id = scores_.size();
+      if (entry.get(pair) || pair.size() != 2 || pair.at(0).get(text) || pair.at(1).get(score)) {
+        return refuse("the piece {} is not a text and a score", id);
+      }
+      if (id == kMaxTokens) return refuse("no model has more than {} tokens", kMaxTokens);
+      const bool is_byte = byte_fallback && byte_of_token(text);
+      const TokenKind kind = has_unknown && id == unknown ? TokenKind::kUnknown
+                             : is_byte                    ? TokenKind::kByte
+                                                          : TokenKind::kNormal;
+      vocabulary_.tokens.push_back({.text = std::string(text), .kind = kind});
+      scores_.push_back(score);
+    }
+    if (has_unknown && unknown >= scores_.size())
+      return refuse("unk_id is {}, and there are {} pieces", unknown, scores_.size());
+    if (has_unknown) vocabulary_.unknown = static_cast<TokenId>(unknown);
+    return true;
+  }
+
   bool read_added_tokens() {
     element list;
     array added;
@@ -119,17 +154,17 @@ class TokenizerJsonReader {
     for (const element entry : added) {
       std::string_view text;
       element id;
-      bool special = false, single_word = false;
+      bool special = false;
       Token* placed = nullptr;
       if (!get_field(entry, "content", text) || !get_field(entry, "id", id)) {
         return refuse("an entry of added_tokens has no content or no id");
       }
       get_field(entry, "special", special);
-      get_field(entry, "single_word", single_word);
-      if (single_word) return refuse_kind(fmt::format("single_word, which the added token {} has,", in_quotes(text)));
       if (!place(text, id, special ? TokenKind::kControl : TokenKind::kUserDefined, placed)) return false;
       get_field(entry, "lstrip", placed->strips_left);
       get_field(entry, "rstrip", placed->strips_right);
+      get_field(entry, "single_word", placed->is_single_word);
+      get_field(entry, "normalized", placed->is_normalized);
     }
     return true;
   }
@@ -181,27 +216,26 @@ class TokenizerJsonReader {
     vocabulary_.adds_bos = !first.empty() && first == bos;
     if (config_root_) get_field(*config_root_, "add_bos_token", vocabulary_.adds_bos);
     return find_id(bos, "BOS", vocabulary_.bos) && find_id(named_token("eos_token"), "EOS", vocabulary_.eos) &&
-           find_id(unknown, "unknown", vocabulary_.unknown);
+           (is_unigram_ || find_id(unknown, "unknown", vocabulary_.unknown));
   }
 
-  /// Llama 2's merges are its tokens by score, each with all the pairs that spell it, so the first of these gives the
-  /// rank.
-  Result<std::shared_ptr<const Tokenizer>> make_llama2() {
-    ScoreBpeParts parts;
-    parts.vocabulary = std::move(vocabulary_);
-    parts.ranks.assign(parts.vocabulary.tokens.size(), ScoreBpeParts::kNever);
-    const TokenIndex index = index_tokens(parts.vocabulary, [](TokenKind) { return true; });
-    for (std::size_t rank = 0; rank < merges_.size(); ++rank) {
-      const auto& [left, right] = merges_[rank];
-      const auto found = index.find(left + right);
-      if (found == index.end() || !index.contains(left) || !index.contains(right)) {
-        return bad_file(name_, "the merge {} of {} and {} names a piece that the vocabulary does not have", rank,
-                        in_quotes(left), in_quotes(right));
-      }
-      std::uint32_t& best = parts.ranks[static_cast<std::size_t>(found->second)];
-      best = std::min(best, static_cast<std::uint32_t>(rank));
-    }
-    return make_score_bpe(std::move(parts), name_);
+  Result<std::shared_ptr<const Tokenizer>> make_with_marks() {
+    return make_score_bpe({.vocabulary = std::move(vocabulary_),
+                           .ranks = {},
+                           .merges = std::move(merges_),
+                           .normalizer = std::move(pipeline_.normalizer),
+                           .spaces = pipeline_.spaces},
+                          name_);
+  }
+
+  Result<std::shared_ptr<const Tokenizer>> make_as_unigram() {
+    scores_.resize(vocabulary_.tokens.size());
+    return make_unigram({.vocabulary = std::move(vocabulary_),
+                         .scores = std::move(scores_),
+                         .normalizer = std::move(pipeline_.normalizer),
+                         .spaces = pipeline_.spaces,
+                         .splits_at_spaces = pipeline_.splits_at_spaces},
+                        name_);
   }
 
   std::string_view json_, config_, name_;
@@ -212,6 +246,8 @@ class TokenizerJsonReader {
   TokenizerPipeline pipeline_;
   Vocabulary vocabulary_;
   MergeList merges_;
+  std::vector<double> scores_;
+  bool is_unigram_ = false;
   Error error_;
 };
 

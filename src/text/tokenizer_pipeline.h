@@ -6,15 +6,20 @@
 #include <string>
 #include <string_view>
 
+#include "text/normalizer.h"
 #include "text/pre_tokenizer.h"
+#include "text/spaces.h"
 
 namespace tq {
 
-/// Only pipelines that are known as a whole are accepted: one of the table of pre-tokenizers with the byte-level
-/// alphabet, or the one of Llama 2, which puts a space mark in front and for each space.
+/// Two kinds are accepted: words by one of the table of pre-tokenizers in the byte-level alphabet, or marks for spaces,
+/// as SentencePiece has them.
 struct TokenizerPipeline {
-  const PreTokenizerRow* pre_tokenizer = nullptr;  ///< null: the one of Llama 2
-  bool normalizes_nfc = false;
+  Normalizer normalizer;
+  const PreTokenizerRow* pre_tokenizer = nullptr;  ///< null: marks for spaces
+  bool adds_space_prefix = false;                  ///< of the byte-level kind
+  SpaceRules spaces;                               ///< of the other
+  bool splits_at_spaces = false;
   std::string first_token;  ///< put in front of each text; empty when there is none
 };
 

@@ -39,6 +39,8 @@ struct Token {
   std::string text;  ///< as the file spells it
   TokenKind kind = TokenKind::kUnused;
   bool strips_left = false, strips_right = false;  ///< takes the white space beside it along
+  bool is_single_word = false;                     ///< only where no letter, mark, digit or `_` is beside it
+  bool is_normalized = false;                      ///< user-defined: looked for in the normalized text
 };
 
 struct Vocabulary {

@@ -1,12 +1,23 @@
 // What all kinds of tokenizer do alike: BOS, cutting out added tokens, and looking up pieces.
 #pragma once
 
+#include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "text/added_tokens.h"
 
 namespace tq {
+
+/// What is beside a stretch of text.
+enum class Neighbour : std::uint8_t { kNothing, kControl, kUserDefined };
+
+/// A text between added tokens; never empty.
+struct Stretch {
+  std::string_view text;
+  Neighbour before = Neighbour::kNothing, behind = Neighbour::kNothing;
+};
 
 class VocabularyTokenizer : public Tokenizer {
  public:
@@ -21,14 +32,22 @@ class VocabularyTokenizer : public Tokenizer {
 
  protected:
   /// `vocabulary` is checked. `pieces[id]` is the text of a token; those of control, unknown and unused tokens are
-  /// empty.
-  VocabularyTokenizer(const Vocabulary& vocabulary, std::vector<std::string> pieces);
+  /// empty. `normalize`: what becomes of the text of an added token that is looked for in normalized text.
+  VocabularyTokenizer(
+      const Vocabulary& vocabulary, std::vector<std::string> pieces,
+      const std::function<std::string(std::string_view)>& normalize = [](std::string_view text) {
+        return std::string(text);
+      });
 
-  /// Appends the ids of a text that is not empty and has no added tokens. Before it came one, or nothing.
+  /// The stretch as the model sees it; nothing when that is as it stands.
+  virtual std::optional<std::string> normalized(const Stretch&) const { return std::nullopt; }
+  /// Appends the ids of a normalized text that is not empty and has no added tokens.
   virtual void encode_text(std::string_view text, std::vector<TokenId>& ids) const = 0;
 
  private:
-  AddedTokens added_;
+  void encode_normalized(std::string_view text, bool all, std::vector<TokenId>& ids) const;
+
+  AddedTokens added_, normalized_added_;
   std::vector<std::string> pieces_;
   std::optional<TokenId> bos_, eos_;
   bool adds_bos_;

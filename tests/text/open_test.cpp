@@ -40,7 +40,7 @@ TEST(Open, a_folder_with_nothing_to_open) {
   EXPECT_EQ(Tokenizer::open(folder.path()).error().code, ErrorCode::kUsage);
   EXPECT_EQ(Tokenizer::open(folder.path() / "nowhere.json").error().code, ErrorCode::kFailed);
   EXPECT_EQ(Tokenizer::open(folder.write("empty", "")).error().code, ErrorCode::kBadFile);
-  EXPECT_EQ(Tokenizer::open(folder.write("tokenizer.model", "\n\x0e")).error().code, ErrorCode::kUsage);
+  EXPECT_EQ(Tokenizer::open(folder.write("tokenizer.model", "\n\x0e")).error().code, ErrorCode::kBadFile);
 }
 
 TEST(Open, the_config_beside_is_read) {
