@@ -1,8 +1,53 @@
 #include "text/vocabulary_tokenizer.h"
 
+#include <algorithm>
+#include <optional>
 #include <utility>
 
 namespace tq {
+namespace {
+
+/// Parts as one text, and the added tokens that may be cut out of it. Each search begins where the last one ended, so
+/// that all of them together read the text twice.
+class JoinedParts {
+ public:
+  JoinedParts(std::span<const TextPart> parts, const AddedTokens& added) : parts_(parts), added_(added) {
+    for (const TextPart& part : parts) text_ += part.text;
+  }
+
+  std::string_view text() const { return text_; }
+
+  /// The next one at or after `from`, which never goes back: user-defined ones anywhere, others in the parts that allow
+  /// them. The leftmost counts, and of two that begin together the longer.
+  std::optional<AddedTokens::Match> next(std::size_t from) {
+    if (!has_searched_ || (anywhere_ && anywhere_->begin < from)) anywhere_ = added_.find(text_, from, false);
+    has_searched_ = true;
+    if (!special_ || special_->begin < from) find_special(from);
+    if (!anywhere_ || !special_) return special_ ? special_ : anywhere_;
+    if (anywhere_->begin != special_->begin) return anywhere_->begin < special_->begin ? anywhere_ : special_;
+    return anywhere_->end > special_->end ? anywhere_ : special_;
+  }
+
+ private:
+  void find_special(std::size_t from) {
+    special_.reset();
+    for (; part_ < parts_.size(); begin_ += parts_[part_++].text.size()) {
+      const std::size_t end = begin_ + parts_[part_].text.size();
+      if (!parts_[part_].parse_special || end <= from) continue;
+      special_ = added_.find(std::string_view(text_).substr(0, end), std::max(begin_, from), true);
+      if (special_) return;
+    }
+  }
+
+  std::span<const TextPart> parts_;
+  const AddedTokens& added_;
+  std::string text_;
+  std::optional<AddedTokens::Match> anywhere_, special_;
+  bool has_searched_ = false;
+  std::size_t part_ = 0, begin_ = 0;  ///< the part that is searched, and where it begins
+};
+
+}  // namespace
 
 VocabularyTokenizer::VocabularyTokenizer(const Vocabulary& vocabulary, std::vector<std::string> pieces)
     : added_(vocabulary),
@@ -17,6 +62,22 @@ std::vector<TokenId> VocabularyTokenizer::encode(std::string_view text, const En
   std::size_t done = 0;
   while (done < text.size()) {
     const std::optional<AddedTokens::Match> match = added_.find(text, done, options.parse_special);
+    const std::size_t end = match ? match->begin : text.size();
+    if (end > done) encode_text(text.substr(done, end - done), ids);
+    if (!match) break;
+    ids.push_back(match->id);
+    done = match->end;
+  }
+  return ids;
+}
+
+std::vector<TokenId> VocabularyTokenizer::encode_parts(std::span<const TextPart> parts, bool add_bos) const {
+  JoinedParts joined(parts, added_);
+  const std::string_view text = joined.text();
+  std::vector<TokenId> ids;
+  if (add_bos && adds_bos_) ids.push_back(*bos_);
+  for (std::size_t done = 0; done < text.size();) {
+    const std::optional<AddedTokens::Match> match = joined.next(done);
     const std::size_t end = match ? match->begin : text.size();
     if (end > done) encode_text(text.substr(done, end - done), ids);
     if (!match) break;

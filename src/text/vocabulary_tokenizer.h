@@ -11,6 +11,7 @@ namespace tq {
 class VocabularyTokenizer : public Tokenizer {
  public:
   std::vector<TokenId> encode(std::string_view text, const EncodeOptions& options) const final;
+  std::vector<TokenId> encode_parts(std::span<const TextPart> parts, bool add_bos) const final;
   std::string piece(TokenId id) const final;
   std::string decode(std::span<const TokenId> ids) const override;
 
