@@ -87,6 +87,21 @@ std::vector<Seed> saved_cache_seeds() {
           {"saved_cache", "whole", std::string("\0tq cache\1\0\0\0\3\0\0\0a: ", 20) + std::string(24, '\0')}};
 }
 
+std::vector<Seed> chat_template_seeds() {
+  const std::string chatml =
+      "{%- for m in messages if m.role != 'tool' %}{{- '<|im_start|>' + m['role'] + '\\n' + m.content|trim + '<|im_end|>' }}\n"
+      "{%- endfor %}{% if add_generation_prompt and not x is none %}{{ 'assistant' ~ x }}{% endif %}";
+  const std::string macros =
+      "{# tools #}{% macro show(v, depth=0) -%}{% if v is mapping %}{ {%- for k, w in v|dictsort %}{{ k|tojson }}: {{ show(w, "
+      "depth + 1) }}{{ ', ' if not loop.last }}{% endfor -%} }{% elif v is string or v is number %}{{ v|string|upper }}"
+      "{% elif v is iterable %}[{{ v|map('string')|join(', ') }}]{% endif %}{%- endmacro %}{{ show(tools[0]) }}{{ tools|tojson(indent=2) }}";
+  const std::string texts =
+      "{% set ns = namespace(n=0, s='') %}{% for m in messages[1:][::-1] %}{% set ns.n = ns.n + m.content|length // 2 %}{% if "
+      "loop.index0 is odd %}{% continue %}{% endif %}{% set ns.s = ns.s ~ m.content.split()[0].strip('ab').replace('a', 'bb')[-3:] %}"
+      "{% endfor %}{% set b %}{{ '%s|%5d' % (ns.s, ns.n) }}{% endset %}{{ b|indent(2, true)|title }}{{ range(1, 9, 3)|sum * -1.5e0 }}";
+  return {{"chat_template", "chatml", chatml}, {"chat_template", "macros", macros}, {"chat_template", "texts", texts}};
+}
+
 std::vector<Seed> seeds() {
   std::vector<Seed> all = {
       {"gguf", "small", small_gguf().bytes()},
@@ -105,6 +120,7 @@ std::vector<Seed> seeds() {
        R"({"schema":"turboquant.eval/1","model":{"name":"m","parameters":1},"machine":{"threads":2},"settings":{"context":8,"scored_tokens":400},)"
        R"("partial":false,"rows":[{"weights":"f16","kv":"tq4","kv_bytes":12,"kld_mean":1e-3,"ppl":2.5,"ppl_ratio":1.0,"top1_agreement":1,"kld_by_position":[{"from":4,"to":7,"kld_mean":null}]}]})"});
   for (Seed& seed : tokenizer_seeds()) all.push_back(std::move(seed));
+  for (Seed& seed : chat_template_seeds()) all.push_back(std::move(seed));
   for (Seed& seed : vector_seeds()) all.push_back(std::move(seed));
   for (Seed& seed : saved_cache_seeds()) all.push_back(std::move(seed));
   return all;

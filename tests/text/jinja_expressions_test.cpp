@@ -269,6 +269,8 @@ TEST(JinjaExpressions, every_filter) {
       {"messages|selectattr('n','defined')|list|length", "1"},
       {"lst|select('odd')|list", "[3, 1]"},
       {"lst|reject('odd')|list", "[2]"},
+      {"none_value|selectattr('role', 'eq', 'user')|list", "[]"},
+      {"none_value|map('upper')|list", "[]"},
       {"lst|select('gt', 1)|list", "[3, 2]"},
       {"undefinedx|default('dd')", "dd"},
       {"''|default('dd')", ""},

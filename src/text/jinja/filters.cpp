@@ -112,6 +112,9 @@ Value unique(Interpreter& run, const Value& self, const Arguments& arguments) {
   return list_of(run, std::move(kept));
 }
 
+/// map and select pass over what is false, such as tools that are none.
+Values iterate_or_nothing(Interpreter& run, const Value& value) { return is_true(value) ? run.iterate(value) : Values{}; }
+
 /// select, reject, selectattr, rejectattr.
 Value chosen(Interpreter& run, const Value& self, const Arguments& arguments, bool by_attribute, bool wanted) {
   Arguments rest = arguments;
@@ -129,7 +132,7 @@ Value chosen(Interpreter& run, const Value& self, const Arguments& arguments, bo
     rest.positional.erase(rest.positional.begin());
   }
   Values kept;
-  for (const Value& item : run.iterate(self)) {
+  for (const Value& item : iterate_or_nothing(run, self)) {
     const Value value = by_attribute ? by_path(run, item, attribute) : item;
     if ((has_test ? run.test(test, value, rest) : is_true(value)) == wanted) kept.push_back(item);
   }
@@ -140,7 +143,7 @@ Value map(Interpreter& run, const Value& self, const Arguments& arguments) {
   Values mapped;
   if (!arguments.named.empty() && arguments.positional.empty()) {
     const Values given = arguments.bind("map", {"attribute", "default"});
-    for (const Value& item : run.iterate(self)) {
+    for (const Value& item : iterate_or_nothing(run, self)) {
       const Value value = by_path(run, item, given[0]);
       mapped.push_back(value.is_undefined() ? given[1] : value);
     }
@@ -151,7 +154,7 @@ Value map(Interpreter& run, const Value& self, const Arguments& arguments) {
   Arguments rest = arguments;
   const std::string_view name = rest.positional[0].text().bytes();
   rest.positional.erase(rest.positional.begin());
-  for (const Value& item : run.iterate(self)) mapped.push_back(run.filter(name, item, rest));
+  for (const Value& item : iterate_or_nothing(run, self)) mapped.push_back(run.filter(name, item, rest));
   return list_of(run, std::move(mapped));
 }
 

@@ -14,9 +14,9 @@ namespace tq::jinja {
 
 /// What a run may cost, at least and for each byte of the conversation. Real templates touch each byte ten times or so.
 struct Limits {
-  std::uint64_t steps = 4'000'000;  ///< of the interpreter, each some ten nanoseconds
-  std::uint64_t memory = std::uint64_t{48} << 20;
-  std::uint64_t output = std::uint64_t{4} << 20;
+  std::uint64_t steps = 2'000'000;  ///< of the interpreter, each some ten nanoseconds
+  std::uint64_t memory = std::uint64_t{24} << 20;
+  std::uint64_t output = std::uint64_t{2} << 20;
 
   static Limits for_input(std::size_t bytes) {
     Limits limits;
