@@ -1,4 +1,5 @@
-// Chat templates. What is no template, or fails when it runs, says so in one line; what renders keeps the user's text apart.
+// Chat templates. What is no template, or fails when it runs, says so in one line; what renders keeps the user's text
+// apart.
 #include <string>
 #include <string_view>
 
@@ -25,13 +26,15 @@ void render(std::string_view source, std::string variables) {
     return check_message(parsed.error());
   }
   const std::string text = "a " + std::string(kUserText) + " \xC3 b\n";
-  const auto parts = (*parsed)->render({.messages = {{"system", text}, {"user", text}, {"assistant", text}, {"user", text}},
-                                        .variables = std::move(variables)});
+  const auto parts =
+      (*parsed)->render({.messages = {{"system", text}, {"user", text}, {"assistant", text}, {"user", text}},
+                         .variables = std::move(variables)});
   if (!parts) {
     require(parts.error().code == ErrorCode::kUsage);
     return check_message(parts.error());
   }
-  if (source.find(kUserText) != source.npos || source.find('\\') != source.npos) return;  // written by itself, or escaped
+  if (source.find(kUserText) != source.npos || source.find('\\') != source.npos)
+    return;  // written by itself, or escaped
   for (const TextPart& part : *parts) {
     require(!part.text.empty());
     require(!part.parse_special || part.text.find(kUserText) == part.text.npos);

@@ -22,14 +22,14 @@ struct ChatMessage {
 struct ChatInput {
   std::vector<ChatMessage> messages;
   bool add_generation_prompt = true;  ///< end where the assistant's answer begins
-  /// A JSON object of further variables of the template (`tools`, `enable_thinking`, …), or empty. It comes from outside,
-  /// as messages do.
+  /// A JSON object of further variables of the template (`tools`, `enable_thinking`, …), or empty. It comes from
+  /// outside, as messages do.
   std::string variables = {};
   std::time_t now = 0;  ///< for templates that tell the date
 };
 
-/// A chat template: the subset of Jinja that models ship with (docs/chat.md lists it), run by an interpreter of its own.
-/// A template is as untrusted as its model file: it reaches no file and no code, and its steps, memory, output and
+/// A chat template: the subset of Jinja that models ship with (docs/chat.md lists it), run by an interpreter of its
+/// own. A template is as untrusted as its model file: it reaches no file and no code, and its steps, memory, output and
 /// recursion are bounded. Immutable; safe to share between threads.
 class ChatTemplate {
  public:
@@ -60,8 +60,9 @@ struct ChatFormat {
 };
 
 /// `choice` is a file that holds a template, the name of one of the model's own templates, or one of
-/// built_in_chat_templates(). Empty: the model's own, from `tokenizer.chat_template` of a GGUF, or `chat_template.jinja`
-/// or `tokenizer_config.json` of a folder; `plain` when it has none. kUsage for an unknown choice.
+/// built_in_chat_templates(). Empty: the model's own, from `tokenizer.chat_template` of a GGUF, or
+/// `chat_template.jinja` or `tokenizer_config.json` of a folder; `plain` when it has none. kUsage for an unknown
+/// choice.
 Result<ChatFormat> read_chat_format(const TensorFile& file, const Tokenizer& tokenizer, const std::string& choice = {});
 
 /// `chatml`, `llama3`, …: the names of llama.cpp.

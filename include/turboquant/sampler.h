@@ -9,7 +9,8 @@
 
 namespace tq {
 
-/// Applied in this order, llama.cpp's: penalties, top-k, typical, top-p, min-p, temperature. Its names and defaults, too.
+/// Applied in this order, llama.cpp's: penalties, top-k, typical, top-p, min-p, temperature. Its names and defaults,
+/// too.
 struct SamplerOptions {
   float temperature = 0.8F;  ///< 0: always the most likely token, after penalties
   int top_k = 40;            ///< 0: all

@@ -7,8 +7,8 @@
 
 namespace tq {
 
-/// A text comes in pieces and goes out again up to the first stop string, which is left out. What could become one waits.
-/// Not thread-safe.
+/// A text comes in pieces and goes out again up to the first stop string, which is left out. What could become one
+/// waits. Not thread-safe.
 class StopStrings {
  public:
   /// Empty strings are ignored.

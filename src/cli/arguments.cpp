@@ -26,7 +26,8 @@ constexpr std::array kSpellings = {
 
 /// What follows one of these is text, which may begin with a dash.
 bool is_text_option(std::string_view argument) {
-  constexpr std::array kOptions = {"-p", "--prompt", "--text", "--system", "--system-prompt", "-r", "--stop", "--reverse-prompt"};
+  constexpr std::array kOptions = {"-p", "--prompt", "--text",          "--system", "--system-prompt",
+                                   "-r", "--stop",   "--reverse-prompt"};
   return std::ranges::find(kOptions, argument) != kOptions.end();
 }
 
@@ -49,8 +50,8 @@ class HelpPage final : public CLI::Formatter {
     std::string page =
         fmt::format("tq {}: {}\n\nusage: tq {} {}\n\n", help_.name, help_.summary, help_.name, help_.usage);
     for (const std::string& example : help_.examples) page += fmt::format("  tq {} {}\n", help_.name, example);
-    for (const std::string group :
-         {kInputGroup, kGenerationGroup, kChatGroup, kScoringGroup, kCompressionGroup, kEngineGroup, kLlamaGroup, kOutputGroup}) {
+    for (const std::string group : {kInputGroup, kGenerationGroup, kChatGroup, kScoringGroup, kCompressionGroup,
+                                    kEngineGroup, kLlamaGroup, kOutputGroup}) {
       const auto options = app->get_options([&](const CLI::Option* option) { return option->get_group() == group; });
       if (!options.empty()) page += make_group(group, false, options);
     }

@@ -130,16 +130,17 @@ class Chat {
   }
 
   static Result<void> unknown(const std::string& name) {
-    const std::string guess = close_match(name, {"/help", "/clear", "/reset", "/system", "/save", "/load", "/exit", "/quit"});
-    return fail(ErrorCode::kUsage,
-                fmt::format("there is no command '{}'; {}", name,
-                            guess.empty() ? "/help lists them, and // begins a message with a slash"
-                                          : fmt::format("did you mean '{}'?", guess)));
+    const std::string guess =
+        close_match(name, {"/help", "/clear", "/reset", "/system", "/save", "/load", "/exit", "/quit"});
+    return fail(ErrorCode::kUsage, fmt::format("there is no command '{}'; {}", name,
+                                               guess.empty() ? "/help lists them, and // begins a message with a slash"
+                                                             : fmt::format("did you mean '{}'?", guess)));
   }
 
   Result<void> save(const std::string& path) const {
     if (path.empty()) return fail(ErrorCode::kUsage, "/save needs the name of a file");
-    if (Result<void> writable = check_report_path(path, {.option = "/save", .name = "JSON", .beginnings = "{["}); !writable)
+    if (Result<void> writable = check_report_path(path, {.option = "/save", .name = "JSON", .beginnings = "{["});
+        !writable)
       return writable;
     Result<void> saved = write_json(json_text(conversation_.to_json()), path);
     if (saved) say(fmt::format("saved to {}", one_line(path)));

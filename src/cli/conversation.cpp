@@ -38,7 +38,8 @@ Result<Conversation> Conversation::open(const RunChoice& choice) {
   Result<ChatFormat> format = read_chat_format(**file, **tokenizer, choice.chat_template);
   if (!format) return fail(std::move(format));
   if (format->is_fallback)
-    fmt::print(stderr, "tq: the model has no chat template; 'User:' and 'Assistant:' lines stand in (--chat-template)\n");
+    fmt::print(stderr,
+               "tq: the model has no chat template; 'User:' and 'Assistant:' lines stand in (--chat-template)\n");
   const auto model = Model::load(*file, {.weights = choice.weights, .threads = choice.engine.thread_count()});
   if (!model) return std::unexpected(model.error());
   Result<std::unique_ptr<Session>> session =
@@ -54,7 +55,8 @@ Result<Conversation> Conversation::open(const RunChoice& choice) {
   made.began_ = std::time(nullptr);  // once: a date that changes would cost the whole cache
   made.set_system(choice.system);
   if (!choice.restore_cache.empty()) {
-    if (Result<void> restored = made.session_->restore(choice.restore_cache); !restored) return fail(std::move(restored));
+    if (Result<void> restored = made.session_->restore(choice.restore_cache); !restored)
+      return fail(std::move(restored));
   }
   return made;
 }
@@ -90,8 +92,10 @@ Result<std::vector<TokenId>> Conversation::render_within_context() {
       return ids;
     }
     if (!forget_oldest()) {
-      return fail(ErrorCode::kUsage, fmt::format("the message makes {} tokens and the context holds {}, an answer included; "
-                                                 "shorten it or raise -c", ids->size(), context));
+      return fail(ErrorCode::kUsage,
+                  fmt::format("the message makes {} tokens and the context holds {}, an answer included; "
+                              "shorten it or raise -c",
+                              ids->size(), context));
     }
     ++forgotten;
   }
@@ -161,7 +165,8 @@ Result<void> Conversation::generate(std::span<float> logits, Turn& turn, std::st
   show(stop.finish());
   output.finish();
   if (turn.stop == "context")
-    fmt::print(stderr, "tq: the context of {} tokens is full, so the answer ends here; -c N makes it longer\n", session_->context());
+    fmt::print(stderr, "tq: the context of {} tokens is full, so the answer ends here; -c N makes it longer\n",
+               session_->context());
   return {};
 }
 
@@ -176,12 +181,16 @@ void Conversation::set_system(const std::string& text) {
 
 Result<void> Conversation::load(const std::string& text, const std::string& name) {
   const nlohmann::json json = nlohmann::json::parse(text, nullptr, false);
-  const auto refuse = [&](std::string_view what) { return fail(ErrorCode::kBadFile, fmt::format("{}: {}", name, what)); };
+  const auto refuse = [&](std::string_view what) {
+    return fail(ErrorCode::kBadFile, fmt::format("{}: {}", name, what));
+  };
   if (!json.is_object() || !json.contains("messages") || !json["messages"].is_array())
     return refuse("it is not a conversation, a JSON object with a list of messages");
   std::vector<ChatMessage> messages;
   for (const nlohmann::json& entry : json["messages"]) {
-    const auto is_text = [&](const char* key) { return entry.is_object() && entry.contains(key) && entry[key].is_string(); };
+    const auto is_text = [&](const char* key) {
+      return entry.is_object() && entry.contains(key) && entry[key].is_string();
+    };
     if (!is_text("role") || !is_text("content")) return refuse("a message has no role or no content");
     messages.push_back({entry["role"].get<std::string>(), entry["content"].get<std::string>()});
   }
@@ -225,11 +234,12 @@ void Conversation::print_statistics() const {
     decode_seconds += turn.decode_seconds;
   }
   const CacheFootprint cache = session_->cache();
-  fmt::print(stderr,
-             "tq: {} answers, {} tokens, {} t/s; read {} tokens, {} more were in the cache; cache {} {} ({}) for {} tokens; "
-             "peak memory {}\n",
-             turns_.size(), generated, three_digits(per_second(generated, decode_seconds)), read, reused, kv_,
-             bytes_text(cache.bytes), bits_text(cache, kv_), session_->context(), bytes_text(peak_memory()));
+  fmt::print(
+      stderr,
+      "tq: {} answers, {} tokens, {} t/s; read {} tokens, {} more were in the cache; cache {} {} ({}) for {} tokens; "
+      "peak memory {}\n",
+      turns_.size(), generated, three_digits(per_second(generated, decode_seconds)), read, reused, kv_,
+      bytes_text(cache.bytes), bits_text(cache, kv_), session_->context(), bytes_text(peak_memory()));
 }
 
 }  // namespace tq::cli

@@ -23,7 +23,8 @@ struct Turn {
   double prompt_seconds = 0, decode_seconds = 0;
 };
 
-/// The history is rendered anew for each answer, and the cache keeps all that the old and the new text begin with alike.
+/// The history is rendered anew for each answer, and the cache keeps all that the old and the new text begin with
+/// alike.
 class Conversation {
  public:
   /// Loads what `choice` names. Says on standard error when the model has no template of its own.
@@ -32,7 +33,7 @@ class Conversation {
   /// Adds the message and the answer, which goes to standard output as it comes. After an error nothing has been added.
   Result<void> answer(const std::string& message);
 
-  void clear();  ///< forgets all but the system message
+  void clear();                              ///< forgets all but the system message
   void set_system(const std::string& text);  ///< empty: none
   /// `text` is what to_json() wrote; kBadFile for anything else, and nothing has changed then.
   Result<void> load(const std::string& text, const std::string& name);

@@ -10,8 +10,8 @@ namespace tq::cli {
 
 class LineReader {
  public:
-  /// Without its end; nothing at the end of the input. kInterrupted after Ctrl-C, and reading may go on then; kUsage for
-  /// a line above 64 MiB.
+  /// Without its end; nothing at the end of the input. kInterrupted after Ctrl-C, and reading may go on then; kUsage
+  /// for a line above 64 MiB.
   Result<std::optional<std::string>> next();
 
  private:

@@ -113,8 +113,8 @@ Result<Outcome> generate(Prepared& run, const RunChoice& choice, Output& output)
   Outcome outcome;
   std::vector<float> logits(session.model().config().vocab_size);
   Clock::time_point start = Clock::now();
-  const Result<void> read = read_through(session, std::span(run.prompt_tokens).subspan(run.restored),
-                                         choice.batch_size(), logits);
+  const Result<void> read =
+      read_through(session, std::span(run.prompt_tokens).subspan(run.restored), choice.batch_size(), logits);
   if (!read) return std::unexpected(read.error());
   outcome.prompt_seconds = seconds_since(start);
 

@@ -29,7 +29,8 @@ void add_sampling_options(CommandLine& line, RunChoice& choice) {
   const auto add = [&](const char* names, auto& target, const char* text, auto check) {
     line.add(target, {.names = names, .help = text, .value = "N", .group = kGenerationGroup, .check = check});
   };
-  add("-n,--predict,--n-predict", choice.tokens, "tokens to generate (default 128, or -1 with --chat);\n-1: until end of text, turn or context",
+  add("-n,--predict,--n-predict", choice.tokens,
+      "tokens to generate (default 128, or -1 with --chat);\n-1: until end of text, turn or context",
       whole_number(-1, 1 << 30));
   add("--temp", choice.sampling.temperature, "temperature (default 0.8); 0 takes the most likely token",
       number(0, 1000));

@@ -101,9 +101,11 @@ void keep_typical(std::vector<Candidate>& candidates, float typical_p) {
   };
   std::vector<double> distances(order.size());
   for (std::size_t i = 0; i < order.size(); ++i) distances[i] = distance(i);
-  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return distances[a] < distances[b]; });
+  std::stable_sort(order.begin(), order.end(),
+                   [&](std::size_t a, std::size_t b) { return distances[a] < distances[b]; });
   std::size_t kept = 0;
-  for (double reached = 0; kept < order.size() && reached <= static_cast<double>(typical_p);) reached += shares[order[kept++]];
+  for (double reached = 0; kept < order.size() && reached <= static_cast<double>(typical_p);)
+    reached += shares[order[kept++]];
   order.resize(std::max<std::size_t>(kept, 1));
   std::sort(order.begin(), order.end());
   std::vector<Candidate> left;
@@ -118,8 +120,10 @@ bool has_penalties(const SamplerOptions& options) {
 
 /// Lowers the logits of the tokens among the last ones of `accepted`.
 void penalize(std::span<float> logits, std::span<const TokenId> accepted, const SamplerOptions& options) {
-  const std::size_t window = options.repeat_last_n < 0 ? accepted.size() : static_cast<std::size_t>(options.repeat_last_n);
-  std::vector<TokenId> recent(accepted.end() - static_cast<std::ptrdiff_t>(std::min(window, accepted.size())), accepted.end());
+  const std::size_t window =
+      options.repeat_last_n < 0 ? accepted.size() : static_cast<std::size_t>(options.repeat_last_n);
+  std::vector<TokenId> recent(accepted.end() - static_cast<std::ptrdiff_t>(std::min(window, accepted.size())),
+                              accepted.end());
   std::sort(recent.begin(), recent.end());
   for (std::size_t i = 0; i < recent.size();) {
     std::size_t end = i;

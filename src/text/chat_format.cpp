@@ -20,8 +20,8 @@ constexpr std::string_view kGgufKey = "tokenizer.chat_template", kJsonConfigKey 
 
 /// Control tokens that end a turn in one family or another, for the many files that name only one of theirs.
 constexpr std::array<std::string_view, 12> kEndTexts = {
-    "<|im_end|>", "<|eot_id|>",      "<|eom_id|>", "<|end|>",   "<end_of_turn>",  "<|endoftext|>",
-    "</s>",       "<|end_of_text|>", "<|return|>", "<turn|>",   "<|end_of_turn|>", "<|END_OF_TURN_TOKEN|>"};
+    "<|im_end|>", "<|eot_id|>",      "<|eom_id|>", "<|end|>", "<end_of_turn>",   "<|endoftext|>",
+    "</s>",       "<|end_of_text|>", "<|return|>", "<turn|>", "<|end_of_turn|>", "<|END_OF_TURN_TOKEN|>"};
 
 struct NamedTemplate {
   std::string name, source, origin;  ///< the name is empty for the default
@@ -130,7 +130,8 @@ Result<ChatFiles> read_chat_files(const TensorFile& file) {
   const Metadata& metadata = file.metadata();
   read_metadata(metadata, files);
   if (const auto config = metadata.string(kJsonConfigKey)) {
-    if (Result<void> read = read_tokenizer_config(*config, fmt::format("{}: {}", file.path(), kJsonConfigKey), files); !read)
+    if (Result<void> read = read_tokenizer_config(*config, fmt::format("{}: {}", file.path(), kJsonConfigKey), files);
+        !read)
       return fail(std::move(read));
   }
   if (file.format() == "safetensors") {
@@ -168,7 +169,8 @@ Result<NamedTemplate> choose(const ChatFiles& files, const std::string& choice, 
   for (const NamedTemplate& row : files.templates) {
     if (!row.name.empty()) names += ", " + row.name;
   }
-  return fail(ErrorCode::kUsage, fmt::format("{} is neither a file nor a chat template; there are {}", in_quotes(choice), names));
+  return fail(ErrorCode::kUsage,
+              fmt::format("{} is neither a file nor a chat template; there are {}", in_quotes(choice), names));
 }
 
 /// The tokens that end a turn: those that the files name, and those whose text is known to.

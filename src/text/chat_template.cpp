@@ -18,11 +18,14 @@ constexpr std::size_t kMaxTemplateBytes = std::size_t{1} << 20;
 constexpr std::array<std::string_view, 8> kRoles = {"system", "user",     "assistant", "tool",
                                                     "model",  "function", "developer", "ipython"};
 
+bool is_usual(std::string_view role) { return std::ranges::find(kRoles, role) != kRoles.end(); }
+
 /// A failure's words come from the template and its messages, and must be one line.
 std::string sentence(const jinja::Failure& failure) {
   constexpr std::size_t kMost = 300;
   std::string text;
-  for (const char c : std::string_view(failure.message).substr(0, kMost)) text += c >= 0 && (c < 0x20 || c == 0x7F) ? ' ' : c;
+  for (const char c : std::string_view(failure.message).substr(0, kMost))
+    text += c >= 0 && (c < 0x20 || c == 0x7F) ? ' ' : c;
   return failure.message.size() > kMost ? text + " …" : text;
 }
 
@@ -37,16 +40,26 @@ jinja::Value to_value(simdjson::dom::element element, jinja::Heap& heap, int dep
     }
     case element_type::OBJECT: {
       jinja::Dict* dict = heap.dict();
-      for (const auto [key, value] : simdjson::dom::object(element))
-        heap.set(*dict, heap.text(jinja::Text(key, true)), to_value(value, heap, depth + 1));
+      for (const auto [key, value] : simdjson::dom::object(element)) {
+        std::string_view role;
+        const bool has_role = key == "role" && value.get(role) == simdjson::SUCCESS && is_usual(role);
+        heap.set(*dict, heap.text(jinja::Text(key, true)),
+                 has_role ? heap.string(role) : to_value(value, heap, depth + 1));
+      }
       return jinja::Value(dict);
     }
-    case element_type::INT64: return jinja::Value(std::int64_t(element));
-    case element_type::UINT64: return jinja::Value(static_cast<double>(std::uint64_t(element)));
-    case element_type::DOUBLE: return jinja::Value(double(element));
-    case element_type::STRING: return heap.string(jinja::Text(std::string_view(element), true));
-    case element_type::BOOL: return jinja::Value(bool(element));
-    case element_type::NULL_VALUE: break;
+    case element_type::INT64:
+      return jinja::Value(std::int64_t(element));
+    case element_type::UINT64:
+      return jinja::Value(static_cast<double>(std::uint64_t(element)));
+    case element_type::DOUBLE:
+      return jinja::Value(double(element));
+    case element_type::STRING:
+      return heap.string(jinja::Text(std::string_view(element), true));
+    case element_type::BOOL:
+      return jinja::Value(bool(element));
+    case element_type::NULL_VALUE:
+      break;
   }
   return jinja::Value::none();
 }
@@ -81,22 +94,25 @@ class JinjaTemplate final : public ChatTemplate {
   }
 
  private:
-  Result<void> set_variables(jinja::Interpreter& interpreter, const ChatInput& input, simdjson::dom::parser& parser) const {
+  Result<void> set_variables(jinja::Interpreter& interpreter, const ChatInput& input,
+                             simdjson::dom::parser& parser) const {
     jinja::Heap& heap = interpreter.heap();
     jinja::List* messages = heap.list();
     for (const ChatMessage& message : input.messages) {
       jinja::Dict* dict = heap.dict();
-      const bool is_usual = std::ranges::find(kRoles, message.role) != kRoles.end();
-      heap.set(*dict, heap.text(jinja::Text("role")), heap.string(jinja::Text(message.role, !is_usual)));
+      heap.set(*dict, heap.text(jinja::Text("role")), heap.string(jinja::Text(message.role, !is_usual(message.role))));
       heap.set(*dict, heap.text(jinja::Text("content")), heap.string(jinja::Text(message.content, true)));
       heap.append(*messages, jinja::Value(dict));
     }
     interpreter.set("messages", jinja::Value(messages));
     interpreter.set("add_generation_prompt", jinja::Value(input.add_generation_prompt));
+    interpreter.set("tools", jinja::Value::none());
+    interpreter.set("documents", jinja::Value::none());
     interpreter.set("bos_token", heap.string(bos_token_));
     interpreter.set("eos_token", heap.string(eos_token_));
     if (input.variables.empty()) return {};
-    const Result<simdjson::dom::object> variables = parse_json_object(input.variables, "the template's variables", parser);
+    const Result<simdjson::dom::object> variables =
+        parse_json_object(input.variables, "the template's variables", parser);
     if (!variables) return fail(ErrorCode::kUsage, variables.error().message);
     for (const auto [key, value] : *variables)
       interpreter.set(heap.text(jinja::Text(key))->bytes(), to_value(value, heap, 0));
@@ -110,9 +126,11 @@ class JinjaTemplate final : public ChatTemplate {
 }  // namespace
 
 Result<std::shared_ptr<const ChatTemplate>> ChatTemplate::parse(std::string_view source, std::string_view name,
-                                                                std::string_view bos_token, std::string_view eos_token) try {
+                                                                std::string_view bos_token,
+                                                                std::string_view eos_token) try {
   if (source.size() > kMaxTemplateBytes)
-    return bad_file(name, "a chat template of {} bytes is longer than the {} that are allowed", source.size(), kMaxTemplateBytes);
+    return bad_file(name, "a chat template of {} bytes is longer than the {} that are allowed", source.size(),
+                    kMaxTemplateBytes);
   return std::make_shared<const JinjaTemplate>(jinja::parse_template(source), name, bos_token, eos_token);
 } catch (const jinja::Failure& failure) {
   return bad_file(name, "line {}: {}", failure.line, sentence(failure));

@@ -85,8 +85,8 @@ TEST(Chat, ASavedConversationGoesOnAlike) {
 }
 
 TEST(Chat, CtrlCEndsTheAnswerAndNotTheProgram) {
-  const Outcome outcome = tq_interrupted({"run", "--chat", "-n", "100000", "--temp", "0", "--json", "-"}, "Ctrl-C ends an answer",
-                                         SIGINT, {.input = "/help\ndef add\n/system Now.\n"});
+  const Outcome outcome = tq_interrupted({"run", "--chat", "-n", "100000", "--temp", "0", "--json", "-"},
+                                         "Ctrl-C ends an answer", SIGINT, {.input = "/help\ndef add\n/system Now.\n"});
   EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
   EXPECT_NE(outcome.err.find("tq: stopped"), std::string::npos) << outcome.err;
   EXPECT_EQ(json::parse(outcome.out)["messages"][0]["content"], "Now.") << "the line after it was read";
@@ -112,7 +112,8 @@ TEST(Chat, AFullContextForgetsTheOldestExchange) {
 TEST(Chat, TemplatesFromFilesAndNames) {
   const TemporaryFolder folder;
   const std::string mine = folder.write("mine.jinja", "{{ messages[-1].content }}{{ mark }}");
-  const json report = report_of("def add\n", {"--chat-template", mine, "--chat-template-kwargs", R"({"mark": "(a, b):"})", "--kv", "f32"});
+  const json report = report_of(
+      "def add\n", {"--chat-template", mine, "--chat-template-kwargs", R"({"mark": "(a, b):"})", "--kv", "f32"});
   EXPECT_EQ("def add(a, b):" + report["messages"][1]["content"].get<std::string>() + "\n",
             tq({"run", "-p", "def add(a, b):", "-n", "6", "--temp", "0", "--kv", "f32"}).out);
   EXPECT_EQ(report_of("x\n", {"--chat-template", "chatml"})["chat_template"], "the built-in template chatml");
@@ -147,16 +148,14 @@ TEST(StopOption, EndsTheTextBeforeTheFirstOfItsStrings) {
 }
 
 TEST(PenaltyOptions, ReachTheSampler) {
-  const std::vector<std::string> arguments = {"run", "-p", "x = 1\nx = 1\nx = 1\n", "-n", "12", "--temp", "0"};
-  const std::string plain = tq(arguments).out;
-  for (const std::vector<std::string>& more :
-       std::vector<std::vector<std::string>>{{"--repeat-penalty", "3"}, {"--presence-penalty", "20"}, {"--frequency-penalty", "20"}}) {
-    std::vector<std::string> penalized = arguments;
-    penalized.insert(penalized.end(), more.begin(), more.end());
-    EXPECT_NE(tq(penalized).out, plain) << more[0];
-    penalized.insert(penalized.end(), {"--repeat-last-n", "0"});
-    EXPECT_EQ(tq(penalized).out, plain) << more[0] << " looks at no token";
-  }
+  const std::string plain = tq({"run", "-p", "x = 1\nx = 1\nx = 1\n", "-n", "6", "--temp", "0"}).out;
+  const auto with = [](std::vector<std::string> more) {
+    more.insert(more.begin(), {"run", "-p", "x = 1\nx = 1\nx = 1\n", "-n", "6", "--temp", "0"});
+    return tq(more).out;
+  };
+  for (const char* option : {"--repeat-penalty", "--presence-penalty", "--frequency-penalty"})
+    EXPECT_NE(with({option, "20"}), plain) << option;
+  EXPECT_EQ(with({"--repeat-penalty", "20", "--repeat-last-n", "0"}), plain) << "it looks at no token";
 }
 
 }  // namespace

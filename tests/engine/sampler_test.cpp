@@ -182,8 +182,8 @@ TEST(Distribution, EveryCutInItsTurn) {
 }
 
 TEST(Distribution, TypicalTokensCarryTheExpectedInformation) {
-  // H = -(0.5 ln 0.5 + 0.25 ln 0.25 + 2 * 0.125 ln 0.125) = 1.75 ln 2. The information is 1, 2, 3 and 3 times ln 2, so the
-  // distances are 0.75, 0.25, 1.25 and 1.25: the second token comes first, then the most likely one.
+  // H = -(0.5 ln 0.5 + 0.25 ln 0.25 + 2 * 0.125 ln 0.125) = 1.75 ln 2. The information is 1, 2, 3 and 3 times ln 2, so
+  // the distances are 0.75, 0.25, 1.25 and 1.25: the second token comes first, then the most likely one.
   const std::vector<float> logits = logits_of({0.5, 0.25, 0.125, 0.125});
   SamplerOptions options = plain();
   options.typical_p = 0.2F;
@@ -197,8 +197,8 @@ TEST(Distribution, TypicalTokensCarryTheExpectedInformation) {
 }
 
 TEST(Distribution, TypicalComesBeforeTopP) {
-  // Typical 0.6 leaves 2/3 and 1/3; top-p 0.65 then keeps the first alone. The other way around, top-p would leave two of
-  // equal rank: 2/3 and 1/3, of which typical keeps both.
+  // Typical 0.6 leaves 2/3 and 1/3; top-p 0.65 then keeps the first alone. The other way around, top-p would leave two
+  // of equal rank: 2/3 and 1/3, of which typical keeps both.
   SamplerOptions options = plain();
   options.typical_p = 0.6F;
   options.top_p = 0.65F;

@@ -1,5 +1,5 @@
-// Expressions: operators, filters, tests, methods. The expected texts are those of Jinja 3.1 with the settings that chat templates are written for
-// (trim_blocks, lstrip_blocks, loop controls, json.dumps behind tojson).
+// Expressions: operators, filters, tests, methods. The expected texts are those of Jinja 3.1 with the settings that
+// chat templates are written for (trim_blocks, lstrip_blocks, loop controls, json.dumps behind tojson).
 #include <gtest/gtest.h>
 
 #include <vector>
@@ -14,7 +14,8 @@ struct Row {
 };
 
 /// What the templates below find.
-const std::string kVariables = R"json({"x": 5, "y": 2.5, "s": "Hello World", "lst": [3, 1, 2], "d": {"b": 1, "a": {"z": [1, null, true, 1.5]}, "C": "q"}, "none_value": null, "t": true, "words": ["b", "A", "c", "a"], "u": "ﬀ straße ÀÉ ñ", "ws": " \t\n x y   ", "messages": [{"role": "system", "content": " Be brief. "}, {"role": "user", "content": "Hi 'there' \"x\"\nüé"}, {"role": "assistant", "content": "Hello!", "n": 3}]})json";
+const std::string kVariables =
+    R"json({"x": 5, "y": 2.5, "s": "Hello World", "lst": [3, 1, 2], "d": {"b": 1, "a": {"z": [1, null, true, 1.5]}, "C": "q"}, "none_value": null, "t": true, "words": ["b", "A", "c", "a"], "u": "ﬀ straße ÀÉ ñ", "ws": " \t\n x y   ", "messages": [{"role": "system", "content": " Be brief. "}, {"role": "user", "content": "Hi 'there' \"x\"\nüé"}, {"role": "assistant", "content": "Hello!", "n": 3}]})json";
 
 void expect_values(const std::vector<Row>& rows) {
   for (const Row& row : rows) {
@@ -89,7 +90,8 @@ TEST(JinjaExpressions, operators_slices_and_literals_are_those_of_python) {
       {"[]", "[]"},
       {"{}", "{}"},
       {"{'a': [1,{'b':none}]}", "{'a': [1, {'b': None}]}"},
-      {"['it\\'s', 'q\"q', 'both\\'\"', 'nl\\n\\t\\\\', 'é\\u200b\\x07']", "[\"it's\", 'q\"q', 'both\\'\"', 'nl\\n\\t\\\\', 'é\\u200b\\x07']"},
+      {"['it\\'s', 'q\"q', 'both\\'\"', 'nl\\n\\t\\\\', 'é\\u200b\\x07']",
+       "[\"it's\", 'q\"q', 'both\\'\"', 'nl\\n\\t\\\\', 'é\\u200b\\x07']"},
       {"\"\\x41\\u00e9\"", "Aé"},
       {"'a' 'b'", "ab"},
       {"1 == 1.0", "True"},
@@ -232,7 +234,9 @@ TEST(JinjaExpressions, every_filter) {
       {"d|dictsort", "[('a', {'z': [1, None, True, 1.5]}), ('b', 1), ('C', 'q')]"},
       {"d|items|list", "[('b', 1), ('a', {'z': [1, None, True, 1.5]}), ('C', 'q')]"},
       {"d|tojson", "{\"b\": 1, \"a\": {\"z\": [1, null, true, 1.5]}, \"C\": \"q\"}"},
-      {"d|tojson(indent=2)", "{\n  \"b\": 1,\n  \"a\": {\n    \"z\": [\n      1,\n      null,\n      true,\n      1.5\n    ]\n  },\n  \"C\": \"q\"\n}"},
+      {"d|tojson(indent=2)",
+       "{\n  \"b\": 1,\n  \"a\": {\n    \"z\": [\n      1,\n      null,\n      true,\n      1.5\n    ]\n  },\n  \"C\": "
+       "\"q\"\n}"},
       {"lst|tojson", "[3, 1, 2]"},
       {"s|tojson", "\"Hello World\""},
       {"messages[1].content|tojson", "\"Hi 'there' \\\"x\\\"\\nüé\""},
@@ -319,7 +323,8 @@ TEST(JinjaExpressions, every_filter) {
 }
 
 TEST(JinjaExpressions, the_date_is_the_one_of_the_caller) {
-  EXPECT_EQ(rendered("{{ strftime_now('%Y, %B') }}"), "2023, November") << "second 1700000000 of the epoch, in any time zone";
+  EXPECT_EQ(rendered("{{ strftime_now('%Y, %B') }}"), "2023, November")
+      << "second 1700000000 of the epoch, in any time zone";
   EXPECT_NE(failure_of("{{ strftime_now('%Q') }}"), "");
 }
 

@@ -19,7 +19,8 @@ bool says(const std::string& message, const std::string& words) { return message
 TEST(JinjaLimits, endless_work_ends) {
   const std::string loop = "{% for i in range(100000) %}";
   EXPECT_NE(failure_of(loop + loop + "{% endfor %}{% endfor %}"), "");
-  EXPECT_TRUE(says(failure_of("{% set l = range(100000)|list %}{% for i in [1] * 100 %}{{ 'x' in l }}{% endfor %}"), "too long"));
+  EXPECT_TRUE(says(failure_of("{% set l = range(100000)|list %}{% for i in [1] * 100 %}{{ 'x' in l }}{% endfor %}"),
+                   "too long"));
   EXPECT_TRUE(says(failure_of("{{ range(10 ** 15) }}"), "more than 100000 items"));
   EXPECT_TRUE(says(failure_of("{{ range(0, 10 ** 15, 1)|length }}"), "more than"));
   // A list that grows while it is read is read as it was.
@@ -27,7 +28,8 @@ TEST(JinjaLimits, endless_work_ends) {
 }
 
 TEST(JinjaLimits, texts_that_double_end) {
-  const std::string doubling = "{% set n = namespace(s='ab') %}{% for i in range(100) %}{% set n.s = n.s GROW n.s %}{% endfor %}";
+  const std::string doubling =
+      "{% set n = namespace(s='ab') %}{% for i in range(100) %}{% set n.s = n.s GROW n.s %}{% endfor %}";
   for (const std::string grow : {"+", "~"}) {
     std::string source = doubling;
     source.replace(source.find("GROW"), 4, grow);
@@ -44,11 +46,15 @@ TEST(JinjaLimits, texts_that_double_end) {
 
 TEST(JinjaLimits, recursion_ends) {
   EXPECT_TRUE(says(failure_of("{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}"), "nested too deep"));
-  EXPECT_TRUE(says(failure_of("{% macro f(x) %}{% for i in [1] %}{% if x %}{{ f(x)|upper }}{% endif %}{% endfor %}{% endmacro %}{{ f(1) }}"),
+  EXPECT_TRUE(says(failure_of("{% macro f(x) %}{% for i in [1] %}{% if x %}{{ f(x)|upper }}{% endif %}{% endfor %}{% "
+                              "endmacro %}{{ f(1) }}"),
                    "nested too deep"));
-  EXPECT_TRUE(says(failure_of("{% macro f(a=g()) %}{% endmacro %}{% macro g() %}{{ f() }}{% endmacro %}{{ f() }}"), "nested too deep"));
+  EXPECT_TRUE(says(failure_of("{% macro f(a=g()) %}{% endmacro %}{% macro g() %}{{ f() }}{% endmacro %}{{ f() }}"),
+                   "nested too deep"));
   // Each level calls twice: the depth is small, the work is not.
-  EXPECT_TRUE(says(failure_of("{% macro f(n) %}{% if n %}{{ f(n - 1) }}{{ f(n - 1) }}{% endif %}{% endmacro %}{{ f(40) }}"), "too long"));
+  EXPECT_TRUE(
+      says(failure_of("{% macro f(n) %}{% if n %}{{ f(n - 1) }}{{ f(n - 1) }}{% endif %}{% endmacro %}{{ f(40) }}"),
+           "too long"));
 }
 
 TEST(JinjaLimits, a_list_within_itself_does_no_harm) {
@@ -72,7 +78,8 @@ TEST(JinjaLimits, deep_nesting_is_refused_before_it_costs_the_stack) {
         "{{ x" + repeated(" is odd", kDeep) + " }}", "{{ x" + repeated(" and x", kDeep) + " }}",
         repeated("{% if x %}", kDeep), repeated("{% for x in y %}", kDeep), repeated("{% macro f() %}", kDeep)}) {
     const std::string message = failure_of(source);
-    EXPECT_TRUE(says(message, "levels deep") || says(message, "in a row")) << source.substr(0, 60) << " gives " << message;
+    EXPECT_TRUE(says(message, "levels deep") || says(message, "in a row"))
+        << source.substr(0, 60) << " gives " << message;
   }
   // Long but not deep is fine.
   EXPECT_EQ(rendered("{{ ''" + repeated(" ~ 1", 1000) + " }}").size(), 1000U);
@@ -87,21 +94,24 @@ TEST(JinjaLimits, variables_from_outside_are_bounded_too) {
 }
 
 TEST(JinjaLimits, integers_do_not_overflow) {
-  for (const char* source : {"9223372036854775807 + 1", "-9223372036854775807 - 2", "3037000500 * 3037000500", "2 ** 64",
-                             "(-9223372036854775807 - 1) // -1", "(-9223372036854775807 - 1)|abs", "99999999999999999999"}) {
+  for (const char* source :
+       {"9223372036854775807 + 1", "-9223372036854775807 - 2", "3037000500 * 3037000500", "2 ** 64",
+        "(-9223372036854775807 - 1) // -1", "(-9223372036854775807 - 1)|abs", "99999999999999999999"}) {
     EXPECT_NE(failure_of(std::string("{{ ") + source + " }}"), "") << source;
   }
-  EXPECT_EQ(rendered("{{ 9223372036854775807 }} {{ 1e300 * 1e300 }} {{ (1e300 * 1e300)|int }} {{ 's'[9223372036854775807:] }}"
-                     "{{ 'abc'[::-9223372036854775807] }}{{ 'abc'[-9223372036854775807:] }}"),
-            "9223372036854775807 inf 0 cabc");
+  EXPECT_EQ(
+      rendered("{{ 9223372036854775807 }} {{ 1e300 * 1e300 }} {{ (1e300 * 1e300)|int }} {{ 's'[9223372036854775807:] }}"
+               "{{ 'abc'[::-9223372036854775807] }}{{ 'abc'[-9223372036854775807:] }}"),
+      "9223372036854775807 inf 0 cabc");
 }
 
 TEST(JinjaLimits, nothing_outside_can_be_reached) {
   for (const char* source : {"{{ ''.__class__ }}", "{{ x.__init__ }}", "{{ range.__self__ }}", "{{ self }}"}) {
     EXPECT_EQ(rendered(source, R"({"x": {}})"), "") << source << " is an undefined value like any other";
   }
-  for (const char* source : {"{{ ''.__class__.__mro__ }}", "{{ x.__init__.__globals__ }}", "{% include '/etc/passwd' %}", "{% import 'os' as os %}",
-                             "{% extends 'x' %}", "{{ open('/etc/passwd') }}", "{{ cycler.__init__.x }}"}) {
+  for (const char* source :
+       {"{{ ''.__class__.__mro__ }}", "{{ x.__init__.__globals__ }}", "{% include '/etc/passwd' %}",
+        "{% import 'os' as os %}", "{% extends 'x' %}", "{{ open('/etc/passwd') }}", "{{ cycler.__init__.x }}"}) {
     EXPECT_NE(failure_of(source), "") << source;
   }
 }

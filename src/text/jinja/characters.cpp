@@ -80,7 +80,8 @@ void append_formatted(Text& out, std::string_view specification, const Value& va
   const std::string flags(specification.substr(0, specification.size() - 1));
   if (letter == 's' && flags.empty()) return print(out, value, budget);
   if (letter == 'r' && flags.empty()) return print(out, value, budget, true);
-  if (letter != 's' && !value.is_number()) throw Failure{fmt::format("%{} needs a number, not {}", letter, type_name(value))};
+  if (letter != 's' && !value.is_number())
+    throw Failure{fmt::format("%{} needs a number, not {}", letter, type_name(value))};
   if (letter == 'd' || letter == 'i' || letter == 'u' || letter == 'x' || letter == 'X' || letter == 'o') {
     const double number = value.number();
     if (!value.is_integer() && !(number > -9e18 && number < 9e18)) throw Failure{"an integer is too large"};
@@ -135,7 +136,8 @@ Text strip(const Text& text, bool left, bool right) {
 }
 
 Text strip(const Text& text, std::string_view characters, bool left, bool right) {
-  return stripped(text, left, right, [&](std::string_view character) { return characters.find(character) != characters.npos; });
+  return stripped(text, left, right,
+                  [&](std::string_view character) { return characters.find(character) != characters.npos; });
 }
 
 std::vector<std::pair<std::size_t, std::size_t>> lines_of(std::string_view text) {
@@ -173,7 +175,8 @@ Text in_title_case(const Text& text, bool as_filter) {
 }
 
 Text capitalized(const Text& text) {
-  return mapped(text, [](auto code, auto before) { return before < 0 ? utf8proc_toupper(code) : utf8proc_tolower(code); });
+  return mapped(text,
+                [](auto code, auto before) { return before < 0 ? utf8proc_toupper(code) : utf8proc_tolower(code); });
 }
 
 bool is_upper_case(std::string_view text) { return has_case(text, true); }
@@ -212,12 +215,15 @@ Value format_percent(Interpreter& interpreter, const Text& format, const std::ve
     out.append(format, at, percent);
     if (percent == bytes.size()) break;
     std::size_t end = percent + 1;
-    while (end < bytes.size() && end < percent + 7 && std::string_view("-+ #0123456789.").find(bytes[end]) != bytes.npos) ++end;
+    while (end < bytes.size() && end < percent + 7 &&
+           std::string_view("-+ #0123456789.").find(bytes[end]) != bytes.npos)
+      ++end;
     const std::string_view specification = bytes.substr(percent + 1, end - percent);
     if (specification == "%") {
       out.append(format, percent, percent + 1);
     } else {
-      const bool is_known = !specification.empty() && std::string_view("sdiuxXofFeEgGr").find(specification.back()) != bytes.npos;
+      const bool is_known =
+          !specification.empty() && std::string_view("sdiuxXofFeEgGr").find(specification.back()) != bytes.npos;
       if (!is_known || end - percent > 6) throw Failure{"a format with % is not understood; %s, %d and %f are built"};
       const std::string_view digits = specification.substr(specification.find_first_not_of("-+ #0"));
       if (digits.find_first_not_of("0123456789") > 2) throw Failure{"a width in a format is too large"};

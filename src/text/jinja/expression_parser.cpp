@@ -29,10 +29,14 @@ bool ExpressionParser::take_name(std::string_view text) {
 void ExpressionParser::refuse_token(std::string_view wanted) const {
   const Lexeme& found = now();
   switch (found.type) {
-    case TokenType::kEnd: refuse(fmt::format("expected {}, but the template ends", wanted));
-    case TokenType::kPrintEnd: refuse(fmt::format("expected {}, not '}}}}'", wanted));
-    case TokenType::kBlockEnd: refuse(fmt::format("expected {}, not '%}}'", wanted));
-    default: refuse(fmt::format("expected {}, not {}", wanted, in_quotes(found.text)));
+    case TokenType::kEnd:
+      refuse(fmt::format("expected {}, but the template ends", wanted));
+    case TokenType::kPrintEnd:
+      refuse(fmt::format("expected {}, not '}}}}'", wanted));
+    case TokenType::kBlockEnd:
+      refuse(fmt::format("expected {}, not '%}}'", wanted));
+    default:
+      refuse(fmt::format("expected {}, not {}", wanted, in_quotes(found.text)));
   }
 }
 

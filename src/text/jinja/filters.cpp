@@ -113,7 +113,9 @@ Value unique(Interpreter& run, const Value& self, const Arguments& arguments) {
 }
 
 /// map and select pass over what is false, such as tools that are none.
-Values iterate_or_nothing(Interpreter& run, const Value& value) { return is_true(value) ? run.iterate(value) : Values{}; }
+Values iterate_or_nothing(Interpreter& run, const Value& value) {
+  return is_true(value) ? run.iterate(value) : Values{};
+}
 
 /// select, reject, selectattr, rejectattr.
 Value chosen(Interpreter& run, const Value& self, const Arguments& arguments, bool by_attribute, bool wanted) {
@@ -300,7 +302,9 @@ Value indent(Interpreter& run, const Value& self, const Arguments& arguments) {
   if (given[0].is(Kind::kText)) {
     blanks = given[0].text();
   } else {
-    blanks.append(std::string(static_cast<std::size_t>(std::clamp<std::int64_t>(integer_or(given[0], 4, "the width of indent"), 0, 1000)), ' '));
+    blanks.append(std::string(
+        static_cast<std::size_t>(std::clamp<std::int64_t>(integer_or(given[0], 4, "the width of indent"), 0, 1000)),
+        ' '));
   }
   Text text = *run.string(self);
   text.append("\n");
@@ -321,7 +325,8 @@ Value center(Interpreter& run, const Value& self, const Arguments& arguments) {
   const Values given = arguments.bind("center", {"width"});
   const Text& text = *run.string(self);
   const std::int64_t width = std::min<std::int64_t>(integer_or(given[0], 80, "the width of center"), 100'000);
-  const std::int64_t blanks = std::max<std::int64_t>(width - static_cast<std::int64_t>(count_characters(text.bytes())), 0);
+  const std::int64_t blanks =
+      std::max<std::int64_t>(width - static_cast<std::int64_t>(count_characters(text.bytes())), 0);
   const std::int64_t left = blanks / 2 + (blanks & width & 1);
   Text out(std::string(static_cast<std::size_t>(left), ' '));
   out.append(text);
@@ -372,7 +377,8 @@ Value to_integer(Interpreter&, const Value& self, const Arguments& arguments) {
   const std::string_view digits = plain.bytes().substr(plain.bytes().starts_with('+') ? 1 : 0);
   const std::int64_t base = integer_or(given[1], 10, "the base of int");
   if (base < 2 || base > 36) throw Failure{"the base of int must be from 2 to 36"};
-  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), integer, static_cast<int>(base));
+  const auto [end, error] =
+      std::from_chars(digits.data(), digits.data() + digits.size(), integer, static_cast<int>(base));
   if (error == std::errc() && end == digits.data() + digits.size()) return Value(integer);
   double number = 0;
   return parse_float(self.text(), number) && truncated(number, integer) ? Value(integer) : fallback;
@@ -396,7 +402,8 @@ Value absolute(Interpreter& run, const Value& self, const Arguments& arguments) 
 Value round_number(Interpreter&, const Value& self, const Arguments& arguments) {
   const Values given = arguments.bind("round", {"precision", "method"});
   if (!self.is_number()) throw Failure{fmt::format("round needs a number, not {}", type_name(self))};
-  const auto digits = static_cast<int>(std::clamp<std::int64_t>(integer_or(given[0], 0, "the precision of round"), 0, 15));
+  const auto digits =
+      static_cast<int>(std::clamp<std::int64_t>(integer_or(given[0], 0, "the precision of round"), 0, 15));
   const std::string_view method = given[1].is(Kind::kText) ? given[1].text().bytes() : "common";
   if (method == "common") {
     if (self.is_integer()) return Value(self.integer());
@@ -452,20 +459,22 @@ constexpr std::array kFilters = {
     Row{"list", to_list},
     Row{"lower", changed<in_lower_case>},
     Row{"map", map},
-    Row{"max", [](Interpreter& run, const Value& self, const Arguments& given) { return extreme(run, self, given, 1); }},
-    Row{"min", [](Interpreter& run, const Value& self, const Arguments& given) { return extreme(run, self, given, -1); }},
-    Row{"reject",
-        [](Interpreter& run, const Value& self, const Arguments& given) { return chosen(run, self, given, false, false); }},
-    Row{"rejectattr",
-        [](Interpreter& run, const Value& self, const Arguments& given) { return chosen(run, self, given, true, false); }},
+    Row{"max",
+        [](Interpreter& run, const Value& self, const Arguments& given) { return extreme(run, self, given, 1); }},
+    Row{"min",
+        [](Interpreter& run, const Value& self, const Arguments& given) { return extreme(run, self, given, -1); }},
+    Row{"reject", [](Interpreter& run, const Value& self,
+                     const Arguments& given) { return chosen(run, self, given, false, false); }},
+    Row{"rejectattr", [](Interpreter& run, const Value& self,
+                         const Arguments& given) { return chosen(run, self, given, true, false); }},
     Row{"replace", replace},
     Row{"reverse", reverse},
     Row{"round", round_number},
     Row{"safe", changed<same_text>},
-    Row{"select",
-        [](Interpreter& run, const Value& self, const Arguments& given) { return chosen(run, self, given, false, true); }},
-    Row{"selectattr",
-        [](Interpreter& run, const Value& self, const Arguments& given) { return chosen(run, self, given, true, true); }},
+    Row{"select", [](Interpreter& run, const Value& self,
+                     const Arguments& given) { return chosen(run, self, given, false, true); }},
+    Row{"selectattr", [](Interpreter& run, const Value& self,
+                         const Arguments& given) { return chosen(run, self, given, true, true); }},
     Row{"sort", sort},
     Row{"string", to_string},
     Row{"sum", sum},

@@ -35,7 +35,8 @@ Value range(Interpreter& run, const Value&, const Arguments& arguments) {
 Dict* make_dict(Interpreter& run, const Arguments& arguments) {
   Dict* made = run.heap().dict();
   for (const Value& other : arguments.positional) {
-    if (!other.is(Kind::kDict)) throw Failure{fmt::format("a dict is made from another one, not from {}", type_name(other))};
+    if (!other.is(Kind::kDict))
+      throw Failure{fmt::format("a dict is made from another one, not from {}", type_name(other))};
     for (const Dict::Entry& entry : other.dict().entries) run.heap().set(*made, entry.key, entry.value);
   }
   for (const auto& [name, value] : arguments.named) run.heap().set(*made, run.heap().text(Text(name)), value);
@@ -68,7 +69,8 @@ Value strftime_now(Interpreter& run, const Value&, const Arguments& arguments) {
       continue;
     }
     ++i;
-    if (i == bytes.size() || kKnown.find(bytes[i]) == kKnown.npos) throw Failure{"strftime_now has a format that is not known"};
+    if (i == bytes.size() || kKnown.find(bytes[i]) == kKnown.npos)
+      throw Failure{"strftime_now has a format that is not known"};
     const char conversion[] = {'%', bytes[i], '\0'};
     std::array<char, 128> buffer = {};
     out.append(std::string_view(buffer.data(), std::strftime(buffer.data(), buffer.size(), conversion, &parts)));

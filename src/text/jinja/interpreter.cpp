@@ -82,24 +82,42 @@ Interpreter::Flow Interpreter::run_body(const Body& body, Scope& scope, Text& ou
 
 Interpreter::Flow Interpreter::run_statement(const Statement& statement, Scope& scope, Text& out) {
   switch (statement.kind) {
-    case StatementKind::kData: append(out, statement.text); break;
-    case StatementKind::kPrint: write(evaluate(*statement.value, scope), out); break;
-    case StatementKind::kIf: return run_if(statement, scope, out);
-    case StatementKind::kFor: return run_for(statement, scope, out);
-    case StatementKind::kSet: run_set(statement, scope); break;
-    case StatementKind::kSetBlock: run_set_block(statement, scope); break;
-    case StatementKind::kMacro:
-      scope.set(statement.macro.name, Value(heap_.callable({.name = statement.macro.name, .macro = &statement.macro, .scope = &scope})));
+    case StatementKind::kData:
+      append(out, statement.text);
       break;
-    case StatementKind::kCall: run_call_block(statement, scope, out); break;
-    case StatementKind::kFilter: run_filter_block(statement, scope, out); break;
-    case StatementKind::kWith: return run_with(statement, scope, out);
+    case StatementKind::kPrint:
+      write(evaluate(*statement.value, scope), out);
+      break;
+    case StatementKind::kIf:
+      return run_if(statement, scope, out);
+    case StatementKind::kFor:
+      return run_for(statement, scope, out);
+    case StatementKind::kSet:
+      run_set(statement, scope);
+      break;
+    case StatementKind::kSetBlock:
+      run_set_block(statement, scope);
+      break;
+    case StatementKind::kMacro:
+      scope.set(statement.macro.name,
+                Value(heap_.callable({.name = statement.macro.name, .macro = &statement.macro, .scope = &scope})));
+      break;
+    case StatementKind::kCall:
+      run_call_block(statement, scope, out);
+      break;
+    case StatementKind::kFilter:
+      run_filter_block(statement, scope, out);
+      break;
+    case StatementKind::kWith:
+      return run_with(statement, scope, out);
     case StatementKind::kScope: {
       const Depth depth(*this);
       return run_body(statement.body, *heap_.scope(&scope), out);
     }
-    case StatementKind::kBreak: return Flow::kBreak;
-    case StatementKind::kContinue: return Flow::kContinue;
+    case StatementKind::kBreak:
+      return Flow::kBreak;
+    case StatementKind::kContinue:
+      return Flow::kContinue;
   }
   return Flow::kNext;
 }
@@ -178,7 +196,8 @@ void Interpreter::run_call_block(const Statement& statement, Scope& scope, Text&
   const Depth depth(*this);
   const Value callee = evaluate(*statement.value->operands[0], scope);
   Arguments arguments = arguments_of(*statement.value, scope);
-  arguments.named.emplace_back("caller", Value(heap_.callable({.name = "caller", .macro = &statement.macro, .scope = &scope})));
+  arguments.named.emplace_back("caller",
+                               Value(heap_.callable({.name = "caller", .macro = &statement.macro, .scope = &scope})));
   write(call(callee, arguments), out);
 }
 
@@ -196,9 +215,12 @@ Value Interpreter::evaluate(const Expression& expression, Scope& scope) {
   const Depth depth(*this);
   budget_.spend(1);
   switch (expression.kind) {
-    case ExpressionKind::kConstant: return expression.value;
-    case ExpressionKind::kName: return lookup(expression, scope);
-    case ExpressionKind::kNot: return Value(!is_true(evaluate(*expression.operands[0], scope)));
+    case ExpressionKind::kConstant:
+      return expression.value;
+    case ExpressionKind::kName:
+      return lookup(expression, scope);
+    case ExpressionKind::kNot:
+      return Value(!is_true(evaluate(*expression.operands[0], scope)));
     case ExpressionKind::kAnd: {
       const Value left = evaluate(*expression.operands[0], scope);
       return is_true(left) ? evaluate(*expression.operands[1], scope) : left;
@@ -211,20 +233,24 @@ Value Interpreter::evaluate(const Expression& expression, Scope& scope) {
       if (is_true(evaluate(*expression.operands[1], scope))) return evaluate(*expression.operands[0], scope);
       return expression.operands[2] == nullptr ? Value() : evaluate(*expression.operands[2], scope);
     }
-    default: return evaluate_operation(expression, scope);
+    default:
+      return evaluate_operation(expression, scope);
   }
 }
 
 Value Interpreter::evaluate_operation(const Expression& expression, Scope& scope) {
   const auto operand = [&](std::size_t i) { return evaluate(*expression.operands[i], scope); };
   switch (expression.kind) {
-    case ExpressionKind::kAttribute: return attribute(operand(0), expression.text);
+    case ExpressionKind::kAttribute:
+      return attribute(operand(0), expression.text);
     case ExpressionKind::kItem: {
       const Value object = operand(0);
       return item(object, operand(1));
     }
-    case ExpressionKind::kSlice: return evaluate_slice(expression, scope);
-    case ExpressionKind::kCall: return evaluate_call(expression, scope);
+    case ExpressionKind::kSlice:
+      return evaluate_slice(expression, scope);
+    case ExpressionKind::kCall:
+      return evaluate_call(expression, scope);
     case ExpressionKind::kFilter: {
       const Value value = operand(0);
       return filter(expression.name, value, arguments_of(expression, scope));
@@ -233,15 +259,20 @@ Value Interpreter::evaluate_operation(const Expression& expression, Scope& scope
       const Value value = operand(0);
       return Value(test(expression.name, value, arguments_of(expression, scope)));
     }
-    case ExpressionKind::kNegative: return binary(*this, "-", Value(std::int64_t{0}), operand(0));
-    case ExpressionKind::kPositive: return binary(*this, "+", Value(std::int64_t{0}), operand(0));
+    case ExpressionKind::kNegative:
+      return binary(*this, "-", Value(std::int64_t{0}), operand(0));
+    case ExpressionKind::kPositive:
+      return binary(*this, "+", Value(std::int64_t{0}), operand(0));
     case ExpressionKind::kBinary: {
       const Value left = operand(0);
       return binary(*this, expression.name, left, operand(1));
     }
-    case ExpressionKind::kCompare: return evaluate_compare(expression, scope);
-    case ExpressionKind::kConcat: return evaluate_concat(expression, scope);
-    default: return evaluate_collection(expression, scope);
+    case ExpressionKind::kCompare:
+      return evaluate_compare(expression, scope);
+    case ExpressionKind::kConcat:
+      return evaluate_concat(expression, scope);
+    default:
+      return evaluate_collection(expression, scope);
   }
 }
 
@@ -352,8 +383,10 @@ Value Interpreter::call_macro(const Callable& callable, const Arguments& argumen
     }
   }
   for (const auto& [name, value] : arguments.named) {
-    const bool is_known = std::ranges::find(macro.parameters, name, &MacroStatement::Parameter::name) != macro.parameters.end();
-    if (!is_known && name != "caller") throw Failure{fmt::format("the macro {} has no argument '{}'", macro.name, name)};
+    const bool is_known =
+        std::ranges::find(macro.parameters, name, &MacroStatement::Parameter::name) != macro.parameters.end();
+    if (!is_known && name != "caller")
+      throw Failure{fmt::format("the macro {} has no argument '{}'", macro.name, name)};
     if (!is_known) scope.set("caller", value);
   }
   Text text;

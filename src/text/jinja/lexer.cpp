@@ -76,7 +76,9 @@ class Lexer {
     at_ = end;
   }
 
-  bool has(std::size_t at, std::string_view word) const { return text_.substr(std::min(at, text_.size())).starts_with(word); }
+  bool has(std::size_t at, std::string_view word) const {
+    return text_.substr(std::min(at, text_.size())).starts_with(word);
+  }
 
   /// The next `{{`, `{%` or `{#` at or after `from`.
   std::size_t find_tag(std::size_t from) const {
@@ -213,8 +215,7 @@ class Lexer {
     for (; end < text_.size(); ++end) {
       const char c = text_[end], next = end + 1 < text_.size() ? text_[end + 1] : '\0';
       const bool digit_follows = is_digit(next);
-      const bool sign_follows =
-          (next == '+' || next == '-') && end + 2 < text_.size() && is_digit(text_[end + 2]);
+      const bool sign_follows = (next == '+' || next == '-') && end + 2 < text_.size() && is_digit(text_[end + 2]);
       if (c == '_' && digit_follows) continue;
       if (c == '.' && !is_float && digit_follows) {
         is_float = true;
@@ -232,7 +233,8 @@ class Lexer {
     const char *first = digits.data(), *last = first + digits.size();
     const auto [stop, error] =
         is_float ? std::from_chars(first, last, lexeme.number) : std::from_chars(first, last, lexeme.integer);
-    if (error != std::errc() || stop != last) refuse(fmt::format("the number {} is out of range", in_quotes(lexeme.text)));
+    if (error != std::errc() || stop != last)
+      refuse(fmt::format("the number {} is out of range", in_quotes(lexeme.text)));
     at_ = end;
   }
 
@@ -277,11 +279,12 @@ class Lexer {
   }
 
   void read_operator(std::string& brackets) {
-    static constexpr std::array<std::string_view, 26> kOperators = {
-        "**", "//", "==", "!=", "<=", ">=", "+", "-", "*", "/", "%", "~", "<",
-        ">",  "=",  ".",  ",",  ":",  "|",  "(", ")", "[", "]", "{", "}", ";"};
+    static constexpr std::array<std::string_view, 26> kOperators = {"**", "//", "==", "!=", "<=", ">=", "+", "-", "*",
+                                                                    "/",  "%",  "~",  "<",  ">",  "=",  ".", ",", ":",
+                                                                    "|",  "(",  ")",  "[",  "]",  "{",  "}", ";"};
     const auto found = std::ranges::find_if(kOperators, [&](std::string_view text) { return has(at_, text); });
-    if (found == kOperators.end()) refuse(fmt::format("the character {} has no meaning here", in_quotes(text_.substr(at_, 1))));
+    if (found == kOperators.end())
+      refuse(fmt::format("the character {} has no meaning here", in_quotes(text_.substr(at_, 1))));
     const char c = found->front();
     if (c == '(' || c == '[' || c == '{') brackets += c == '(' ? ')' : c == '[' ? ']' : '}';
     if (c == ')' || c == ']' || c == '}') {

@@ -142,7 +142,8 @@ Value has_affix(const Value& self, const Arguments& arguments, bool at_end) {
 }
 
 Value without_affix(Run run, const Value& self, const Arguments& arguments, bool at_end) {
-  const Text& affix = text_of(arguments.bind("removeprefix and removesuffix", {"affix"})[0], "removeprefix and removesuffix");
+  const Text& affix =
+      text_of(arguments.bind("removeprefix and removesuffix", {"affix"})[0], "removeprefix and removesuffix");
   const Text& text = self.text();
   const bool has = at_end ? text.bytes().ends_with(affix.bytes()) : text.bytes().starts_with(affix.bytes());
   if (!has) return self;
@@ -202,7 +203,9 @@ Value all_ascii(Run, const Value& self, const Arguments& arguments) {
 }
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
-bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || static_cast<unsigned char>(c) >= 0x80; }
+bool is_letter(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || static_cast<unsigned char>(c) >= 0x80;
+}
 bool is_digit_or_letter(char c) { return is_digit(c) || is_letter(c); }
 
 Value isspace(Run, const Value& self, const Arguments& arguments) {
@@ -213,7 +216,8 @@ Value isspace(Run, const Value& self, const Arguments& arguments) {
 template <bool kLeft>
 Value justified(Run run, const Value& self, const Arguments& arguments) {
   const Values given = arguments.bind("ljust and rjust", {"width", "fillchar"});
-  const auto width = static_cast<std::size_t>(std::clamp<std::int64_t>(integer_or(given[0], 0, "ljust and rjust"), 0, 100'000));
+  const auto width =
+      static_cast<std::size_t>(std::clamp<std::int64_t>(integer_or(given[0], 0, "ljust and rjust"), 0, 100'000));
   const std::size_t have = count_characters(self.text().bytes()), blanks = width > have ? width - have : 0;
   const std::string fill = is_absent(given[1]) ? " " : std::string(text_of(given[1], "ljust and rjust").bytes());
   if (fill.size() != 1) throw Failure{"ljust and rjust fill with one character"};
@@ -233,7 +237,8 @@ constexpr std::array kTextMethods = {
     Row{"capitalize", changed<capitalized>},
     Row{"count", count},
     Row{"endswith", [](Run, const Value& self, const Arguments& given) { return has_affix(self, given, true); }},
-    Row{"find", [](Run run, const Value& self, const Arguments& given) { return Value(find_character(run, self, given, false)); }},
+    Row{"find", [](Run run, const Value& self,
+                   const Arguments& given) { return Value(find_character(run, self, given, false)); }},
     Row{"index", index},
     Row{"isalnum", all_ascii<is_digit_or_letter>},
     Row{"isalpha", all_ascii<is_letter>},
@@ -247,13 +252,18 @@ constexpr std::array kTextMethods = {
     Row{"ljust", justified<true>},
     Row{"lower", changed<in_lower_case>},
     Row{"lstrip", strip_method<true, false>},
-    Row{"partition", [](Run run, const Value& self, const Arguments& given) { return partition_at(run, self, given, false); }},
-    Row{"removeprefix", [](Run run, const Value& self, const Arguments& given) { return without_affix(run, self, given, false); }},
-    Row{"removesuffix", [](Run run, const Value& self, const Arguments& given) { return without_affix(run, self, given, true); }},
+    Row{"partition",
+        [](Run run, const Value& self, const Arguments& given) { return partition_at(run, self, given, false); }},
+    Row{"removeprefix",
+        [](Run run, const Value& self, const Arguments& given) { return without_affix(run, self, given, false); }},
+    Row{"removesuffix",
+        [](Run run, const Value& self, const Arguments& given) { return without_affix(run, self, given, true); }},
     Row{"replace", replace},
-    Row{"rfind", [](Run run, const Value& self, const Arguments& given) { return Value(find_character(run, self, given, true)); }},
+    Row{"rfind", [](Run run, const Value& self,
+                    const Arguments& given) { return Value(find_character(run, self, given, true)); }},
     Row{"rjust", justified<false>},
-    Row{"rpartition", [](Run run, const Value& self, const Arguments& given) { return partition_at(run, self, given, true); }},
+    Row{"rpartition",
+        [](Run run, const Value& self, const Arguments& given) { return partition_at(run, self, given, true); }},
     Row{"rsplit", rsplit},
     Row{"rstrip", strip_method<false, true>},
     Row{"split", split},
@@ -293,8 +303,8 @@ Value list_index(Run run, const Value& self, const Arguments& arguments) {
 
 Value list_count(Run run, const Value& self, const Arguments& arguments) {
   const Value wanted = arguments.bind("count", {"value"})[0];
-  return Value(static_cast<std::int64_t>(
-      std::ranges::count_if(self.list().items, [&](const Value& item) { return is_equal(item, wanted, run.budget()); })));
+  return Value(static_cast<std::int64_t>(std::ranges::count_if(
+      self.list().items, [&](const Value& item) { return is_equal(item, wanted, run.budget()); })));
 }
 
 constexpr std::array kListMethods = {
@@ -326,7 +336,9 @@ Value dict_values(Run run, const Value& self, const Arguments& arguments) {
   return list_of(run, std::move(values));
 }
 
-Value dict_items(Run run, const Value& self, const Arguments& arguments) { return run.filter("items", self, arguments); }
+Value dict_items(Run run, const Value& self, const Arguments& arguments) {
+  return run.filter("items", self, arguments);
+}
 
 Value dict_pop(Run, const Value& self, const Arguments& arguments) {
   const Values given = arguments.bind("pop", {"key", "default"});
@@ -361,7 +373,7 @@ Value dict_copy(Run run, const Value& self, const Arguments& arguments) {
 }
 
 constexpr std::array kDictMethods = {
-    Row{"copy", dict_copy}, Row{"get", dict_get}, Row{"items", dict_items},   Row{"keys", dict_keys},
+    Row{"copy", dict_copy}, Row{"get", dict_get},       Row{"items", dict_items},   Row{"keys", dict_keys},
     Row{"pop", dict_pop},   Row{"update", dict_update}, Row{"values", dict_values},
 };
 
@@ -388,11 +400,20 @@ constexpr std::array kLoopMethods = {Row{"changed", loop_changed}, Row{"cycle", 
 Native find_method(const Value& object, std::string_view name) {
   std::span<const Row> rows;
   switch (object.kind()) {
-    case Kind::kText: rows = kTextMethods; break;
-    case Kind::kList: rows = kListMethods; break;
-    case Kind::kDict: rows = kDictMethods; break;
-    case Kind::kLoop: rows = kLoopMethods; break;
-    default: return nullptr;
+    case Kind::kText:
+      rows = kTextMethods;
+      break;
+    case Kind::kList:
+      rows = kListMethods;
+      break;
+    case Kind::kDict:
+      rows = kDictMethods;
+      break;
+    case Kind::kLoop:
+      rows = kLoopMethods;
+      break;
+    default:
+      return nullptr;
   }
   const auto row = std::ranges::find(rows, name, &Row::name);
   return row == rows.end() ? nullptr : row->call;

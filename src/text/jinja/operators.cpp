@@ -147,7 +147,8 @@ Value slice(Interpreter& interpreter, const Value& object, const Value& start, c
   if (object.is(Kind::kList)) {
     std::vector<Value> items;
     const std::vector<Value>& all = object.list().items;
-    for (const std::size_t i : slice_indices(static_cast<Integer>(all.size()), start, stop, by)) items.push_back(all[i]);
+    for (const std::size_t i : slice_indices(static_cast<Integer>(all.size()), start, stop, by))
+      items.push_back(all[i]);
     return Value(interpreter.heap().list(std::move(items), object.list().is_tuple));
   }
   const Text& text = object.text();
@@ -167,8 +168,11 @@ Value Interpreter::character(const Text& text, std::size_t at) {
 std::vector<Value> Interpreter::iterate(const Value& value) {
   std::vector<Value> items;
   switch (value.kind()) {
-    case Kind::kUndefined: return items;
-    case Kind::kList: items = value.list().items; break;
+    case Kind::kUndefined:
+      return items;
+    case Kind::kList:
+      items = value.list().items;
+      break;
     case Kind::kDict:
       for (const Dict::Entry& entry : value.dict().entries) items.emplace_back(entry.key);
       break;
@@ -178,7 +182,8 @@ std::vector<Value> Interpreter::iterate(const Value& value) {
         items.push_back(character(text, at));
       break;
     }
-    default: throw Failure{fmt::format("{} is not a list", type_name(value))};
+    default:
+      throw Failure{fmt::format("{} is not a list", type_name(value))};
   }
   budget_.allocate(items.size() * sizeof(Value));
   return items;
@@ -249,7 +254,8 @@ Value Interpreter::item(const Value& object, const Value& key) {
 
 bool Interpreter::contains(const Value& container, const Value& item) {
   switch (container.kind()) {
-    case Kind::kUndefined: return false;
+    case Kind::kUndefined:
+      return false;
     case Kind::kText:
       if (!item.is(Kind::kText)) refuse("in", item, container);
       return find_bytes(container.text().bytes(), item.text().bytes(), 0, budget_) != std::string_view::npos;
@@ -259,7 +265,8 @@ bool Interpreter::contains(const Value& container, const Value& item) {
     case Kind::kList:
       return std::ranges::any_of(container.list().items,
                                  [&](const Value& value) { return is_equal(value, item, budget_); });
-    default: refuse("in", item, container);
+    default:
+      refuse("in", item, container);
   }
 }
 

@@ -91,17 +91,18 @@ class Parser : ExpressionParser {
       StatementPointer (Parser::*parse)();
     };
     static constexpr std::array kRows = {
-        Row{"if", &Parser::parse_if},         Row{"for", &Parser::parse_for},
-        Row{"set", &Parser::parse_set},       Row{"macro", &Parser::parse_macro},
-        Row{"call", &Parser::parse_call},     Row{"filter", &Parser::parse_filter_block},
-        Row{"with", &Parser::parse_with},     Row{"generation", &Parser::parse_generation},
-        Row{"break", &Parser::parse_break},   Row{"continue", &Parser::parse_continue},
+        Row{"if", &Parser::parse_if},       Row{"for", &Parser::parse_for},
+        Row{"set", &Parser::parse_set},     Row{"macro", &Parser::parse_macro},
+        Row{"call", &Parser::parse_call},   Row{"filter", &Parser::parse_filter_block},
+        Row{"with", &Parser::parse_with},   Row{"generation", &Parser::parse_generation},
+        Row{"break", &Parser::parse_break}, Row{"continue", &Parser::parse_continue},
     };
     if (!is(TokenType::kName)) refuse_token("the name of a statement");
     const auto row = std::ranges::find(kRows, now().text, &Row::name);
     if (row == kRows.end()) {
-      refuse(fmt::format("there is no statement {} here; if, for, set, macro, call, filter, with, break and continue are built",
-                         in_quotes(now().text)));
+      refuse(fmt::format(
+          "there is no statement {} here; if, for, set, macro, call, filter, with, break and continue are built",
+          in_quotes(now().text)));
     }
     take();
     return (this->*row->parse)();

@@ -34,9 +34,12 @@ bool is_printable(std::string_view character) {
     case UTF8PROC_CATEGORY_CS:
     case UTF8PROC_CATEGORY_CO:
     case UTF8PROC_CATEGORY_ZL:
-    case UTF8PROC_CATEGORY_ZP: return false;
-    case UTF8PROC_CATEGORY_ZS: return code == ' ';
-    default: return true;
+    case UTF8PROC_CATEGORY_ZP:
+      return false;
+    case UTF8PROC_CATEGORY_ZS:
+      return code == ' ';
+    default:
+      return true;
   }
 }
 
@@ -173,35 +176,49 @@ std::string float_text(double number) {
 void print(Text& out, const Value& value, Budget& budget, bool quoted, int depth) {
   check_depth(depth);
   switch (value.kind()) {
-    case Kind::kUndefined: return put(out, quoted ? "Undefined" : "", budget);
-    case Kind::kNone: return put(out, "None", budget);
-    case Kind::kBool: return put(out, value.integer() != 0 ? "True" : "False", budget);
-    case Kind::kInt: return put(out, fmt::format("{}", value.integer()), budget);
-    case Kind::kFloat: return put(out, float_text(value.number()), budget);
+    case Kind::kUndefined:
+      return put(out, quoted ? "Undefined" : "", budget);
+    case Kind::kNone:
+      return put(out, "None", budget);
+    case Kind::kBool:
+      return put(out, value.integer() != 0 ? "True" : "False", budget);
+    case Kind::kInt:
+      return put(out, fmt::format("{}", value.integer()), budget);
+    case Kind::kFloat:
+      return put(out, float_text(value.number()), budget);
     case Kind::kText:
       if (quoted) return print_quoted(out, value.text(), budget);
       budget.allocate(value.text().size());
       return out.append(value.text());
-    case Kind::kList: return print_items(out, value.list(), budget, depth);
+    case Kind::kList:
+      return print_items(out, value.list(), budget, depth);
     case Kind::kDict:
-    case Kind::kNamespace: return print_entries(out, value.dict(), budget, depth);
-    case Kind::kLoop: return put(out, "<loop>", budget);
-    case Kind::kCallable: return put(out, "<function>", budget);
+    case Kind::kNamespace:
+      return print_entries(out, value.dict(), budget, depth);
+    case Kind::kLoop:
+      return put(out, "<loop>", budget);
+    case Kind::kCallable:
+      return put(out, "<function>", budget);
   }
 }
 
 void print_json(Text& out, const Value& value, const JsonStyle& style, Budget& budget, int depth) {
   check_depth(depth);
   switch (value.kind()) {
-    case Kind::kNone: return put(out, "null", budget);
-    case Kind::kBool: return put(out, value.integer() != 0 ? "true" : "false", budget);
-    case Kind::kInt: return put(out, fmt::format("{}", value.integer()), budget);
+    case Kind::kNone:
+      return put(out, "null", budget);
+    case Kind::kBool:
+      return put(out, value.integer() != 0 ? "true" : "false", budget);
+    case Kind::kInt:
+      return put(out, fmt::format("{}", value.integer()), budget);
     case Kind::kFloat:
       if (std::isnan(value.number())) return put(out, "NaN", budget);
       if (std::isinf(value.number())) return put(out, value.number() < 0 ? "-Infinity" : "Infinity", budget);
       return put(out, float_text(value.number()), budget);
-    case Kind::kText: return print_json_string(out, value.text(), budget);
-    case Kind::kDict: return print_json_dict(out, value.dict(), style, budget, depth);
+    case Kind::kText:
+      return print_json_string(out, value.text(), budget);
+    case Kind::kDict:
+      return print_json_dict(out, value.dict(), style, budget, depth);
     case Kind::kList: {
       JsonLines lines(out, style, budget, depth);
       out.append("[");
@@ -212,7 +229,8 @@ void print_json(Text& out, const Value& value, const JsonStyle& style, Budget& b
       lines.finish();
       return out.append("]");
     }
-    default: throw Failure{fmt::format("{} cannot be written as JSON", type_name(value))};
+    default:
+      throw Failure{fmt::format("{} cannot be written as JSON", type_name(value))};
   }
 }
 

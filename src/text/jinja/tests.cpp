@@ -40,10 +40,16 @@ struct Row {
 
 bool equal(Interpreter& run, const Value& value, const Value& other) { return is_equal(value, other, run.budget()); }
 bool unequal(Interpreter& run, const Value& value, const Value& other) { return !equal(run, value, other); }
-bool greater(Interpreter& run, const Value& value, const Value& other) { return compare(value, other, run.budget()) > 0; }
-bool at_least(Interpreter& run, const Value& value, const Value& other) { return compare(value, other, run.budget()) >= 0; }
+bool greater(Interpreter& run, const Value& value, const Value& other) {
+  return compare(value, other, run.budget()) > 0;
+}
+bool at_least(Interpreter& run, const Value& value, const Value& other) {
+  return compare(value, other, run.budget()) >= 0;
+}
 bool less(Interpreter& run, const Value& value, const Value& other) { return compare(value, other, run.budget()) < 0; }
-bool at_most(Interpreter& run, const Value& value, const Value& other) { return compare(value, other, run.budget()) <= 0; }
+bool at_most(Interpreter& run, const Value& value, const Value& other) {
+  return compare(value, other, run.budget()) <= 0;
+}
 
 constexpr std::array kTests = {
     Row{"!=", true, unequal},
@@ -65,7 +71,8 @@ constexpr std::array kTests = {
     Row{"ge", true, at_least},
     Row{"greaterthan", true, greater},
     Row{"gt", true, greater},
-    Row{"in", true, [](Interpreter& run, const Value& value, const Value& other) { return run.contains(other, value); }},
+    Row{"in", true,
+        [](Interpreter& run, const Value& value, const Value& other) { return run.contains(other, value); }},
     Row{"integer", false, is_kind<Kind::kInt>},
     Row{"iterable", false, [](Interpreter&, const Value& value, const Value&) { return is_iterable(value); }},
     Row{"le", true, at_most},

@@ -124,17 +124,28 @@ void Heap::set(Dict& dict, const Text* key, const Value& value) {
 
 std::string_view type_name(const Value& value) {
   switch (value.kind()) {
-    case Kind::kUndefined: return "an undefined value";
-    case Kind::kNone: return "none";
-    case Kind::kBool: return "a boolean";
-    case Kind::kInt: return "an integer";
-    case Kind::kFloat: return "a float";
-    case Kind::kText: return "a string";
-    case Kind::kList: return value.list().is_tuple ? "a tuple" : "a list";
-    case Kind::kDict: return "a dict";
-    case Kind::kNamespace: return "a namespace";
-    case Kind::kLoop: return "the loop";
-    case Kind::kCallable: return "a function";
+    case Kind::kUndefined:
+      return "an undefined value";
+    case Kind::kNone:
+      return "none";
+    case Kind::kBool:
+      return "a boolean";
+    case Kind::kInt:
+      return "an integer";
+    case Kind::kFloat:
+      return "a float";
+    case Kind::kText:
+      return "a string";
+    case Kind::kList:
+      return value.list().is_tuple ? "a tuple" : "a list";
+    case Kind::kDict:
+      return "a dict";
+    case Kind::kNamespace:
+      return "a namespace";
+    case Kind::kLoop:
+      return "the loop";
+    case Kind::kCallable:
+      return "a function";
   }
   return "";
 }
@@ -142,16 +153,23 @@ std::string_view type_name(const Value& value) {
 bool is_true(const Value& value) {
   switch (value.kind()) {
     case Kind::kUndefined:
-    case Kind::kNone: return false;
+    case Kind::kNone:
+      return false;
     case Kind::kBool:
-    case Kind::kInt: return value.integer() != 0;
-    case Kind::kFloat: return value.number() != 0;
-    case Kind::kText: return !value.text().empty();
-    case Kind::kList: return !value.list().items.empty();
-    case Kind::kDict: return !value.dict().entries.empty();
+    case Kind::kInt:
+      return value.integer() != 0;
+    case Kind::kFloat:
+      return value.number() != 0;
+    case Kind::kText:
+      return !value.text().empty();
+    case Kind::kList:
+      return !value.list().items.empty();
+    case Kind::kDict:
+      return !value.dict().entries.empty();
     case Kind::kNamespace:
     case Kind::kLoop:
-    case Kind::kCallable: return true;
+    case Kind::kCallable:
+      return true;
   }
   return false;
 }
@@ -192,12 +210,18 @@ bool is_equal(const Value& a, const Value& b, Budget& budget, int depth) {
     case Kind::kText:
       budget.spend_bytes(std::min(a.text().size(), b.text().size()));
       return a.text().bytes() == b.text().bytes();
-    case Kind::kList: return is_equal_list(a.list(), b.list(), budget, depth);
-    case Kind::kDict: return is_equal_dict(a.dict(), b.dict(), budget, depth);
-    case Kind::kNamespace: return &a.dict() == &b.dict();
-    case Kind::kLoop: return &a.loop() == &b.loop();
-    case Kind::kCallable: return &a.callable() == &b.callable();
-    default: return true;  // none, undefined
+    case Kind::kList:
+      return is_equal_list(a.list(), b.list(), budget, depth);
+    case Kind::kDict:
+      return is_equal_dict(a.dict(), b.dict(), budget, depth);
+    case Kind::kNamespace:
+      return &a.dict() == &b.dict();
+    case Kind::kLoop:
+      return &a.loop() == &b.loop();
+    case Kind::kCallable:
+      return &a.callable() == &b.callable();
+    default:
+      return true;  // none, undefined
   }
 }
 
