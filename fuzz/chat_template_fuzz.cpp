@@ -3,7 +3,7 @@
 #include <string>
 #include <string_view>
 
-#include "fuzz/check.h"
+#include "check.h"
 #include "turboquant/chat.h"
 
 namespace tq {

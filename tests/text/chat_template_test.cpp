@@ -139,7 +139,7 @@ TEST(ChatTemplate, tools_come_as_json) {
                 {"role": "user", "content": "é"},
                 {"role": "assistant", "tool_calls": [{"function": {"name": "f", "arguments": {"x": [1.5, true, null]}}}]},
                 {"role": "tool", "content": "ok"}]})"),
-      "<tools>\n{\"name\": \"f\", \"parameters\": {\"n\": 1}}</tools><|user|>é<call>f {\"x\": [1.5, true, null]}</call>"
+      "<tools>{\"name\": \"f\", \"parameters\": {\"n\": 1}}</tools><|user|>é<call>f {\"x\": [1.5, true, null]}</call>"
       "<|tool|>ok");
   EXPECT_EQ(conversation(kTools, {{"user", "Hi"}}), "<|user|>Hi") << "without them, tools is none";
   // The names of roles are the template's in variables, too.

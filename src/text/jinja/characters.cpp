@@ -1,9 +1,10 @@
 // Strings as sequences of characters, with the marks of who wrote them.
 #include <fmt/format.h>
-#include <fmt/printf.h>
 #include <utf8proc.h>
 
 #include <algorithm>
+#include <array>
+#include <cstdio>
 #include <functional>
 
 #include "text/jinja/interpreter.h"
@@ -74,26 +75,57 @@ bool has_case(std::string_view text, bool wants_upper) {
   return found;
 }
 
+bool has_long_number(std::string_view specification) {
+  std::size_t digits = 0;
+  for (const char c : specification) {
+    digits = c >= '0' && c <= '9' ? digits + 1 : 0;
+    if (digits > 2) return true;
+  }
+  return false;
+}
+
+/// What C's formats make of a number; `flags` have at most two digits each of width and precision, so that it fits.
+template <class Number>
+std::string formatted(const std::string& flags, std::string_view conversion, Number number) {
+  std::array<char, 512> buffer = {};
+  const std::string format = "%" + flags + std::string(conversion);
+  const int size = std::snprintf(buffer.data(), buffer.size(), format.c_str(), number);
+  return {buffer.data(), static_cast<std::size_t>(std::clamp(size, 0, 511))};
+}
+
+std::string formatted_integer(const std::string& flags, char letter, const Value& value) {
+  const double number = value.number();
+  if (!value.is_integer() && !(number > -9e18 && number < 9e18)) throw Failure{"an integer is too large"};
+  const long long integer = value.is_integer() ? value.integer() : static_cast<long long>(number);
+  const bool is_decimal = letter == 'd' || letter == 'i' || letter == 'u';
+  if (!is_decimal && integer < 0) throw Failure{fmt::format("%{} of a negative number is not built", letter)};
+  return formatted(flags, std::string("ll") + (is_decimal ? 'd' : letter), integer);
+}
+
+/// `%5s` and `%-5s`.
+void append_padded(Text& out, const std::string& flags, const Value& value, Budget& budget) {
+  Text text;
+  print(text, value, budget);
+  const bool is_left = flags.starts_with('-');
+  const std::string digits = flags.substr(is_left ? 1 : 0);
+  if (digits.find_first_not_of("0123456789") != digits.npos) throw Failure{"a format with %s takes a width alone"};
+  const std::size_t width = digits.empty() ? 0 : std::stoul(digits), have = count_characters(text.bytes());
+  const std::string blanks(width > have ? width - have : 0, ' ');
+  if (!is_left) out.append(blanks);
+  out.append(text);
+  if (is_left) out.append(blanks);
+}
+
 /// One conversion of a format, without `%`: flags, width and precision of two digits at most, and a letter.
 void append_formatted(Text& out, std::string_view specification, const Value& value, Budget& budget) {
   const char letter = specification.back();
   const std::string flags(specification.substr(0, specification.size() - 1));
-  if (letter == 's' && flags.empty()) return print(out, value, budget);
+  if (letter == 's') return append_padded(out, flags, value, budget);
   if (letter == 'r' && flags.empty()) return print(out, value, budget, true);
-  if (letter != 's' && !value.is_number())
+  if (letter == 'r' || !value.is_number())
     throw Failure{fmt::format("%{} needs a number, not {}", letter, type_name(value))};
-  if (letter == 'd' || letter == 'i' || letter == 'u' || letter == 'x' || letter == 'X' || letter == 'o') {
-    const double number = value.number();
-    if (!value.is_integer() && !(number > -9e18 && number < 9e18)) throw Failure{"an integer is too large"};
-    const std::int64_t integer = value.is_integer() ? value.integer() : static_cast<std::int64_t>(number);
-    return out.append(fmt::sprintf("%" + flags + (letter == 'i' || letter == 'u' ? 'd' : letter), integer));
-  }
-  if (letter == 's') {
-    Text text;
-    print(text, value, budget);
-    return out.append(fmt::sprintf("%" + flags + "s", text.bytes()), text.has_user_bytes());
-  }
-  out.append(fmt::sprintf("%" + flags + letter, value.number()));
+  const bool is_integer = std::string_view("diuxXo").find(letter) != std::string_view::npos;
+  out.append(is_integer ? formatted_integer(flags, letter, value) : formatted(flags, {&letter, 1}, value.number()));
 }
 
 }  // namespace
@@ -225,8 +257,7 @@ Value format_percent(Interpreter& interpreter, const Text& format, const std::ve
       const bool is_known =
           !specification.empty() && std::string_view("sdiuxXofFeEgGr").find(specification.back()) != bytes.npos;
       if (!is_known || end - percent > 6) throw Failure{"a format with % is not understood; %s, %d and %f are built"};
-      const std::string_view digits = specification.substr(specification.find_first_not_of("-+ #0"));
-      if (digits.find_first_not_of("0123456789") > 2) throw Failure{"a width in a format is too large"};
+      if (has_long_number(specification)) throw Failure{"a number in a format has more than two digits"};
       if (used == values.size()) throw Failure{"a format with % needs more values"};
       append_formatted(out, specification, values[used++], interpreter.budget());
     }
