@@ -306,6 +306,8 @@ Value indent(Interpreter& run, const Value& self, const Arguments& arguments) {
         static_cast<std::size_t>(std::clamp<std::int64_t>(integer_or(given[0], 4, "the width of indent"), 0, 1000)),
         ' '));
   }
+  if (!self.is(Kind::kText) && !self.is_undefined())
+    throw Failure{fmt::format("indent needs a string, not {}", type_name(self))};
   Text text = *run.string(self);
   text.append("\n");
   Text out;

@@ -136,7 +136,8 @@ Value binary(Interpreter& interpreter, std::string_view name, const Value& left,
 
 Value slice(Interpreter& interpreter, const Value& object, const Value& start, const Value& stop, const Value& step) {
   if (object.is_undefined()) refuse_undefined(object);
-  if (!object.is(Kind::kText) && !object.is(Kind::kList)) return Value();
+  if (!object.is(Kind::kText) && !object.is(Kind::kList))
+    throw Failure{fmt::format("{} has no slices", type_name(object))};
   for (const Value* part : {&start, &stop, &step}) {
     if (!part->is_integer() && !part->is(Kind::kNone) && !part->is_undefined())
       throw Failure{fmt::format("a slice is cut at integers, not at {}", type_name(*part))};
