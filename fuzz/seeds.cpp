@@ -139,6 +139,27 @@ std::vector<Seed> config_seeds() {
        R"("activation_function":"gelu_new"})"}};
 }
 
+std::vector<Seed> chat_template_seeds() {
+  const std::string chatml =
+      "{%- for m in messages if m.role != 'tool' %}{{- '<|im_start|>' + m['role'] + '\\n' + m.content|trim + "
+      "'<|im_end|>' }}\n"
+      "{%- endfor %}{% if add_generation_prompt and not x is none %}{{ 'assistant' ~ x }}{% endif %}";
+  const std::string macros =
+      "{# tools #}{% macro show(v, depth=0) -%}{% if v is mapping %}{ {%- for k, w in v|dictsort %}{{ k|tojson }}: {{ "
+      "show(w, "
+      "depth + 1) }}{{ ', ' if not loop.last }}{% endfor -%} }{% elif v is string or v is number %}{{ v|string|upper }}"
+      "{% elif v is iterable %}[{{ v|map('string')|join(', ') }}]{% endif %}{%- endmacro %}{{ show(tools[0]) }}{{ "
+      "tools|tojson(indent=2) }}";
+  const std::string texts =
+      "{% set ns = namespace(n=0, s='') %}{% for m in messages[1:][::-1] %}{% set ns.n = ns.n + m.content|length // 2 "
+      "%}{% if "
+      "loop.index0 is odd %}{% continue %}{% endif %}{% set ns.s = ns.s ~ "
+      "m.content.split()[0].strip('ab').replace('a', 'bb')[-3:] %}"
+      "{% endfor %}{% set b %}{{ '%s|%5d' % (ns.s, ns.n) }}{% endset %}{{ b|indent(2, true)|title }}{{ range(1, 9, "
+      "3)|sum * -1.5e0 }}";
+  return {{"chat_template", "chatml", chatml}, {"chat_template", "macros", macros}, {"chat_template", "texts", texts}};
+}
+
 std::vector<Seed> seeds() {
   std::vector<Seed> all = {
       {"gguf", "small", small_gguf().bytes()},
@@ -162,6 +183,7 @@ std::vector<Seed> seeds() {
        R"("weights":64,"choice":0,"options":[{"codec":"tt2","bytes":20,"kld":0.5,"measured":true},{"codec":"tt3","bytes":30,"kld":0.1,"measured":false}]}]})"});
   for (Seed& seed : tokenizer_seeds()) all.push_back(std::move(seed));
   for (Seed& seed : config_seeds()) all.push_back(std::move(seed));
+  for (Seed& seed : chat_template_seeds()) all.push_back(std::move(seed));
   for (Seed& seed : vector_seeds()) all.push_back(std::move(seed));
   for (Seed& seed : saved_cache_seeds()) all.push_back(std::move(seed));
   return all;

@@ -24,6 +24,12 @@ struct EncodeOptions {
   bool parse_special = false;
 };
 
+/// A stretch of a text that others wrote parts of, such as a rendered conversation.
+struct TextPart {
+  std::string text;
+  bool parse_special = false;  ///< its control tokens count; off for what a user wrote
+};
+
 /// Byte-level BPE (GGUF `gpt2` model, `tokenizer.json`, rank files of tiktoken), score-merged BPE and unigram of
 /// SentencePiece (GGUF `llama` and `t5` models, `tokenizer.json`, `tokenizer.model`, llama2.c `tokenizer.bin`). Any
 /// bytes are safe as text, invalid UTF-8 included, in O(n log n). Immutable; safe to share between threads.
@@ -50,6 +56,9 @@ class Tokenizer {
   static Result<std::shared_ptr<const Tokenizer>> for_model(const TensorFile& file);
 
   virtual std::vector<TokenId> encode(std::string_view text, const EncodeOptions& options = {}) const = 0;
+  /// The parts as one text, in which control tokens are read only where they lie wholly within one part that allows it.
+  /// Elsewhere the ids are those of the text as a whole: the border between two parts is none for merging.
+  virtual std::vector<TokenId> encode_parts(std::span<const TextPart> parts, bool add_bos) const;
 
   /// The bytes of one token as they appear in text (may be a part of a UTF-8 character); empty for control tokens and
   /// ids out of range. A leading space that the tokenizer itself added in encode() is removed by decode(), not here.

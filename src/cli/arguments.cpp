@@ -21,7 +21,15 @@ struct Spelling {
 constexpr std::array kSpellings = {
     Spelling{"-ctk", "--cache-type-k"}, Spelling{"-ctv", "--cache-type-v"}, Spelling{"-fa", "--flash-attn"},
     Spelling{"-ngl", "--gpu-layers"},   Spelling{"-tb", "--threads-batch"}, Spelling{"-ub", "--ubatch-size"},
+    Spelling{"-sys", "--system"},
 };
+
+/// What follows one of these is text, which may begin with a dash.
+bool is_text_option(std::string_view argument) {
+  constexpr std::array kOptions = {"-p", "--prompt", "--text",          "--system", "--system-prompt",
+                                   "-r", "--stop",   "--reverse-prompt"};
+  return std::ranges::find(kOptions, argument) != kOptions.end();
+}
 
 std::string rewritten(const std::string& argument) {
   for (const Spelling& spelling : kSpellings) {
@@ -42,8 +50,8 @@ class HelpPage final : public CLI::Formatter {
     std::string page =
         fmt::format("tq {}: {}\n\nusage: tq {} {}\n\n", help_.name, help_.summary, help_.name, help_.usage);
     for (const std::string& example : help_.examples) page += fmt::format("  tq {} {}\n", help_.name, example);
-    for (const std::string group :
-         {kInputGroup, kGenerationGroup, kScoringGroup, kCompressionGroup, kEngineGroup, kLlamaGroup, kOutputGroup}) {
+    for (const std::string group : {kInputGroup, kGenerationGroup, kChatGroup, kScoringGroup, kCompressionGroup,
+                                    kEngineGroup, kLlamaGroup, kOutputGroup}) {
       const auto options = app->get_options([&](const CLI::Option* option) { return option->get_group() == group; });
       if (!options.empty()) page += make_group(group, false, options);
     }
@@ -100,7 +108,7 @@ Arguments rewrite_long_options(Arguments arguments) {
   for (std::string& argument : arguments) {
     if (argument == "--" && !text_follows) break;
     if (!text_follows) argument = rewritten(argument);
-    text_follows = !text_follows && (argument == "-p" || argument == "--prompt" || argument == "--text");
+    text_follows = !text_follows && is_text_option(argument);
   }
   return arguments;
 }

@@ -36,6 +36,7 @@ Check number(double lowest, double highest);
 /// Titles of the groups that options are shown in, in this order.
 inline constexpr const char* kInputGroup = "input";
 inline constexpr const char* kGenerationGroup = "generation";
+inline constexpr const char* kChatGroup = "conversation";
 inline constexpr const char* kScoringGroup = "scoring";
 inline constexpr const char* kCompressionGroup = "compression";
 inline constexpr const char* kEngineGroup = "engine";

@@ -7,4 +7,9 @@ namespace tq::cli {
 void watch_for_interrupt();
 bool interrupted();
 
+/// From now on every SIGINT sets the flag and none ends the program: for a conversation, in which it ends an answer.
+void catch_every_interrupt();
+/// Takes the flag back.
+void forget_interrupt();
+
 }  // namespace tq::cli

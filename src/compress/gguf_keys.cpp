@@ -120,6 +120,11 @@ Result<void> add_tokenizer(GgufKeys& keys, const fs::path& model) {
                                                  (folder / file.name).string(), kMostJsonBytes));
     keys.add(file.key, std::string_view(text));
   }
+  if (fs::exists(folder / "chat_template.jinja", ignored)) {
+    const Result<std::string> source = read_file(folder / "chat_template.jinja", kMostJsonBytes);
+    if (!source) return std::unexpected(source.error());
+    keys.add("tokenizer.chat_template", std::string_view(*source));
+  }
   return {};
 }
 

@@ -4,6 +4,7 @@
 #include <cassert>
 #include <cmath>
 #include <limits>
+#include <numeric>
 #include <vector>
 
 #include "base/random.h"
@@ -81,6 +82,62 @@ std::size_t count_min_p(std::span<const double> relative, float min_p) {
   return count;
 }
 
+/// Keeps the tokens whose information, −log p, is closest to the entropy, until they have a share above `typical_p`
+/// together. The order stays.
+void keep_typical(std::vector<Candidate>& candidates, float typical_p) {
+  if (!(typical_p < 1.0F) || candidates.size() < 2) return;
+  std::vector<double> shares = relative_probabilities(candidates, 1.0);
+  const double sum = sum_of(shares);
+  double entropy = 0;
+  for (double& share : shares) {
+    share /= sum;
+    if (share > 0) entropy -= share * std::log(share);
+  }
+  std::vector<std::size_t> order(candidates.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  // Two distances that differ in their last digits are one: a platform's log() must not choose a token.
+  const auto distance = [&](std::size_t i) {
+    return shares[i] > 0 ? std::round(std::fabs(-std::log(shares[i]) - entropy) * 1e9) : 1e300;
+  };
+  std::vector<double> distances(order.size());
+  for (std::size_t i = 0; i < order.size(); ++i) distances[i] = distance(i);
+  std::stable_sort(order.begin(), order.end(),
+                   [&](std::size_t a, std::size_t b) { return distances[a] < distances[b]; });
+  std::size_t kept = 0;
+  for (double reached = 0; kept < order.size() && reached <= static_cast<double>(typical_p);)
+    reached += shares[order[kept++]];
+  order.resize(std::max<std::size_t>(kept, 1));
+  std::sort(order.begin(), order.end());
+  std::vector<Candidate> left;
+  for (const std::size_t i : order) left.push_back(candidates[i]);
+  candidates = std::move(left);
+}
+
+bool has_penalties(const SamplerOptions& options) {
+  return options.repeat_last_n != 0 &&
+         (options.repeat_penalty != 1.0F || options.presence_penalty != 0.0F || options.frequency_penalty != 0.0F);
+}
+
+/// Lowers the logits of the tokens among the last ones of `accepted`.
+void penalize(std::span<float> logits, std::span<const TokenId> accepted, const SamplerOptions& options) {
+  const std::size_t window =
+      options.repeat_last_n < 0 ? accepted.size() : static_cast<std::size_t>(options.repeat_last_n);
+  std::vector<TokenId> recent(accepted.end() - static_cast<std::ptrdiff_t>(std::min(window, accepted.size())),
+                              accepted.end());
+  std::sort(recent.begin(), recent.end());
+  for (std::size_t i = 0; i < recent.size();) {
+    std::size_t end = i;
+    while (end < recent.size() && recent[end] == recent[i]) ++end;
+    const auto times = static_cast<float>(end - i);
+    if (recent[i] >= 0 && static_cast<std::size_t>(recent[i]) < logits.size()) {
+      float& logit = logits[static_cast<std::size_t>(recent[i])];
+      logit = logit <= 0.0F ? logit * options.repeat_penalty : logit / options.repeat_penalty;
+      logit -= times * options.frequency_penalty + options.presence_penalty;
+    }
+    i = end;
+  }
+}
+
 }  // namespace
 
 TokenId argmax(std::span<const float> logits) {
@@ -95,25 +152,49 @@ TokenId argmax(std::span<const float> logits) {
   return static_cast<TokenId>(index);
 }
 
-TokenId Sampler::next(std::span<const float> logits) {
+void Sampler::accept(std::span<const TokenId> tokens) {
+  accepted_.insert(accepted_.end(), tokens.begin(), tokens.end());
+  if (options_.repeat_last_n < 0) return;
+  const auto kept = static_cast<std::size_t>(options_.repeat_last_n);
+  if (accepted_.size() <= 2 * kept + 1024) return;  // seldom, so that it costs nothing
+  accepted_.erase(accepted_.begin(), accepted_.end() - static_cast<std::ptrdiff_t>(kept));
+}
+
+std::vector<TokenProbability> Sampler::distribution(std::span<const float> logits) const {
   assert(!logits.empty());
+  std::vector<float> penalized;
+  if (has_penalties(options_) && !accepted_.empty()) {
+    penalized.assign(logits.begin(), logits.end());
+    penalize(penalized, accepted_, options_);
+    logits = penalized;
+  }
   const TokenId best = argmax(logits);
   // Beside an infinite logit, or among nothing but −∞ and NaN, there are no proportions to draw by.
   const bool drawable = std::isfinite(logits[static_cast<std::size_t>(best)]);
-  if (!(options_.temperature > 0.0F) || !drawable) return best;
+  if (!(options_.temperature > 0.0F) || !drawable) return {{best, 1.0}};
 
   std::vector<Candidate> candidates = most_likely(logits, options_.top_k);
+  keep_typical(candidates, options_.typical_p);
   std::vector<double> relative = relative_probabilities(candidates, 1.0);
   relative.resize(count_top_p(relative, options_.top_p));
   candidates.resize(count_min_p(relative, options_.min_p));
 
   relative = relative_probabilities(candidates, static_cast<double>(options_.temperature));
-  double left = next_uniform(state_) * sum_of(relative);
-  for (std::size_t i = 0; i + 1 < candidates.size(); ++i) {
-    if (left < relative[i]) return candidates[i].id;
-    left -= relative[i];
+  const double sum = sum_of(relative);
+  std::vector<TokenProbability> left(candidates.size());
+  for (std::size_t i = 0; i < left.size(); ++i) left[i] = {candidates[i].id, relative[i] / sum};
+  return left;
+}
+
+TokenId Sampler::next(std::span<const float> logits) {
+  const std::vector<TokenProbability> tokens = distribution(logits);
+  if (tokens.size() == 1 && !(options_.temperature > 0.0F)) return tokens[0].id;
+  double left = next_uniform(state_);
+  for (std::size_t i = 0; i + 1 < tokens.size(); ++i) {
+    if (left < tokens[i].probability) return tokens[i].id;
+    left -= tokens[i].probability;
   }
-  return candidates.back().id;
+  return tokens.back().id;
 }
 
 }  // namespace tq

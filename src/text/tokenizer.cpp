@@ -149,6 +149,15 @@ Result<void> check_size(const TensorFile& file, const Tokenizer& tokenizer) {
 
 }  // namespace
 
+std::vector<TokenId> Tokenizer::encode_parts(std::span<const TextPart> parts, bool add_bos) const {
+  std::vector<TokenId> ids = encode("", {.add_bos = add_bos});
+  for (const TextPart& part : parts) {
+    const std::vector<TokenId> more = encode(part.text, {.add_bos = false, .parse_special = part.parse_special});
+    ids.insert(ids.end(), more.begin(), more.end());
+  }
+  return ids;
+}
+
 Opened Tokenizer::from_metadata(const Metadata& metadata) { return make_from_metadata(metadata, "the metadata"); }
 
 Opened Tokenizer::from_json(std::string_view json, std::string_view config_json) {

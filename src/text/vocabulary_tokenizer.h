@@ -22,6 +22,7 @@ struct Stretch {
 class VocabularyTokenizer : public Tokenizer {
  public:
   std::vector<TokenId> encode(std::string_view text, const EncodeOptions& options) const final;
+  std::vector<TokenId> encode_parts(std::span<const TextPart> parts, bool add_bos) const final;
   std::string piece(TokenId id) const final;
   std::string decode(std::span<const TokenId> ids) const override;
 
@@ -45,7 +46,7 @@ class VocabularyTokenizer : public Tokenizer {
   virtual void encode_text(std::string_view text, std::vector<TokenId>& ids) const = 0;
 
  private:
-  void encode_normalized(std::string_view text, bool all, std::vector<TokenId>& ids) const;
+  void encode_stretch(const Stretch& stretch, bool all, std::vector<TokenId>& ids) const;
 
   AddedTokens added_, normalized_added_;
   std::vector<std::string> pieces_;

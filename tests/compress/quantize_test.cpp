@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 #include <cstring>
+#include <fstream>
 #include <map>
 
 #include "support/models.h"
@@ -59,7 +60,11 @@ TEST(Quantize, a_file_gives_the_logits_of_compressing_on_load) {
 TEST(Quantize, a_hugging_face_folder_gives_the_same_and_keeps_its_tokenizer) {
   const TemporaryFolder folder;
   const auto path = folder.path() / "out.gguf";
+  const std::filesystem::path chat_template = pycoder_folder() / "chat_template.jinja";
+  std::ofstream(chat_template) << "{{ messages }}";
   write(pycoder_folder(), path, "tq4");
+  std::filesystem::remove(chat_template);
+  EXPECT_EQ(must(TensorFile::open(path))->metadata().string("tokenizer.chat_template"), "{{ messages }}");
   EXPECT_EQ(logits(load(path)), logits(load(pycoder_folder(), "tq4")));
   const auto tokenizer = must(Tokenizer::for_model(*must(TensorFile::open(path))));
   const auto original = must(Tokenizer::for_model(*must(TensorFile::open(pycoder_folder()))));

@@ -153,5 +153,125 @@ TEST(Sampler, ExtremeTemperaturesStayInside) {
   }
 }
 
+// ---- the distribution itself, against figures computed by hand
+
+void expect_distribution(const Sampler& sampler, const std::vector<float>& logits,
+                         const std::vector<TokenProbability>& expected) {
+  const std::vector<TokenProbability> got = sampler.distribution(logits);
+  ASSERT_EQ(got.size(), expected.size());
+  for (std::size_t i = 0; i < got.size(); ++i) {
+    EXPECT_EQ(got[i].id, expected[i].id) << i;
+    // The logits are f32 of logarithms below 10: each relative probability is off by at most 10 * 2^-24 * 2.
+    EXPECT_NEAR(got[i].probability, expected[i].probability, 2e-6) << i;
+  }
+}
+
+TEST(Distribution, EveryCutInItsTurn) {
+  const std::vector<float> logits = logits_of({0.4, 0.3, 0.2, 0.1});
+  SamplerOptions options = plain();
+  expect_distribution(Sampler(options), logits, {{0, 0.4}, {1, 0.3}, {2, 0.2}, {3, 0.1}});
+  options.top_k = 3;
+  expect_distribution(Sampler(options), logits, {{0, 4.0 / 9}, {1, 3.0 / 9}, {2, 2.0 / 9}});
+  options.top_p = 0.5F;  // of what top-k left: 4/9 is less than a half, 7/9 more
+  expect_distribution(Sampler(options), logits, {{0, 4.0 / 7}, {1, 3.0 / 7}});
+  options.min_p = 0.8F;  // 3/4 of the best is below
+  expect_distribution(Sampler(options), logits, {{0, 1.0}});
+  options.min_p = 0.7F;
+  options.temperature = 0.5F;  // squares: 16 to 9
+  expect_distribution(Sampler(options), logits, {{0, 16.0 / 25}, {1, 9.0 / 25}});
+}
+
+TEST(Distribution, TypicalTokensCarryTheExpectedInformation) {
+  // H = -(0.5 ln 0.5 + 0.25 ln 0.25 + 2 * 0.125 ln 0.125) = 1.75 ln 2. The information is 1, 2, 3 and 3 times ln 2, so
+  // the distances are 0.75, 0.25, 1.25 and 1.25: the second token comes first, then the most likely one.
+  const std::vector<float> logits = logits_of({0.5, 0.25, 0.125, 0.125});
+  SamplerOptions options = plain();
+  options.typical_p = 0.2F;
+  expect_distribution(Sampler(options), logits, {{1, 1.0}});
+  options.typical_p = 0.6F;  // 0.25 is not above it, 0.75 is
+  expect_distribution(Sampler(options), logits, {{0, 2.0 / 3}, {1, 1.0 / 3}});
+  options.typical_p = 0.8F;  // of two that are equally typical the lower id
+  expect_distribution(Sampler(options), logits, {{0, 4.0 / 7}, {1, 2.0 / 7}, {2, 1.0 / 7}});
+  options.typical_p = 1.0F;
+  expect_distribution(Sampler(options), logits, {{0, 0.5}, {1, 0.25}, {2, 0.125}, {3, 0.125}});
+}
+
+TEST(Distribution, TypicalComesBeforeTopP) {
+  // Typical 0.6 leaves 2/3 and 1/3; top-p 0.65 then keeps the first alone. The other way around, top-p would leave two
+  // of equal rank: 2/3 and 1/3, of which typical keeps both.
+  SamplerOptions options = plain();
+  options.typical_p = 0.6F;
+  options.top_p = 0.65F;
+  expect_distribution(Sampler(options), logits_of({0.5, 0.25, 0.125, 0.125}), {{0, 1.0}});
+}
+
+TEST(Distribution, ARepeatPenaltyDividesPositiveLogitsAndMultipliesOthers) {
+  SamplerOptions options = plain();
+  options.repeat_penalty = 2.0F;
+  Sampler sampler(options);
+  sampler.accept(std::vector<TokenId>{0, 2, 0});
+  // 2, 1, -1, 0 become 1, 1, -2, 0: once, however often the token occurred.
+  const double sum = 2 * std::exp(1) + std::exp(-2) + 1;
+  expect_distribution(sampler, {2.0F, 1.0F, -1.0F, 0.0F},
+                      {{0, std::exp(1) / sum}, {1, std::exp(1) / sum}, {3, 1 / sum}, {2, std::exp(-2) / sum}});
+}
+
+TEST(Distribution, PresenceCountsOnceAndFrequencyEachTime) {
+  SamplerOptions options = plain();
+  options.presence_penalty = 0.5F;
+  options.frequency_penalty = 0.25F;
+  Sampler sampler(options);
+  sampler.accept(std::vector<TokenId>{1, 1, 1, 0});
+  // 0 - (1 * 0.25 + 0.5) = -0.75, 2 - (3 * 0.25 + 0.5) = 0.75.
+  const double a = std::exp(0.75), b = std::exp(-0.75), sum = a + b + 1;
+  expect_distribution(sampler, {0.0F, 2.0F, 0.0F}, {{1, a / sum}, {2, 1 / sum}, {0, b / sum}});
+  sampler.clear();
+  expect_distribution(sampler, {0.0F, 0.0F}, {{0, 0.5}, {1, 0.5}});
+}
+
+TEST(Distribution, PenaltiesForgetWhatLeftTheWindow) {
+  SamplerOptions options = plain();
+  options.presence_penalty = 100.0F;
+  options.repeat_last_n = 2;
+  Sampler sampler(options);
+  const std::vector<float> logits(4, 0.0F);
+  for (TokenId token = 0; token < 4; ++token) sampler.accept({&token, 1});
+  // 2 and 3 are the last two; their e^-100 is nothing beside 1.
+  expect_distribution(sampler, logits, {{0, 0.5}, {1, 0.5}, {2, 0}, {3, 0}});
+  for (int i = 0; i < 5000; ++i) sampler.accept(std::vector<TokenId>{0, 1});
+  expect_distribution(sampler, logits, {{2, 0.5}, {3, 0.5}, {0, 0}, {1, 0}});
+  options.repeat_last_n = 0;
+  Sampler off(options);
+  off.accept(std::vector<TokenId>{0, 1, 2});
+  expect_distribution(off, logits, {{0, 0.25}, {1, 0.25}, {2, 0.25}, {3, 0.25}});
+  options.repeat_last_n = -1;
+  Sampler all(options);
+  all.accept(std::vector<TokenId>{0});
+  for (int i = 0; i < 2000; ++i) all.accept(std::vector<TokenId>{1});
+  expect_distribution(all, logits, {{2, 0.5}, {3, 0.5}, {0, 0}, {1, 0}});
+}
+
+TEST(Distribution, PenaltiesComeBeforeTheCutsAndCountForGreedyToo) {
+  SamplerOptions options = plain();
+  options.presence_penalty = 5.0F;
+  options.top_k = 1;
+  Sampler cut(options);
+  cut.accept(std::vector<TokenId>{0});
+  expect_distribution(cut, {2.0F, 1.0F}, {{1, 1.0}});
+  options.top_k = 0;
+  options.temperature = 0.0F;
+  Sampler greedy(options);
+  greedy.accept(std::vector<TokenId>{0});
+  EXPECT_EQ(greedy.next(std::vector<float>{2.0F, 1.0F}), 1);
+}
+
+TEST(Distribution, TokensOutsideTheVocabularyArePassedOver) {
+  SamplerOptions options = plain();
+  options.presence_penalty = 5.0F;
+  Sampler sampler(options);
+  sampler.accept(std::vector<TokenId>{-1, 2, 1 << 30});
+  expect_distribution(sampler, {0.0F, 0.0F}, {{0, 0.5}, {1, 0.5}});
+}
+
 }  // namespace
 }  // namespace tq
