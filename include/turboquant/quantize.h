@@ -18,8 +18,8 @@ struct TensorTypeRule {
 };
 
 struct QuantizeOptions {
-  /// The codec of the matrices of the layers, experts among them; empty keeps them. Embedding, output, norms, biases and
-  /// routers keep their type.
+  /// The codec of the matrices of the layers, experts among them; empty keeps them. Embedding, output, norms, biases
+  /// and routers keep their type.
   std::string type = {};
   std::vector<TensorTypeRule> tensor_types = {};  ///< of two dimensions, or experts; the last match counts
   /// Write a GGUF for other programs: types of GGUF alone. Tensors that `tq` coded get `type` wherever they stand, and
