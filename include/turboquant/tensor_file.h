@@ -72,9 +72,9 @@ struct RawKey {
 /// compared with the bytes that remain before anything was allocated. Immutable; safe to share between threads.
 class TensorFile {
  public:
-  /// Opens a GGUF file (v2, v3; any part of a split one opens all), a `.safetensors` file with its `config.json` beside it, a Hugging Face folder (single
-  /// or sharded), or a llama2.c `.bin` (v0, v1), told apart by their first bytes. kFailed when it cannot be opened,
-  /// kBadFile when it is damaged.
+  /// Opens a GGUF file (v2, v3; any part of a split one opens all), a `.safetensors` file with its `config.json` beside
+  /// it, a Hugging Face folder (single or sharded), or a llama2.c `.bin` (v0, v1), told apart by their first bytes.
+  /// kFailed when it cannot be opened, kBadFile when it is damaged.
   static Result<std::shared_ptr<const TensorFile>> open(const std::filesystem::path& path);
   /// A GGUF in memory, which must outlive the TensorFile. `name` is used in messages.
   static Result<std::shared_ptr<const TensorFile>> from_gguf(std::span<const std::byte> bytes, std::string name);

@@ -92,7 +92,8 @@ class Planner {
 
   std::string wanted_type(const PlannedTensor& tensor) const {
     const TensorView& view = *tensor.source.view;
-    if (view.shape.size() == 2 || tensor.source.layer_matrix) {
+    const bool matrix = view.shape.size() == 2 || tensor.source.layer_matrix;
+    if (matrix) {
       if (const auto type = rules_.type_of(tensor.source.name)) return std::string(*type);
     }
     if (const auto planned = options_.plan.find(tensor.source.name); matrix && planned != options_.plan.end())
