@@ -74,7 +74,8 @@ class Continuation {
 };
 
 struct EvalOptions {
-  std::vector<std::string> weights = {""};  ///< codec names; "" is the file's own; PATH.gguf another file of it
+  /// Codec names or averages (`tt2.5`); "" is the file's own; PATH.gguf another file of it, PATH.json a plan.
+  std::vector<std::string> weights = {""};
   std::vector<std::string> kv = {"f16"};    ///< cache specs
   std::string base_kv = "f32";              ///< the cache of the base, whose weights are the file's own
   std::size_t context = 512;                ///< window, at least 3 tokens
