@@ -75,16 +75,17 @@ class Continuation {
 };
 
 struct EvalOptions {
-  std::vector<std::string> weights = {""};  ///< codec names; "" is the file's own; PATH.gguf another file of it
-  std::vector<std::string> kv = {"f16"};    ///< cache specs
-  std::string base_kv = "f32";              ///< the cache of the base, whose weights are the file's own
-  std::size_t context = 512;                ///< window, at least 3 tokens
-  std::size_t chunks = 0;                   ///< windows to score; 0: all that the text has
-  bool decode = false;                      ///< score token by token instead of through prefill
-  std::size_t continuations = 8;         ///< of the base, greedy, from the first halves of that many windows; 0: none
-  std::size_t continuation_tokens = 64;  ///< of each; cut to context / 2
-  std::uint64_t seed = 1;                ///< of the rotations in the caches of the rows
-  unsigned threads = 0;                  ///< 0: all cores
+  /// Codec names or averages (`tt2.5`); "" is the file's own; PATH.gguf another file of it, PATH.json a plan.
+  std::vector<std::string> weights = {""};
+  std::vector<std::string> kv = {"f16"};  ///< cache specs
+  std::string base_kv = "f32";            ///< the cache of the base, whose weights are the file's own
+  std::size_t context = 512;              ///< window, at least 3 tokens
+  std::size_t chunks = 0;                 ///< windows to score; 0: all that the text has
+  bool decode = false;                    ///< score token by token instead of through prefill
+  std::size_t continuations = 8;          ///< of the base, greedy, from the first halves of that many windows; 0: none
+  std::size_t continuation_tokens = 64;   ///< of each; cut to context / 2
+  std::uint64_t seed = 1;                 ///< of the rotations in the caches of the rows
+  unsigned threads = 0;                   ///< 0: all cores
 };
 
 /// Positions from … to − 1 of a window, over all windows.

@@ -38,6 +38,11 @@ void add_options(CommandLine& line, PlanChoice& choice) {
                          .help = "a measured plan, to be solved for another budget\nwithout measuring again",
                          .value = "FILE",
                          .group = kInputGroup});
+  line.add(choice.calibrate, {.names = "--calibrate",
+                              .help = "the text that 'tq quantize --calibrate' will get:\ncosts are those of "
+                                      "calibrated codes",
+                              .value = "FILE",
+                              .group = kInputGroup});
   line.add(choice.candidates,
            {.names = "--candidates",
             .help = "codecs to choose from, from the narrowest to the\nwidest (default tt2,tt3,tt4,tt5)",
@@ -84,7 +89,7 @@ void add_options(CommandLine& line, PlanChoice& choice) {
                                    .group = kScoringGroup,
                                    .check = whole_number(1, 1 << 20)});
   choice.engine.add_to(line);
-  line.add(choice.output, {.names = "-o,--output",
+  line.add(choice.output, {.names = "-o,--output,--json",
                            .help = "the plan, a file *.json; - is standard output (default)",
                            .value = "FILE",
                            .group = kOutputGroup});

@@ -31,6 +31,14 @@ TEST(Plan, AnAverageIsWrittenAndTaken) {
   }
 }
 
+TEST(Plan, TheHelpHasTheContractsOptions) {
+  const std::string page = tq({"plan", "--help"}).out;
+  for (const char* option : {"--weights-bpw", "--target-size", "--max-kld", "--calibrate", "--from", "--file"})
+    EXPECT_NE(page.find(option), std::string::npos) << option;
+  const Outcome plan = tq({"plan", "-m", kModel, "--classical", "tq3", "--json", "-"});
+  EXPECT_EQ(json::parse(plan.out)["tensors"]["blk.7.attn_q.weight"], "tq4");
+}
+
 TEST(Plan, UsageIsOneSentence) {
   const TemporaryFolder folder;
   const std::string text = folder.write("short.txt", "def f():\n");

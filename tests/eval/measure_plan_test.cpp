@@ -89,13 +89,13 @@ TEST_F(MeasurePlan, calibration_is_expected_to_leave_a_share) {
   text->context = 16;
   text->tokens = some_tokens(64, kSmallVocabulary);
   const MeasureOptions options{
-      .codecs = {"q8_0", "tq2"}, .measured = 2, .context = 16, .chunks = 2, .calibration = text, .threads = 1};
+      .codecs = {"rabitq2", "tq2"}, .measured = 2, .context = 16, .chunks = 2, .calibration = text, .threads = 1};
   MeasureOptions without = options;
   without.calibration = nullptr;
   const WeightPlan with = must(measure_plan(file_, Letters(), some_letters(40), options));
   const WeightPlan plain = must(measure_plan(file_, Letters(), some_letters(40), without));
   for (std::size_t g = 0; g < with.groups.size(); ++g) {
-    EXPECT_EQ(with.groups[g].options[0].kld, plain.groups[g].options[0].kld) << "q8_0 has no feedback";
+    EXPECT_EQ(with.groups[g].options[0].kld, plain.groups[g].options[0].kld) << "rabitq has no feedback";
     EXPECT_LT(with.groups[g].options[1].kld, plain.groups[g].options[1].kld);
     EXPECT_GT(with.groups[g].options[1].kld, 0);
   }
