@@ -126,7 +126,7 @@ struct EvalReport {
     std::string command = {};  ///< that made the report; empty where no command did
   } settings;
   /// The base against itself over the first window, once through prefill and once token by token, on one thread and
-  /// with the kernels of another CPU target: what another order of sums in f32 makes of the same arithmetic. NaN in a
+  /// with the kernels of another CPU target: 0 unless something is wrong, as none of these changes a bit. NaN in a
   /// report that has none. (evaluate() chooses that target for the whole process while it runs it.)
   struct {
     std::uint64_t tokens = 0;

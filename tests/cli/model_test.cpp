@@ -271,7 +271,7 @@ TEST(Eval, AQualityGateNamesTheRowsThatFail) {
 }
 
 TEST(Eval, TheBarIsOnATerminalOnlyAndErased) {
-  const std::vector<std::string> arguments = {"eval", "-c", "64", "--chunks", "1", "--kv", "f16"};
+  const std::vector<std::string> arguments = {"eval", "-c", "32", "--chunks", "1", "--kv", "f16"};
   // Scalar kernels take more than the tenth of a second that the bar waits.
   const std::string slow = "TQ_SIMD=scalar";
   const Outcome quiet = tq(arguments, {.environment = {slow}});
