@@ -8,6 +8,7 @@
 #include "cli/files.h"
 #include "cli/printable.h"
 #include "eval/windows.h"
+#include "turboquant/eval.h"
 #include "turboquant/plan.h"
 
 namespace tq::cli {
@@ -113,6 +114,27 @@ Result<std::shared_ptr<const CalibrationText>> read_calibration(const std::strin
     text.tokens.insert(text.tokens.end(), window.begin(), window.end());
   }
   return std::make_shared<const CalibrationText>(std::move(text));
+}
+
+void WeightsChoice::add_to(CommandLine& line) {
+  line.add(list,
+           {.names = "--weights",
+            .help = "codecs ('tq codecs') for the matrices of the layers,\nseparated by commas; 'file' is what the "
+                    "file has,\na path another file of the same model, or a plan\n(*.json); tt2.5 is an average "
+                    "(default: file)",
+            .value = "LIST",
+            .group = kCompressionGroup});
+}
+
+Result<std::vector<std::string>> WeightsChoice::names() const {
+  Result<std::vector<std::string>> names = split_list(list.empty() ? "file" : list, "--weights");
+  if (!names) return names;
+  for (std::string& name : *names) {
+    if (name == "file") name.clear();
+    if (names_a_file(name)) continue;
+    if (const Result<void> known = check_weights(name); !known) return std::unexpected(known.error());
+  }
+  return names;
 }
 
 Result<void> check_weights(const std::string& name) {

@@ -35,6 +35,15 @@ struct CacheChoice {
   Result<std::vector<CacheSpec>> specs(const std::string& fallback) const;
 };
 
+/// `--weights LIST`.
+struct WeightsChoice {
+  std::string list;
+
+  void add_to(CommandLine& line);
+  /// As EvalOptions::weights; "" alone when nothing was asked for. Every name is looked at.
+  Result<std::vector<std::string>> names() const;
+};
+
 /// `-t`, and llama.cpp's options that change nothing here.
 struct EngineChoice {
   int threads = 0, threads_batch = 0;

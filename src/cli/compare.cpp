@@ -22,8 +22,9 @@ namespace {
 struct CompareChoice {
   ModelChoice model;
   CacheChoice cache;
+  WeightsChoice weights;
   EngineChoice engine;
-  std::string prompt, file, weights, json, html;
+  std::string prompt, file, json, html;
   bool has_prompt = false, check_python = false;
   std::size_t context = 0;
   CompareOptions options;
@@ -53,11 +54,7 @@ void add_options(CommandLine& line, CompareChoice& choice) {
   line.add(choice.check_python, {.names = "--check-python",
                                  .help = "let python3 say whether each text parses; it is\nnot run",
                                  .group = kGenerationGroup});
-  line.add(choice.weights, {.names = "--weights",
-                            .help = "codecs ('tq codecs') for the matrices of the layers,\nseparated by commas; 'file' "
-                                    "is what the file has,\na path another file of the same model\n(default: file)",
-                            .value = "LIST",
-                            .group = kCompressionGroup});
+  choice.weights.add_to(line);
   choice.cache.add_to(line, "cache specs, separated by commas\n(default f16,q8_0,q4_0,tq8,tq4,tq3,tq2)");
   line.add(choice.options.base_kv, {.names = "--base",
                                     .help = "cache of the base, whose weights are the file's\n(default f32)",
@@ -82,17 +79,11 @@ Result<void> complete_options(CompareChoice& choice) {
     return fail(ErrorCode::kUsage, "-p and -f both give the prompt; only one of them can");
   if (choice.json == "-" && choice.html == "-")
     return fail(ErrorCode::kUsage, "only one of --json and --html can be - (standard output)");
-  const Result<std::vector<std::string>> weights =
-      split_list(choice.weights.empty() ? "file" : choice.weights, "--weights");
+  Result<std::vector<std::string>> weights = choice.weights.names();
   if (!weights) return std::unexpected(weights.error());
-  choice.options.weights.clear();
-  for (const std::string& name : *weights) {
-    choice.options.weights.push_back(name == "file" ? "" : name);
-    if (names_a_file(name)) continue;
-    if (Result<void> known = check_weights(choice.options.weights.back()); !known) return known;
-  }
+  choice.options.weights = std::move(*weights);
   const Result<std::vector<CacheSpec>> specs =
-      choice.cache.specs(choice.weights.empty() ? "f16,q8_0,q4_0,tq8,tq4,tq3,tq2" : "f16");
+      choice.cache.specs(choice.weights.list.empty() ? "f16,q8_0,q4_0,tq8,tq4,tq3,tq2" : "f16");
   if (!specs) return std::unexpected(specs.error());
   choice.options.kv.clear();
   for (const CacheSpec& spec : *specs) choice.options.kv.push_back(spec.name());
@@ -135,7 +126,7 @@ Result<std::string> read_task(const CompareChoice& choice, const Tokenizer& toke
 /// The base's text, and what others wrote from the line of the first difference on.
 void print_texts(const CompareReport& report) {
   const auto shown = [](std::string_view text) {
-    TextStream stream(isatty(STDOUT_FILENO) == 1);
+    PrintableStream stream(isatty(STDOUT_FILENO) == 1);
     return stream.put(text.substr(0, text.find_last_not_of('\n') + 1)) + stream.finish();
   };
   fmt::print("\n== base\n{}\n", shown(report.base.text));

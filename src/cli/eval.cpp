@@ -20,7 +20,8 @@ struct EvalChoice {
   ModelChoice model;
   CacheChoice cache;
   EngineChoice engine;
-  std::string file, weights, plan;
+  WeightsChoice weights;
+  std::string file, plan;
   ReportFiles report;
   std::optional<double> max_kld;
   EvalOptions options;
@@ -32,13 +33,7 @@ void add_options(CommandLine& line, EvalChoice& choice) {
                          .help = "the text to score; - is standard input\n(default: built-in Python code)",
                          .value = "FILE",
                          .group = kInputGroup});
-  line.add(
-      choice.weights,
-      {.names = "--weights",
-       .help = "codecs ('tq codecs') for the matrices of the layers,\nseparated by commas; 'file' is what the file "
-               "has,\na path another file of the same model, or a plan\n(*.json); tt2.5 is an average (default: file)",
-       .value = "LIST",
-       .group = kCompressionGroup});
+  choice.weights.add_to(line);
   line.add(choice.plan, {.names = "--plan",
                          .help = "what 'tq plan' wrote: one more row of weights",
                          .value = "FILE",
@@ -82,20 +77,14 @@ void add_options(CommandLine& line, EvalChoice& choice) {
 /// Every spec is looked at before anything runs: a typing error must not cost an hour.
 Result<void> complete_options(EvalChoice& choice) {
   EvalOptions& options = choice.options;
-  const Result<std::vector<std::string>> weights =
-      split_list(choice.weights.empty() ? "file" : choice.weights, "--weights");
+  Result<std::vector<std::string>> weights = choice.weights.names();
   if (!weights) return std::unexpected(weights.error());
-  options.weights.clear();
+  options.weights = std::move(*weights);
   if (!choice.plan.empty() && !names_a_plan(choice.plan))
     return fail(ErrorCode::kUsage, fmt::format("--plan {}: a plan is a file whose name ends with .json", choice.plan));
-  for (const std::string& name : *weights) {
-    options.weights.push_back(name == "file" ? "" : name);
-    if (names_a_file(name)) continue;
-    if (Result<void> known = check_weights(options.weights.back()); !known) return known;
-  }
   if (!choice.plan.empty()) {
     if (Result<void> known = check_weights(choice.plan); !known) return known;
-    if (choice.weights.empty()) options.weights.clear();
+    if (choice.weights.list.empty()) options.weights.clear();
     options.weights.push_back(choice.plan);
   }
   const Result<std::vector<CacheSpec>> specs = choice.cache.specs("f16");

@@ -33,7 +33,7 @@ class Output {
   void show(const std::string& text) const;
 
   bool silent_;
-  TextStream stream_;
+  PrintableStream stream_;
 };
 
 /// Batch by batch, so that Ctrl-C and the bar are looked after.

@@ -19,8 +19,9 @@ namespace {
 struct NeedleChoice {
   ModelChoice model;
   CacheChoice cache;
+  WeightsChoice weights;
   EngineChoice engine;
-  std::string file, weights, lengths, task, style, json, html;
+  std::string file, lengths, task, style, json, html;
   NeedleOptions options;
 };
 
@@ -60,11 +61,7 @@ void add_options(CommandLine& line, NeedleChoice& choice) {
                                  .value = "N",
                                  .group = kScoringGroup,
                                  .check = whole_number(0, INT64_MAX)});
-  line.add(choice.weights, {.names = "--weights",
-                            .help = "codecs ('tq codecs') for the matrices of the layers,\nseparated by commas; 'file' "
-                                    "is what the file has,\na path another file of the same model\n(default: file)",
-                            .value = "LIST",
-                            .group = kCompressionGroup});
+  choice.weights.add_to(line);
   choice.cache.add_to(line, "cache specs, separated by commas\n(default f16,q4_0,tq4,tq3,tq2)");
   line.add(choice.options.base_kv, {.names = "--base",
                                     .help = "cache of the base, whose weights are the file's\n(default f32)",
@@ -114,17 +111,11 @@ Result<void> complete_options(NeedleChoice& choice) {
   if (choice.json == "-" && choice.html == "-")
     return fail(ErrorCode::kUsage, "only one of --json and --html can be - (standard output)");
   if (Result<void> read = read_tasks(choice); !read) return read;
-  const Result<std::vector<std::string>> weights =
-      split_list(choice.weights.empty() ? "file" : choice.weights, "--weights");
+  Result<std::vector<std::string>> weights = choice.weights.names();
   if (!weights) return std::unexpected(weights.error());
-  choice.options.weights.clear();
-  for (const std::string& name : *weights) {
-    choice.options.weights.push_back(name == "file" ? "" : name);
-    if (names_a_file(name)) continue;
-    if (Result<void> known = check_weights(choice.options.weights.back()); !known) return known;
-  }
+  choice.options.weights = std::move(*weights);
   const Result<std::vector<CacheSpec>> specs =
-      choice.cache.specs(choice.weights.empty() ? "f16,q4_0,tq4,tq3,tq2" : "f16");
+      choice.cache.specs(choice.weights.list.empty() ? "f16,q4_0,tq4,tq3,tq2" : "f16");
   if (!specs) return std::unexpected(specs.error());
   choice.options.kv.clear();
   for (const CacheSpec& spec : *specs) choice.options.kv.push_back(spec.name());

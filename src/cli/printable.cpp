@@ -62,7 +62,7 @@ std::size_t incomplete_tail(std::string_view text) {
 
 std::string one_line(std::string_view text) { return escaped(text, ""); }
 
-std::string TextStream::put(std::string_view bytes) {
+std::string PrintableStream::put(std::string_view bytes) {
   std::string text = std::move(waiting_);
   text += bytes;
   const std::size_t ready = text.size() - incomplete_tail(text);
@@ -71,7 +71,7 @@ std::string TextStream::put(std::string_view bytes) {
   return escaping_ ? escaped(text, "\n\t") : text;
 }
 
-std::string TextStream::finish() {
+std::string PrintableStream::finish() {
   std::string text = std::move(waiting_);
   waiting_.clear();
   return escaping_ ? escaped(text, "\n\t") : text;

@@ -12,10 +12,10 @@ namespace tq::cli {
 std::string one_line(std::string_view text);
 
 /// A stream of UTF-8 that arrives cut anywhere, as the pieces of tokens do.
-class TextStream {
+class PrintableStream {
  public:
   /// `escaping`: escape as one_line() does, but keep \n and \t. Otherwise bytes pass unchanged.
-  explicit TextStream(bool escaping) : escaping_(escaping) {}
+  explicit PrintableStream(bool escaping) : escaping_(escaping) {}
 
   /// What can be shown now: whole characters. An incomplete one at the end waits for the next call.
   std::string put(std::string_view bytes);

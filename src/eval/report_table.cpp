@@ -60,9 +60,11 @@ std::string to_table(const EvalReport& report) {
   return table +
          fmt::format(
              "\nbase: weights {}, cache {}, perplexity {:.4f}; {} tokens of {} scored in {} windows of {} through {};\n"
-             "token and missed: {} tokens that the base said itself; noise floor of KLD: {}; {}, {} kernels, {} threads\n",
+             "token and missed: {} tokens that the base said itself; noise floor of KLD: {}; {}, {} kernels, {} "
+             "threads\n",
              report.base.weights, settings.base, report.base.text.ppl, settings.scored_tokens, settings.text,
-             settings.chunks, settings.context, settings.path, settings.continuation_tokens, divergence(report.noise_floor.kld_mean), report.machine.cpu,
+             settings.chunks, settings.context, settings.path, settings.continuation_tokens,
+             report.noise_floor.kld_mean == 0 ? "0" : divergence(report.noise_floor.kld_mean), report.machine.cpu,
              report.machine.simd, report.machine.threads);
 }
 

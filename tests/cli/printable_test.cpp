@@ -24,7 +24,7 @@ TEST(Printable, CharactersCutBetweenTokensArriveWhole) {
   const std::string text = "aé日🙂z";
   for (const bool escaping : {false, true}) {
     for (std::size_t step = 1; step <= text.size(); ++step) {
-      TextStream stream(escaping);
+      PrintableStream stream(escaping);
       std::string shown;
       for (std::size_t i = 0; i < text.size(); i += step) {
         const std::string part = stream.put(text.substr(i, step));
@@ -39,7 +39,7 @@ TEST(Printable, CharactersCutBetweenTokensArriveWhole) {
 TEST(Printable, BrokenBytesPassToAFileAndAreEscapedOnATerminal) {
   const std::string broken = "x\xff\xe6\x97y\xf0\x9f";
   const auto shown = [&](bool escaping) {
-    TextStream stream(escaping);
+    PrintableStream stream(escaping);
     const std::string whole = stream.put(broken);
     return whole + stream.finish();
   };
@@ -48,7 +48,7 @@ TEST(Printable, BrokenBytesPassToAFileAndAreEscapedOnATerminal) {
 }
 
 TEST(Printable, TextKeepsItsLinesAndTabs) {
-  TextStream terminal(true);
+  PrintableStream terminal(true);
   EXPECT_EQ(terminal.put("a\n\tb\r\x1b]0;title\x07"), "a\n\tb\\x0d\\x1b]0;title\\x07");
 }
 
