@@ -54,7 +54,7 @@ enum class ScaleRule : std::uint8_t {
 enum class Layout : std::uint8_t {
   kRows,         ///< one row after the other
   kInterleaved,  ///< groups of 32 rows whose codes alternate by 4 bytes, so that a vector register holds 16 rows. For
-                 ///< scores (docs/layout.md)
+                 ///< scores (docs/layout.md). kTrellis: up to 4 bits and in rows of a multiple of 32, else as kRows
   kTransposed    ///< the same with rows and coordinates exchanged, so that a register holds 16 coordinates of 4 rows.
                  ///< Up to 4 bits, for sums of rows
 };
@@ -68,7 +68,7 @@ struct CodecSpec {
   std::uint32_t max_block = 0;  ///< longest run of kPlainHadamard; 0: no limit
   ScaleRule scale = ScaleRule::kLeastSquares;
   bool wide_scale = false;        ///< the scale of kTurbo and kTrellis is stored as f32 instead of f16
-  Layout layout = Layout::kRows;  ///< kTurbo has all
+  Layout layout = Layout::kRows;  ///< kTurbo has all, kTrellis the first two
   std::uint64_t seed = 1;
   std::uint32_t version = 1;  ///< of the byte layout and codebook; old versions keep decoding
 
@@ -121,6 +121,7 @@ struct Workspace {
   std::vector<float> lanes;           ///< 16 rows being encoded at once
   std::vector<std::uint8_t> choices;  ///< of a trellis search, or the codes of 16 rows
   std::vector<float> costs;           ///< of a trellis search
+  std::vector<std::byte> stream;      ///< the codes of a trellis before they are interleaved
   std::vector<float> scales;          ///< of coded rows
   Query weights;                      ///< of a sum of rows, as integers
 };

@@ -124,8 +124,9 @@ CodecSpec CodecSpec::with_scale(ScaleRule rule) const {
 
 CodecSpec CodecSpec::with_layout(Layout wanted) const {
   CodecSpec changed = *this;
-  if (family != CodecFamily::kTurbo) return changed;
-  changed.layout = wanted == Layout::kTransposed && bits > kMostIntegerBits ? Layout::kRows : wanted;
+  const bool integer = bits <= kMostIntegerBits;
+  if (family == CodecFamily::kTurbo) changed.layout = wanted == Layout::kTransposed && !integer ? Layout::kRows : wanted;
+  if (family == CodecFamily::kTrellis) changed.layout = wanted == Layout::kInterleaved && integer ? wanted : Layout::kRows;
   return changed;
 }
 

@@ -130,13 +130,17 @@ FeedbackEncoder::Cost FeedbackEncoder::encode_block(const float* y, std::size_t 
 
 void store_codes(const CodecSpec& spec, std::size_t dim, const std::uint16_t* codes, float scale, std::byte* storage,
                  std::size_t row) {
-  if (spec.layout == Layout::kInterleaved) {
-    const std::size_t words = interleaved_words(dim, spec.bits) * 64, scales = kGroupRows * scale_bytes(spec);
-    std::byte* group = storage + row / kGroupRows * (scales + 2 * words);
+  const bool trellis = spec.family == CodecFamily::kTrellis;
+  if (spec.layout == Layout::kInterleaved && (!trellis || interleaves(spec.bits, dim))) {
+    const std::size_t n_words = interleaved_words(dim, spec.bits), scales = kGroupRows * scale_bytes(spec);
+    std::byte* group = storage + row / kGroupRows * (scales + 2 * 64 * n_words);
     const std::size_t lane = row % kGroupRows;
     store_scale(spec, scale, group + lane * scale_bytes(spec));
-    return interleave_row(codes, dim, spec.bits, lane % kInterleavedRows,
-                          group + scales + lane / kInterleavedRows * words);
+    std::byte* words = group + scales + lane / kInterleavedRows * 64 * n_words;
+    if (!trellis) return interleave_row(codes, dim, spec.bits, lane % kInterleavedRows, words);
+    std::vector<std::byte> stream(4 * n_words);
+    pack_codes(codes, dim, spec.bits, stream.data());
+    return interleave_stream(stream.data(), n_words, lane % kInterleavedRows, words);
   }
   std::byte* begin = storage + row * (scale_bytes(spec) + packed_bytes(dim, spec.bits));
   store_scale(spec, scale, begin);

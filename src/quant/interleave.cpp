@@ -177,6 +177,18 @@ void interleave_row(const std::uint16_t* codes, std::size_t dim, unsigned bits, 
   }
 }
 
+void interleave_stream(const std::byte* stream, std::size_t n_words, std::size_t row, std::byte* words) {
+  for (std::size_t j = 0; j < 4; ++j) {
+    for (std::size_t w = 0; w < n_words; ++w) words[w * kWordBytes + row * 4 + j] = stream[j * n_words + w];
+  }
+}
+
+void separate_stream(const std::byte* words, std::size_t n_words, std::size_t row, std::byte* stream) {
+  for (std::size_t j = 0; j < 4; ++j) {
+    for (std::size_t w = 0; w < n_words; ++w) stream[j * n_words + w] = words[w * kWordBytes + row * 4 + j];
+  }
+}
+
 void interleave_fields(const std::uint8_t* fields, std::size_t dim, unsigned bits, std::byte* words) {
   switch (bits) {
     case 1: return interleave_chunks<1>(fields, dim, words);

@@ -15,7 +15,13 @@ std::size_t interleaved_words(std::size_t dim, unsigned bits);
 /// codes[i] < 2^bits → the 4 bytes of `row` < 16 in each word. Other rows keep their bytes.
 void interleave_row(const std::uint16_t* codes, std::size_t dim, unsigned bits, std::size_t row, std::byte* words);
 
-/// The same for 16 rows at once: fields as Kernels::quantize_lanes writes them, ⌈dim / 4⌉ x 64 bytes. 1 to 4 bits.
+/// A stream of 4 · n_words bytes in four quarters, one in each byte of a lane: byte j of `row` in word w is byte j · n_words + w. Other rows
+/// keep their bytes.
+void interleave_stream(const std::byte* stream, std::size_t n_words, std::size_t row, std::byte* words);
+/// The way back.
+void separate_stream(const std::byte* words, std::size_t n_words, std::size_t row, std::byte* stream);
+
+/// interleave_row for 16 rows at once: fields as Kernels::quantize_lanes writes them, ⌈dim / 4⌉ x 64 bytes. 1 to 4 bits.
 void interleave_fields(const std::uint8_t* fields, std::size_t dim, unsigned bits, std::byte* words);
 
 /// The words of 16 rows → the highest bit of each code and the other bits, as Kernels::dot_planes reads them: ⌈dim / 32⌉ x 64 bytes and

@@ -26,6 +26,9 @@ const Trellis& trellis_of(unsigned bits);
 /// follow these.
 constexpr bool is_closed(std::size_t n) { return n >= 16; }
 
+/// Whether rows of n codes can be interleaved: four quarters of a closed stream in whole bytes, and windows of a byte.
+constexpr bool interleaves(unsigned bits, std::size_t n) { return bits <= 4 && n % 32 == 0 && n <= 131072; }
+
 /// Viterbi's search for the codes of a row. `values` outlives it and has 2^window of them; bits at least 1, window −
 /// bits from 4 to 7.
 class TrellisSearch {

@@ -244,9 +244,11 @@ inline B pick(B a, B b) {
 template <unsigned bits>
 struct ByteTable {
   explicit ByteTable(const std::int8_t* values) {
-    std::int8_t repeated[16];
-    for (unsigned i = 0; i < 16; ++i) repeated[i] = values[i % (1U << bits)];
-    entries = _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(repeated)));
+    constexpr char m = (1U << bits) - 1;
+    __m128i once = _mm_setzero_si128();
+    __builtin_memcpy(&once, values, std::size_t{1} << bits);
+    const __m128i count = _mm_setr_epi8(0, 1 & m, 2 & m, 3 & m, 4 & m, 5 & m, 6 & m, 7 & m, 8 & m, 9 & m, 10 & m, 11 & m, 12 & m, 13 & m, 14 & m, 15 & m);
+    entries = _mm256_broadcastsi128_si256(_mm_shuffle_epi8(once, count));
   }
   __m256i entries;
 };
@@ -255,6 +257,27 @@ inline B look_up(const ByteTable<bits>& table, B index) {
   const __m256i mask = _mm256_set1_epi8(15);
   return {_mm256_shuffle_epi8(table.entries, _mm256_and_si256(index.low, mask)),
           _mm256_shuffle_epi8(table.entries, _mm256_and_si256(index.high, mask))};
+}
+/// 256 values: each of 16 registers knows those of one high half of the index, whose bits then choose, the lowest one first.
+template <>
+struct ByteTable<8> {
+  explicit ByteTable(const std::int8_t* values) : entries(values) {}
+  const std::int8_t* entries;
+};
+template <unsigned level>
+__attribute__((always_inline)) inline __m256i look_up_byte(const std::int8_t* entries, __m256i low_half, __m256i index) {
+  if constexpr (level == 0) {
+    return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(sixteen_bytes(entries, 0)), low_half);
+  } else {
+    const __m256i bit = _mm256_slli_epi16(index, 4 - level);  // bit 3 + level becomes the sign of its byte
+    return _mm256_blendv_epi8(look_up_byte<level - 1>(entries, low_half, index), look_up_byte<level - 1>(entries + (8 << level), low_half, index), bit);
+  }
+}
+template <>
+inline B look_up(const ByteTable<8>& table, B index) {
+  const __m256i mask = _mm256_set1_epi8(15);
+  return {look_up_byte<4>(table.entries, _mm256_and_si256(index.low, mask), index.low),
+          look_up_byte<4>(table.entries, _mm256_and_si256(index.high, mask), index.high)};
 }
 /// |v| · (q with the sign of v) in 16 bits: two products of at most 127 · 127 do not saturate.
 inline __m256i dot4_half(__m256i sum, __m256i values, __m256i query) {

@@ -223,15 +223,30 @@ inline B pick(B a, B b) {
 template <unsigned bits>
 struct ByteTable {
   explicit ByteTable(const std::int8_t* values) {
-    std::uint8_t repeated[64];
-    for (unsigned i = 0; i < 64; ++i) repeated[i] = static_cast<std::uint8_t>(values[i % (1U << bits)] + kDotBias);
-    entries = _mm512_loadu_si512(repeated);
+    const B count = _mm512_set_epi8(63, 62, 61, 60, 59, 58, 57, 56, 55, 54, 53, 52, 51, 50, 49, 48, 47, 46, 45, 44, 43, 42, 41, 40, 39, 38, 37, 36, 35, 34,
+                                    33, 32, 31, 30, 29, 28, 27, 26, 25, 24, 23, 22, 21, 20, 19, 18, 17, 16, 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3,
+                                    2, 1, 0);
+    const B once = _mm512_maskz_loadu_epi8((std::uint64_t{1} << (1U << bits)) - 1, values);
+    const B repeated = _mm512_permutexvar_epi8(_mm512_and_si512(count, _mm512_set1_epi8((1U << bits) - 1)), once);
+    entries = _mm512_xor_si512(repeated, _mm512_set1_epi8(-128));  // + kDotBias
   }
   B entries;
 };
 template <unsigned bits>
 inline B look_up(const ByteTable<bits>& table, B index) {
   return _mm512_permutexvar_epi8(index, table.entries);
+}
+/// 256 values: two vpermi2b look 7 bits up, the eighth one chooses.
+template <>
+struct ByteTable<8> {
+  explicit ByteTable(const std::int8_t* values) {
+    for (int i = 0; i < 4; ++i) entries[i] = _mm512_xor_si512(_mm512_loadu_si512(values + 64 * i), _mm512_set1_epi8(-128));  // + kDotBias
+  }
+  B entries[4];
+};
+template <>
+inline B look_up(const ByteTable<8>& table, B index) {
+  return look_up_256(table.entries, index);
 }
 inline I dot4(I sum, B values, const std::int8_t* query) {
   int four = 0;

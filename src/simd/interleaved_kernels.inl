@@ -70,6 +70,17 @@ __attribute__((always_inline)) inline void dot_chunk(const std::uint8_t* words, 
   }
 }
 
+/// Of an InterleavedDot or a PlaneDot.
+template <int kQueries, class Job, class Sums>
+inline void store_products(const Job& job, const Sums& sums, std::size_t first) {
+  const F scales = load(job.row_scales);
+#pragma GCC unroll 8
+  for (int q = 0; q < kQueries; ++q) {
+    const std::size_t query = first + static_cast<std::size_t>(q);
+    store(mul(mul(to_float(sums.total(q, job.query_sums[query])), scales), broadcast(job.query_units[query])), job.out + query * job.out_stride);
+  }
+}
+
 template <unsigned bits, int kQueries>
 inline void dot_queries(const InterleavedDot& job, const ByteTable<bits>& table, std::size_t first) {
   constexpr int kChains = kQueries >= 4 ? 1 : 4 / kQueries;  // one product waits about four cycles for the one before it
@@ -81,12 +92,7 @@ inline void dot_queries(const InterleavedDot& job, const ByteTable<bits>& table,
   for (; w + bits <= job.n_words; w += bits, sums.queries += 32) dot_chunk<bits>(job.words + 64 * w, bits, table, sums);
   if (w < job.n_words) dot_chunk<bits>(job.words + 64 * w, job.n_words - w, table, sums);
 
-  const F scales = load(job.row_scales);
-#pragma GCC unroll 8
-  for (int q = 0; q < kQueries; ++q) {
-    const std::size_t query = first + static_cast<std::size_t>(q);
-    store(mul(mul(to_float(sums.total(q, job.query_sums[query])), scales), broadcast(job.query_units[query])), job.out + query * job.out_stride);
-  }
+  store_products<kQueries>(job, sums, first);
 }
 
 template <unsigned bits>
@@ -221,12 +227,7 @@ inline void dot_planes_with(const PlaneDot& job, const ByteTable<bits>& table, s
       sums.add_field(f, look_up(table, index));
     });
   }
-  const F scales = load(job.row_scales);
-#pragma GCC unroll 8
-  for (int q = 0; q < kQueries; ++q) {
-    const std::size_t query = first + static_cast<std::size_t>(q);
-    store(mul(mul(to_float(sums.total(q, job.query_sums[query])), scales), broadcast(job.query_units[query])), job.out + query * job.out_stride);
-  }
+  store_products<kQueries>(job, sums, first);
 }
 
 template <unsigned bits>

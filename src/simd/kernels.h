@@ -209,6 +209,9 @@ struct Kernels {
   void (*to_bytes)(const float* x, std::size_t n, float factor, std::int8_t* out);
   /// out = (Σ table[code] · query) · row_scale · query_unit, the sum exact in 32 bits. Same bits.
   void (*dot_interleaved)(const InterleavedDot& job);
+  /// The same for codes of a trellis, 2 to 4 bits of windows of 8 (docs/layout.md, "Streams"): `table` has 256 values, n_words is a multiple of
+  /// `bits`, and byte 4·t + j of a query meets code j · dim/4 + t. Same bits.
+  void (*dot_windows)(const InterleavedDot& job);
 
   /// out = (Σ table[code] · query) · row_scale · query_unit, the sum exact in 32 bits, for codes in two planes. Same bits.
   void (*dot_planes)(const PlaneDot& job);

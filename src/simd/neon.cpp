@@ -330,15 +330,25 @@ inline B pick(B x, B y) {
 template <unsigned bits>
 struct ByteTable {
   explicit ByteTable(const std::int8_t* values) {
-    std::uint8_t repeated[16];
-    for (unsigned i = 0; i < 16; ++i) repeated[i] = static_cast<std::uint8_t>(values[i % (1U << bits)]);
-    entries = vld1q_u8(repeated);
+    constexpr std::uint8_t kCount[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    uint8x16_t once = {};
+    __builtin_memcpy(&once, values, std::size_t{1} << bits);
+    entries = vqtbl1q_u8(once, vandq_u8(vld1q_u8(kCount), vdupq_n_u8((1U << bits) - 1)));
   }
   uint8x16_t entries;
 };
 template <unsigned bits>
 inline B look_up(const ByteTable<bits>& table, B index) {
   return each([&](auto i) { return vqtbl1q_u8(table.entries, vandq_u8(i, vdupq_n_u8(15))); }, index);
+}
+template <>
+struct ByteTable<8> {
+  explicit ByteTable(const std::int8_t* values) : entries(reinterpret_cast<const std::uint8_t*>(values)) {}
+  const std::uint8_t* entries;
+};
+template <>
+inline B look_up(const ByteTable<8>& table, B index) {
+  return look_up_256(table.entries, 256, index);
 }
 /// The sum of two products of at most 127 · 127 fits 16 bits.
 inline int32x4_t dot4_part(int32x4_t sum, uint8x16_t values, uint8x16_t query) {

@@ -51,6 +51,9 @@ std::vector<Case> all_cases() {
       if (bits <= 4) cases.push_back({"tq" + std::to_string(bits), dim, false, Layout::kTransposed});
     }
   }
+  for (const std::string name : {"tt2", "tt3", "tt4"}) {
+    for (const std::size_t dim : {64UL, 576UL}) cases.push_back({name, dim, false, Layout::kRows});
+  }
   return cases;
 }
 
@@ -334,10 +337,13 @@ TEST(FrozenBytes, version_1_of_each_codec_writes_the_same_bytes_on_every_cpu) {
       {"tq2", 0x91a920640e74efe3U, Layout::kTransposed},
       {"tq3", 0x54bbe9c0fcc8b4c5U, Layout::kTransposed},
       {"tq4", 0xd45d67df744577f3U, Layout::kTransposed},
-      {"tt2", 0xf0684b1de9a02e09U},
-      {"tt3", 0xfa488b674f85a46fU},
-      {"tt4", 0x4c43468bcc86ce5U},
-      {"tt5", 0x92c5452c8140bcdeU}};
+      {"tt2", 0xf0684b1de9a02e09U, Layout::kRows},
+      {"tt3", 0xfa488b674f85a46fU, Layout::kRows},
+      {"tt4", 0x4c43468bcc86ce5U, Layout::kRows},
+      {"tt5", 0x92c5452c8140bcdeU},
+      {"tt2", 0x85f448c41e12e426U},
+      {"tt3", 0x17ef410dc66793cbU},
+      {"tt4", 0xc6382651747dc90eU}};
   for (const Frozen& frozen : kFrozen) {
     std::uint64_t hash = 0;
     for (const std::size_t dim : {64UL, 96UL, 576UL}) {

@@ -202,5 +202,19 @@ TEST(TrellisCodec, the_unbiased_scale_keeps_the_product_of_a_row_with_its_code) 
   }
 }
 
+/// Where a row stands must not change what it stands for, or files of either layout would differ.
+TEST(TrellisCodec, interleaved_rows_decode_like_rows_apart) {
+  for (unsigned bits = 2; bits <= 4; ++bits) {
+    for (const std::size_t dim : {32UL, 64UL, 96UL, 172UL, 576UL}) {
+      const CodecSpec spec = CodecSpec::parse("tt" + std::to_string(bits)).value();
+      ASSERT_EQ(spec.layout, Layout::kInterleaved);
+      const auto mixed = make_codec(spec, dim).value(), apart = make_codec(spec.with_layout(Layout::kRows), dim).value();
+      EXPECT_EQ(mixed->group_rows(), dim % 32 == 0 ? 32U : 1U);
+      const std::vector<float> rows = test::gaussian(45 * dim, 94);
+      EXPECT_EQ(round_trip(*mixed, rows), round_trip(*apart, rows)) << bits << " bits, " << dim;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace tq

@@ -478,6 +478,47 @@ TEST_P(EveryTarget, decode_windows_reads_the_bit_stream_and_nothing_behind_it) {
   }
 }
 
+TEST_P(EveryTarget, products_with_interleaved_streams_are_exact) {
+  std::uint64_t state = 5;
+  std::vector<std::int8_t> table(256);
+  for (std::size_t i = 0; i < table.size(); ++i) table[i] = static_cast<std::int8_t>(static_cast<int>(i * 37 % 255) - 127);
+  for (unsigned bits = 2; bits <= 4; ++bits) {
+    for (const std::size_t dim : {32UL, 64UL, 96UL, 160UL, 576UL}) {
+      const std::size_t n_words = dim * bits / 32;
+      std::vector<std::vector<std::uint8_t>> streams(16, std::vector<std::uint8_t>(4 * n_words));
+      std::vector<std::byte> words(n_words * 64);
+      for (std::size_t r = 0; r < 16; ++r) {
+        for (auto& byte : streams[r]) byte = static_cast<std::uint8_t>(next_random(state));
+        interleave_stream(reinterpret_cast<const std::byte*>(streams[r].data()), n_words, r, words.data());
+      }
+      for (const std::size_t n_queries : {1UL, 2UL, 7UL, 15UL}) {
+        std::vector<std::int8_t> queries(n_queries * dim);
+        std::vector<std::int32_t> sums(n_queries, 0);
+        for (std::size_t i = 0; i < queries.size(); ++i) {
+          queries[i] = static_cast<std::int8_t>(i % 7 == 0 ? -127 : static_cast<int>(next_random(state) % 255) - 127);
+          sums[i / dim] += queries[i];
+        }
+        const auto row_scales = test::gaussian(16, 95), units = test::gaussian(n_queries, 96);
+        std::vector<float> out(n_queries * 17, 99.0F);
+        simd().dot_windows({.words = reinterpret_cast<const std::uint8_t*>(words.data()), .n_words = n_words, .bits = bits,
+                            .table = table.data(), .row_scales = row_scales.data(), .queries = queries.data(), .query_stride = dim,
+                            .query_sums = sums.data(), .query_units = units.data(), .n_queries = n_queries, .out = out.data(),
+                            .out_stride = 17});
+        for (std::size_t q = 0; q < n_queries; ++q) {
+          for (std::size_t r = 0; r < 16; ++r) {
+            std::int32_t expected = 0;
+            for (std::size_t i = 0; i < dim; ++i) {
+              const std::size_t window = window_at(streams[r], dim * bits, i * bits, 8, true), quarter = dim / 4;
+              expected += table[window] * queries[q * dim + i % quarter * 4 + i / quarter];
+            }
+            ASSERT_EQ(out[q * 17 + r], static_cast<float>(expected) * row_scales[r] * units[q]) << bits << " bits, " << dim;
+          }
+        }
+      }
+    }
+  }
+}
+
 TEST_P(EveryTarget, search_windows_has_the_bits_of_scalar_and_keeps_the_cheapest_way) {
   for (const auto& [bits, window] : {std::pair{1U, 5U}, {1U, 8U}, {2U, 8U}, {3U, 8U}, {4U, 8U}, {5U, 9U}}) {
     const std::size_t states = std::size_t{1} << (window - bits), n = 150;

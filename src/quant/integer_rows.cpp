@@ -1,0 +1,96 @@
+#include "quant/integer_rows.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+#include "quant/interleave.h"
+#include "quant/interleaved_codec.h"
+#include "quant/scaled_row.h"
+
+namespace tq {
+
+IntegerRows::IntegerRows(const CodecSpec& spec, std::size_t dim, std::size_t n_words, float step)
+    : LaneCodec(spec, dim, kGroupRows, kGroupRows * scale_bytes(spec) + 2 * 64 * n_words), n_words_(n_words), step_(step) {}
+
+std::size_t IntegerRows::scale_place(std::size_t row) const { return row % kGroupRows * scale_bytes(spec()); }
+std::size_t IntegerRows::words_place(std::size_t row) const {
+  return kGroupRows * scale_bytes(spec()) + row % kGroupRows / kInterleavedRows * n_words_ * 64;
+}
+
+void IntegerRows::make_room(std::size_t count, Query& query) const {
+  Codec::make_room(count, query);
+  if (step_ == 0) return;
+  query.bytes.assign(count * padded(), 0);
+  query.units.resize(count);
+  query.sums.resize(count);
+}
+
+void IntegerRows::complete(Query& query, std::size_t begin, std::size_t end) const {
+  if (step_ == 0) return;
+  for (std::size_t i = begin; i < end; ++i) {
+    const float* row = query.coded.data() + i * dim();
+    std::int8_t* bytes = query.bytes.data() + i * padded();
+    float largest = 0;
+    for (std::size_t j = 0; j < dim(); ++j) {
+      largest = std::isnan(row[j]) ? std::numeric_limits<float>::infinity() : std::max(largest, std::abs(row[j]));
+    }
+    // A query that is not finite gives scores that are not finite either; one below 2^-100 gives zeros.
+    const bool usable = largest > 0x1p-100F && largest < 0x1p100F;
+    query.units[i] = usable ? largest / 127.0F : largest < 1 ? 0.0F : std::numeric_limits<float>::quiet_NaN();
+    if (usable) {
+      kernels().to_bytes(row, dim(), 127.0F / largest, bytes);
+      arrange(bytes);
+    }
+    query.sums[i] = 0;
+    for (std::size_t j = 0; j < dim(); ++j) query.sums[i] += bytes[j];
+  }
+}
+
+void IntegerRows::scores(const Query& query, const std::byte* storage, std::size_t first, std::size_t n_rows, float* out,
+                         std::size_t out_stride, Workspace& scratch) const {
+  if (step_ == 0) return Codec::scores(query, storage, first, n_rows, out, out_stride, scratch);
+  const std::size_t end = first + n_rows;
+  for (std::size_t begin_row = first / kInterleavedRows * kInterleavedRows; begin_row < end; begin_row += kInterleavedRows) {
+    if (begin_row >= first && begin_row + kInterleavedRows <= end) {
+      score_block(query, storage, begin_row, out + (begin_row - first), out_stride);
+      continue;
+    }
+    scratch.rows.resize(std::max(scratch.rows.size(), query.count * kInterleavedRows));
+    score_block(query, storage, begin_row, scratch.rows.data(), kInterleavedRows);
+    const std::size_t from = std::max(begin_row, first), to = std::min(begin_row + kInterleavedRows, end);
+    for (std::size_t i = 0; i < query.count; ++i) {
+      std::memcpy(out + i * out_stride + (from - first), scratch.rows.data() + i * kInterleavedRows + (from - begin_row),
+                  (to - from) * sizeof(float));
+    }
+  }
+}
+
+/// The 16 rows from `row` on against all queries.
+void IntegerRows::score_block(const Query& query, const std::byte* storage, std::size_t row, float* out, std::size_t out_stride) const {
+  const std::byte* stored = scale(storage, row);
+  std::array<float, kInterleavedRows> scales;
+  if (spec().wide_scale) {
+    std::memcpy(scales.data(), stored, sizeof scales);
+  } else {
+    kernels().f16_to_f32(stored, kInterleavedRows, scales.data());
+  }
+  for (float& factor : scales) factor *= step_;
+  InterleavedDot job{.words = reinterpret_cast<const std::uint8_t*>(words(storage, row)),
+                     .n_words = n_words_,
+                     .bits = spec().bits,
+                     .table = nullptr,
+                     .row_scales = scales.data(),
+                     .queries = query.bytes.data(),
+                     .query_stride = padded(),
+                     .query_sums = query.sums.data(),
+                     .query_units = query.units.data(),
+                     .n_queries = query.count,
+                     .out = out,
+                     .out_stride = out_stride};
+  multiply(job);
+}
+
+}  // namespace tq

@@ -1,0 +1,60 @@
+// Products with the streams of a trellis, interleaved (docs/layout.md). A part of kernels.inl.
+
+/// Field f of a chunk: the eight bits that begin f · bits bits behind the beginning of each byte's stream. The next byte of a stream
+/// stands in the same place of the next word.
+template <unsigned bits, unsigned f>
+__attribute__((always_inline)) inline B window_field(const B* words) {
+  constexpr unsigned kWord = f * bits / 8, kShift = f * bits % 8;
+  if constexpr (kShift == 0) {
+    return words[kWord];
+  } else {
+    return pick<(0xFFU >> kShift)>(down<kShift>(words[kWord]), up<8 - kShift>(words[kWord + 1]));
+  }
+}
+
+template <unsigned bits, int kQueries>
+inline void dot_window_queries(const InterleavedDot& job, const ByteTable<8>& table, const std::uint8_t* behind, std::size_t first) {
+  DotSums<kQueries, kQueries >= 4 ? 1 : 4 / kQueries> sums;
+  sums.clear();
+  sums.queries = job.queries + first * job.query_stride;
+  sums.stride = job.query_stride;
+  B words[bits + 1];
+  words[0] = load_bytes(job.words);
+  for (std::size_t w = 0; w < job.n_words; w += bits, sums.queries += 32) {
+#pragma GCC unroll 4
+    for (unsigned i = 1; i < bits; ++i) words[i] = load_bytes(job.words + 64 * (w + i));
+    words[bits] = load_bytes(w + bits < job.n_words ? job.words + 64 * (w + bits) : behind);
+    sums.add_field(0, look_up(table, window_field<bits, 0>(words)));
+    sums.add_field(1, look_up(table, window_field<bits, 1>(words)));
+    sums.add_field(2, look_up(table, window_field<bits, 2>(words)));
+    sums.add_field(3, look_up(table, window_field<bits, 3>(words)));
+    sums.add_field(4, look_up(table, window_field<bits, 4>(words)));
+    sums.add_field(5, look_up(table, window_field<bits, 5>(words)));
+    sums.add_field(6, look_up(table, window_field<bits, 6>(words)));
+    sums.add_field(7, look_up(table, window_field<bits, 7>(words)));
+    words[0] = words[bits];
+  }
+  store_products<kQueries>(job, sums, first);
+}
+
+template <unsigned bits>
+void dot_windows_of(const InterleavedDot& job) {
+  const ByteTable<8> table(job.table);
+  std::uint32_t behind[kLanes];  // each quarter of a stream goes on where the next one begins, the last one where the first one does
+  __builtin_memcpy(behind, job.words, sizeof behind);
+  for (std::uint32_t& lane : behind) lane = lane >> 8 | lane << 24;
+  const auto* next = reinterpret_cast<const std::uint8_t*>(behind);
+  std::size_t q = 0;
+  for (; q + kQueryTile <= job.n_queries; q += kQueryTile) dot_window_queries<bits, kQueryTile>(job, table, next, q);
+  if constexpr (kQueryTile > 4) {
+    for (; q + 4 <= job.n_queries; q += 4) dot_window_queries<bits, 4>(job, table, next, q);
+  }
+  for (; q + 2 <= job.n_queries; q += 2) dot_window_queries<bits, 2>(job, table, next, q);
+  for (; q < job.n_queries; ++q) dot_window_queries<bits, 1>(job, table, next, q);
+}
+
+void dot_windows(const InterleavedDot& job) {
+  if (job.bits == 2) return dot_windows_of<2>(job);
+  if (job.bits == 3) return dot_windows_of<3>(job);
+  dot_windows_of<4>(job);
+}
