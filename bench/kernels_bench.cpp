@@ -266,7 +266,11 @@ void register_elementwise() {
     std::memcpy(x, y, n * sizeof(float));
     kernels().silu_multiply(x, y, n);
   });
-  elementwise("to_bytes", [](Floats x, Floats y, std::size_t n) { kernels().to_bytes(x, n, 20.0F, reinterpret_cast<std::int8_t*>(y)); });
+  elementwise("to_bytes", [](Floats x, Floats y, std::size_t n) { 
+    std::int32_t sum = 0;
+    kernels().to_bytes(x, n, reinterpret_cast<std::int8_t*>(y), y + n - 1, &sum);
+    benchmark::DoNotOptimize(sum);
+  });
   elementwise("f32_to_f16", [](Floats x, Floats y, std::size_t n) { kernels().f32_to_f16(x, n, y); });
   elementwise("f32_to_bf16", [](Floats x, Floats y, std::size_t n) { kernels().f32_to_bf16(x, n, y); });
   elementwise("bf16_to_f32", [](Floats x, Floats y, std::size_t n) { kernels().bf16_to_f32(x, n / 2, y); });

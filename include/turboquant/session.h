@@ -75,6 +75,12 @@ struct SessionOptions {
   std::shared_ptr<ThreadPool> threads = nullptr;  ///< null: one thread
 };
 
+/// Bytes that a session computes in, beside weights and cache, when it runs batches of options.batch tokens on `threads`
+/// threads and gives the logits of `n_logits` tokens at once: activations, scores, decoded rows. What allocates nothing
+/// that grows with model or context is left out: some 20 MiB of program and tokenizer.
+std::uint64_t scratch_bytes(const ModelConfig& config, const SessionOptions& options, unsigned threads,
+                            std::size_t n_logits = 1);
+
 /// Not thread-safe: one thread drives a session at a time. The numbers that it computes do not depend on the number of
 /// threads, nor, but for rounding, on how a text is cut into append() calls.
 class Session {
@@ -112,6 +118,8 @@ class Session {
   virtual std::size_t context() const = 0;
   virtual const Model& model() const = 0;
   virtual CacheFootprint cache() const = 0;  ///< of what is allocated
+  /// Weights, cache and scratch_bytes() for one token's logits: what a peak of memory should be, but for the program.
+  virtual std::uint64_t estimated_bytes() const = 0;
 };
 
 }  // namespace tq

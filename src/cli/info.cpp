@@ -12,6 +12,7 @@
 #include "cli/printable.h"
 #include "cli/units.h"
 #include "turboquant/model.h"
+#include "turboquant/session.h"
 
 namespace tq::cli {
 namespace {
@@ -30,7 +31,10 @@ struct ModelInfo {
   std::string no_tokenizer;
   ModelFootprint footprint;
   std::size_t context = 0;
+  std::uint64_t scratch_bytes = 0;  ///< to compute in
   std::vector<MemoryRow> memory;
+
+  std::uint64_t total(const MemoryRow& row) const { return footprint.weights_bytes + row.cache.bytes + scratch_bytes; }
 };
 
 /// The matrices that a codec for weights replaces: those of the layers. GGUF and Hugging Face name layers in these two
@@ -84,6 +88,7 @@ Result<ModelInfo> inspect(const ModelChoice& choice, const CacheChoice& cache, s
   }
   info.config = std::move(*config);
   info.context = context == 0 ? info.config->context_length : context;
+  info.scratch_bytes = scratch_bytes(*info.config, {.context = info.context}, thread_count(*make_thread_pool(0)));
   const bool asked_for = !cache.list.empty() || !cache.type_k.empty() || !cache.type_v.empty();
   if (Result<void> measured = measure_memory(*specs, asked_for, info); !measured) return fail(std::move(measured));
   return info;
@@ -175,16 +180,16 @@ void print_memory(const ModelInfo& info) {
   if (info.memory.empty()) return;
   std::size_t widest = 5;
   for (const MemoryRow& row : info.memory) widest = std::max(widest, row.kv.size());
-  fmt::print("\nmemory at a context of {} tokens\n{:<{}} {:>7} {:>7} {:>12} {:>12} {:>12}\n", info.context, "cache",
-             widest, "bits K", "bits V", "cache size", "weights", "total");
+  fmt::print("\nmemory at a context of {} tokens\n{:<{}} {:>7} {:>7} {:>12} {:>12} {:>12} {:>12}\n", info.context,
+             "cache", widest, "bits K", "bits V", "cache size", "weights", "to compute", "total");
   for (const MemoryRow& row : info.memory) {
     if (!row.impossible.empty()) {
       fmt::print("{:<{}} {:>7}   {}\n", row.kv, widest, "-", one_line(row.impossible));
       continue;
     }
-    fmt::print("{:<{}} {:>7.2f} {:>7.2f} {:>12} {:>12} {:>12}\n", row.kv, widest, row.cache.bits_k, row.cache.bits_v,
-               bytes_text(row.cache.bytes), bytes_text(info.footprint.weights_bytes),
-               bytes_text(info.footprint.weights_bytes + row.cache.bytes));
+    fmt::print("{:<{}} {:>7.2f} {:>7.2f} {:>12} {:>12} {:>12} {:>12}\n", row.kv, widest, row.cache.bits_k,
+               row.cache.bits_v, bytes_text(row.cache.bytes), bytes_text(info.footprint.weights_bytes),
+               bytes_text(info.scratch_bytes), bytes_text(info.total(row)));
   }
 }
 
@@ -230,7 +235,8 @@ std::string to_json(const ModelInfo& info) {
                               {"kv_bits_v", row.cache.bits_v},
                               {"weights_bytes", info.footprint.weights_bytes},
                               {"kv_bytes", row.cache.bytes},
-                              {"total_bytes", info.footprint.weights_bytes + row.cache.bytes}});
+                              {"scratch_bytes", info.scratch_bytes},
+                              {"total_bytes", info.total(row)}});
   }
   json["tensors"] = nlohmann::ordered_json::array();
   for (const TensorView& tensor : info.file->tensors()) {

@@ -25,6 +25,9 @@ class DecoderSession final : public Session {
         cache_(std::move(cache)),
         context_(context),
         batch_(std::max<std::size_t>(1, options.batch)),
+        estimated_bytes_(
+            model_->footprint().weights_bytes + cache_.footprint().bytes +
+            scratch_bytes(model_->config(), {.context = context, .batch = batch_}, options.threads ? options.threads->size() : 1)),
         decoder_(*model_, context, options.threads == nullptr ? std::make_shared<ThreadPool>(1) : options.threads) {}
 
   Result<void> append(std::span<const TokenId> tokens, std::size_t n_logits, std::span<float> logits) override {
@@ -86,12 +89,14 @@ class DecoderSession final : public Session {
   std::size_t context() const override { return context_; }
   const Model& model() const override { return *model_; }
   CacheFootprint cache() const override { return cache_.footprint(); }
+  std::uint64_t estimated_bytes() const override { return estimated_bytes_; }
 
  private:
   std::shared_ptr<const LoadedModel> model_;
   KvCache cache_;
   std::vector<TokenId> tokens_;
   std::size_t context_, batch_, position_ = 0;
+  std::uint64_t estimated_bytes_;
   Decoder decoder_;
 };
 

@@ -2,9 +2,7 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 #include <cstring>
-#include <limits>
 
 #include "quant/interleave.h"
 #include "quant/interleaved_codec.h"
@@ -23,29 +21,19 @@ std::size_t IntegerRows::words_place(std::size_t row) const {
 void IntegerRows::make_room(std::size_t count, Query& query) const {
   Codec::make_room(count, query);
   if (step_ == 0) return;
-  query.bytes.assign(count * padded(), 0);
+  query.bytes.resize(count * padded());
   query.units.resize(count);
   query.sums.resize(count);
 }
 
+/// A query that is not finite gives scores that are not finite either; one below 2^-100 gives zeros.
 void IntegerRows::complete(Query& query, std::size_t begin, std::size_t end) const {
   if (step_ == 0) return;
   for (std::size_t i = begin; i < end; ++i) {
-    const float* row = query.coded.data() + i * dim();
     std::int8_t* bytes = query.bytes.data() + i * padded();
-    float largest = 0;
-    for (std::size_t j = 0; j < dim(); ++j) {
-      largest = std::isnan(row[j]) ? std::numeric_limits<float>::infinity() : std::max(largest, std::abs(row[j]));
-    }
-    // A query that is not finite gives scores that are not finite either; one below 2^-100 gives zeros.
-    const bool usable = largest > 0x1p-100F && largest < 0x1p100F;
-    query.units[i] = usable ? largest / 127.0F : largest < 1 ? 0.0F : std::numeric_limits<float>::quiet_NaN();
-    if (usable) {
-      kernels().to_bytes(row, dim(), 127.0F / largest, bytes);
-      arrange(bytes);
-    }
-    query.sums[i] = 0;
-    for (std::size_t j = 0; j < dim(); ++j) query.sums[i] += bytes[j];
+    kernels().to_bytes(query.coded.data() + i * dim(), dim(), bytes, &query.units[i], &query.sums[i]);
+    std::fill(bytes + dim(), bytes + padded(), std::int8_t{0});
+    arrange(bytes);
   }
 }
 

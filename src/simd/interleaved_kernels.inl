@@ -1,12 +1,28 @@
 // Kernels on the interleaved layout (docs/layout.md). A part of kernels.inl.
 // ---- interleaved codes
 
-void to_bytes(const float* x, std::size_t n, float factor, std::int8_t* out) {
+inline F size_of(F x) { return as_float(bit_and(as_int(x), broadcast(0x7FFFFFFF))); }
+
+void to_bytes(const float* x, std::size_t n, std::int8_t* out, float* unit, std::int32_t* sum) {
+  const F infinity = broadcast(__builtin_inff()), zero = broadcast(0.0F);
+  F sizes = zero;
   for_vectors(n, [&](std::size_t i, std::size_t m) {
-    std::int8_t rounded[kLanes];
-    store_i8(round_to_int(mul(load_some(x + i, m), broadcast(factor))), rounded);
-    __builtin_memcpy(out + i, rounded, m);
+    const F values = load_some(x + i, m);
+    sizes = max(sizes, as_float(if_nan(values, as_int(infinity), as_int(size_of(values)))));
   });
+  const float largest = reduce_max(sizes);
+  const bool usable = largest > 0x1p-100F && largest < 0x1p100F;
+  const F factor = broadcast(usable ? 127.0F / largest : 0.0F);
+  I sums = broadcast(0);
+  for_vectors(n, [&](std::size_t i, std::size_t m) {
+    const I bytes = round_to_int(usable ? mul(load_some(x + i, m), factor) : zero);
+    sums = add(sums, bytes);
+    std::int8_t rounded[kLanes];
+    store_i8(bytes, m == kLanes ? out + i : rounded);
+    if (m < kLanes) __builtin_memcpy(out + i, rounded, m);
+  });
+  *unit = usable ? largest / 127.0F : largest < 1 ? 0.0F : __builtin_nanf("");
+  *sum = static_cast<std::int32_t>(reduce_add(to_float(sums)));  // at most 127 · 131072 < 2^24: exact
 }
 
 /// Field `f` of a chunk for one or more queries: its codes are looked up once.
@@ -115,8 +131,6 @@ void dot_interleaved(const InterleavedDot& job) {
 }
 
 // ---- transposed codes
-
-inline F size_of(F x) { return as_float(bit_and(as_int(x), broadcast(0x7FFFFFFF))); }
 
 void weights_to_bytes(const RowWeights& job) {
   const F infinity = broadcast(__builtin_inff());

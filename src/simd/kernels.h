@@ -205,8 +205,9 @@ struct Kernels {
   /// Viterbi's search over x[n − 1], …, x[0] for codes whose windows decode near x.
   void (*search_windows)(const WindowSearch& search);
 
-  /// out[i] = x[i] · factor rounded to nearest even, which must lie in −127 … 127. Same bits.
-  void (*to_bytes)(const float* x, std::size_t n, float factor, std::int8_t* out);
+  /// A query in bytes: x = out · unit, rounded to nearest even, with the unit and the sum of the bytes. The unit is 1/127 of the largest |x|; 0,
+  /// and zeros as bytes, where that is below 2^-100; NaN, and zeros, where one is not finite or above 2^100. n ≤ 131072. Same bits.
+  void (*to_bytes)(const float* x, std::size_t n, std::int8_t* out, float* unit, std::int32_t* sum);
   /// out = (Σ table[code] · query) · row_scale · query_unit, the sum exact in 32 bits. Same bits.
   void (*dot_interleaved)(const InterleavedDot& job);
   /// The same for codes of a trellis, 2 to 4 bits of windows of 8 (docs/layout.md, "Streams"): `table` has 256 values, n_words is a multiple of

@@ -195,7 +195,7 @@ TEST_P(EveryTarget, decode_codes_reads_the_bit_streams_and_nothing_around_them) 
   }
 }
 
-TEST_P(EveryTarget, look_up_codes_and_to_bytes_have_the_bits_of_their_definitions) {
+TEST_P(EveryTarget, look_up_codes_has_the_bits_of_its_definition) {
   const auto table = test::gaussian(512, 90);
   const auto x = test::gaussian(70, 91);
   for (const std::size_t size : {2UL, 16UL, 32UL, 512UL}) {
@@ -209,12 +209,44 @@ TEST_P(EveryTarget, look_up_codes_and_to_bytes_have_the_bits_of_their_definition
       EXPECT_EQ(out[n], 99.0F);
     }
   }
+}
+
+TEST_P(EveryTarget, a_query_in_bytes_is_rounded_in_units_of_its_largest_value) {
+  std::vector<float> x = test::gaussian(150, 97);
   for (std::size_t n = 0; n <= x.size(); ++n) {
     std::vector<std::int8_t> out(n + 1, 99);
-    simd().to_bytes(x.data(), n, 25.0F, out.data());
-    for (std::size_t i = 0; i < n; ++i) EXPECT_EQ(out[i], static_cast<std::int8_t>(std::nearbyint(x[i] * 25.0F)));
+    float unit = 99, largest = 0;
+    std::int32_t sum = 99, expected = 0;
+    simd().to_bytes(x.data(), n, out.data(), &unit, &sum);
+    for (std::size_t i = 0; i < n; ++i) largest = std::max(largest, std::abs(x[i]));
+    EXPECT_EQ(unit, largest / 127.0F);
+    for (std::size_t i = 0; i < n; ++i) {
+      EXPECT_EQ(out[i], static_cast<std::int8_t>(std::nearbyint(x[i] * (127.0F / largest))));
+      expected += out[i];
+    }
+    EXPECT_EQ(sum, expected);
     EXPECT_EQ(out[n], 99);
   }
+  for (const float bad : {std::numeric_limits<float>::quiet_NaN(), -std::numeric_limits<float>::infinity(), 0x1p110F}) {
+    for (const std::size_t at : {0UL, 77UL, 149UL}) {
+      std::vector<float> broken = x;
+      broken[at] = bad;
+      std::vector<std::int8_t> out(x.size(), 99);
+      float unit = 0;
+      std::int32_t sum = 99;
+      simd().to_bytes(broken.data(), x.size(), out.data(), &unit, &sum);
+      EXPECT_TRUE(std::isnan(unit));
+      EXPECT_EQ(sum, 0);
+      EXPECT_EQ(out, std::vector<std::int8_t>(x.size(), 0));
+    }
+  }
+  std::vector<std::int8_t> out(1, 99);
+  float unit = 99;
+  std::int32_t sum = 99;
+  const float tiny = 0x1p-101F;
+  simd().to_bytes(&tiny, 1, out.data(), &unit, &sum);
+  EXPECT_EQ(unit, 0.0F);
+  EXPECT_EQ(out[0], 0);
 }
 
 TEST_P(EveryTarget, interleaved_products_are_exact_at_every_width_length_and_number_of_queries) {
