@@ -84,8 +84,7 @@ Result<ModelInfo> inspect(const ModelChoice& choice, const CacheChoice& cache, s
   }
   info.config = std::move(*config);
   info.context = context == 0 ? info.config->context_length : context;
-  const bool asked_for = !cache.list.empty() || !cache.type_k.empty() || !cache.type_v.empty();
-  if (Result<void> measured = measure_memory(*specs, asked_for, info); !measured) return fail(std::move(measured));
+  if (Result<void> measured = measure_memory(*specs, cache.given(), info); !measured) return fail(std::move(measured));
   return info;
 }
 
