@@ -77,7 +77,7 @@ class Continuation {
 struct EvalOptions {
   /// Codec names or averages (`tt2.5`); "" is the file's own; PATH.gguf another file of it, PATH.json a plan.
   std::vector<std::string> weights = {""};
-  std::vector<std::string> kv = {"f16"};  ///< cache specs
+  std::vector<std::string> kv = {"f16"};  ///< cache specs; PATH.json, options behind it or none, a plan
   std::string base_kv = "f32";            ///< the cache of the base, whose weights are the file's own
   std::size_t context = 512;              ///< window, at least 3 tokens
   std::size_t chunks = 0;                 ///< windows to score; 0: all that the text has

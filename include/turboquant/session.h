@@ -26,21 +26,40 @@ enum class KeyCentering : std::uint8_t {
   kBias   ///< the bias of the key projection; not built
 };
 
+/// What stores the keys and the values of one layer.
+struct CacheCodecs {
+  CodecSpec k, v;
+  bool operator==(const CacheCodecs&) const = default;
+};
+
 /// How the cache stores keys and values.
 struct CacheSpec {
-  CodecSpec k, v;
-  std::size_t sinks = 0;   ///< the first tokens of a sequence that stay exact, which is f16
-  std::size_t recent = 0;  ///< the last tokens, the query's own among them, that are exact, too
+  CodecSpec k, v;  ///< of all layers, unless the next fields say otherwise
+  /// An average such as the 2.5 of `tq2.5`: some layers have k or v, the others one bit more (codecs()). 0: none.
+  double k_average = 0, v_average = 0;
+  std::vector<CacheCodecs> layers;  ///< of each layer, by a plan (turboquant/plan.h); empty: none
+  std::string plan;                 ///< the path of that plan, which name() gives in place of the codecs
+  std::size_t sinks = 0;            ///< the first tokens of a sequence that stay exact, which is f16
+  std::size_t recent = 0;           ///< the last tokens, the query's own among them, that are exact, too
   KeyCentering center = KeyCentering::kOff;
   std::string note;  ///< what another engine's name (`turbo3`) was taken to mean; empty otherwise
 
   /// Reads `K[:V][+option…]`: `tq4`, `tq4:tq3`, `q4_0+rotate=on`, `tq4:tq3+sink=4+recent=128+center=auto`. Keys of `tq`
   /// get the unbiased scale, values the least-squares one. `rotate=on` puts llama.cpp's Hadamard rotation before the
-  /// block types; `sink=N`, `recent=N` and `center=auto|off|mean|bias` are the fields above. kUsage, with a suggestion,
-  /// for anything else.
+  /// block types; `sink=N`, `recent=N` and `center=auto|off|mean|bias` are the fields above. K and V may be averages of
+  /// two neighbouring widths, `tq2.5` or `tq3.5:tq2`. kUsage, with a suggestion, for anything else.
   static Result<CacheSpec> parse(std::string_view text);
   /// The canonical text form.
   std::string name() const;
+  /// That of one side: a codec, an average, or "mixed" for a plan with several.
+  std::string k_name() const;
+  std::string v_name() const;
+
+  /// The codecs of each of `n_layers` layers. An average gives the wider codec to as many layers as it allows, from
+  /// both ends of the model to its middle: layers 0, n − 1, 1, n − 2, … kUsage when a plan is for another number.
+  Result<std::vector<CacheCodecs>> codecs(std::size_t n_layers) const;
+  /// The seed of every codec.
+  void set_seed(std::uint64_t seed);
 };
 
 /// True cost of a cache, computed from the row sizes that will be allocated.

@@ -20,8 +20,10 @@ namespace {
 struct BenchChoice {
   ModelChoice model;
   CacheChoice cache;
+  WeightsChoice weights;
+  PlanFileChoice plan;
   EngineChoice engine;
-  std::string synthetic, weights, prompt = "512", generate = "128", depth = "0", format = "md", json;
+  std::string synthetic, prompt = "512", generate = "128", depth = "0", format = "md", json;
   BenchOptions options;
 };
 
@@ -49,11 +51,13 @@ void add_options(CommandLine& line, BenchChoice& choice) {
                                         .value = "N",
                                         .group = kScoringGroup,
                                         .check = whole_number(1, 10000)});
-  line.add(choice.weights, {.names = "--weights",
-                            .help = "codecs ('tq codecs') for the matrices of the layers,\nseparated by commas; 'file' "
-                                    "is what the file has\n(default: file, or f16 with --synthetic)",
-                            .value = "LIST",
-                            .group = kCompressionGroup});
+  line.add(choice.weights.list,
+           {.names = "--weights",
+            .help = "codecs ('tq codecs') for the matrices of the layers,\nseparated by commas; 'file' "
+                    "is what the file has\n(default: file, or f16 with --synthetic)",
+            .value = "LIST",
+            .group = kCompressionGroup});
+  choice.plan.add_to(line);
   choice.cache.add_to(line, "cache specs, separated by commas (default f16)");
   line.add(choice.options.batch, {.names = "-b,--batch-size",
                                   .help = "tokens of a prompt per forward pass (default 512)",
@@ -106,6 +110,34 @@ Result<void> complete_options(BenchChoice& choice) {
   return check_json_path(choice.json);
 }
 
+struct Levels {
+  std::vector<std::string> weights;
+  std::vector<CacheSpec> caches;
+};
+
+Result<Levels> levels_of(const BenchChoice& choice) {
+  Levels levels;
+  Result<std::vector<CacheSpec>> caches = choice.cache.specs("f16");
+  if (!caches) return fail(std::move(caches));
+  Result<std::vector<std::string>> weights =
+      split_list(choice.weights.list.empty() ? "file" : choice.weights.list, "--weights");
+  if (!weights) return fail(std::move(weights));
+  std::vector<std::string> planned;  // a cache
+  if (Result<void> added = choice.plan.add_levels(choice.weights, *weights, choice.cache, planned); !added)
+    return std::unexpected(added.error());
+  if (!planned.empty()) {
+    Result<CacheSpec> spec = read_cache_spec(planned.front());
+    if (!spec) return fail(std::move(spec));
+    if (!choice.cache.given()) caches->clear();
+    caches->push_back(std::move(*spec));
+  }
+  for (const std::string& name : *weights) {
+    if (const Result<void> known = check_weights(name == "file" ? "" : name); !known)
+      return std::unexpected(known.error());
+  }
+  return Levels{std::move(*weights), std::move(*caches)};
+}
+
 /// `weights`: empty for what the file has.
 Result<std::shared_ptr<const Model>> load(const BenchChoice& choice, const std::shared_ptr<const TensorFile>& file,
                                           const std::string& weights) {
@@ -153,15 +185,9 @@ Result<void> bench_command(const Arguments& arguments) {
   if (Result<void> completed = complete_options(choice); !completed) return completed;
   const Result<Format> format = format_of(choice.format);
   if (!format) return std::unexpected(format.error());
-  const Result<std::vector<CacheSpec>> caches = choice.cache.specs("f16");
-  if (!caches) return std::unexpected(caches.error());
-  const Result<std::vector<std::string>> weights =
-      split_list(choice.weights.empty() ? "file" : choice.weights, "--weights");
-  if (!weights) return std::unexpected(weights.error());
-  for (const std::string& name : *weights) {
-    if (const Result<void> known = check_weights(name == "file" ? "" : name); !known) return known;
-  }
-  const Result<std::vector<BenchRow>> rows = run(choice, *weights, *caches);
+  const Result<Levels> levels = levels_of(choice);
+  if (!levels) return std::unexpected(levels.error());
+  const Result<std::vector<BenchRow>> rows = run(choice, levels->weights, levels->caches);
   if (!rows) return std::unexpected(rows.error());
   if (choice.json != "-") {
     const std::string text = (*format)(*rows);

@@ -56,7 +56,7 @@ Result<std::vector<CacheSpec>> CacheChoice::specs(const std::string& fallback) c
   if (!names) return fail(names.error().code, names.error().message);
   std::vector<CacheSpec> specs;
   for (const std::string& name : *names) {
-    Result<CacheSpec> spec = CacheSpec::parse(name);
+    Result<CacheSpec> spec = read_cache_spec(name);
     if (!spec) return fail(std::move(spec));
     if (!spec->note.empty()) fmt::print(stderr, "tq: {}\n", one_line(spec->note));
     specs.push_back(std::move(*spec));
@@ -137,10 +137,35 @@ Result<std::vector<std::string>> WeightsChoice::names() const {
   return names;
 }
 
+void PlanFileChoice::add_to(CommandLine& line) {
+  line.add(path, {.names = "--plan",
+                  .help = "what 'tq plan' wrote: one more row of weights, of\ncaches or of both, as it says",
+                  .value = "FILE",
+                  .group = kCompressionGroup});
+}
+
+Result<void> PlanFileChoice::add_levels(const WeightsChoice& asked_weights, std::vector<std::string>& weights,
+                                        const CacheChoice& asked_caches, std::vector<std::string>& caches) const {
+  if (path.empty()) return {};
+  if (!names_a_plan(path))
+    return fail(ErrorCode::kUsage, fmt::format("--plan {}: a plan is a file whose name ends with .json", path));
+  const Result<Plan> plan = read_plan(path);
+  if (!plan) return std::unexpected(plan.error());
+  if (!plan->tensors.empty()) {
+    if (asked_weights.list.empty()) weights.clear();
+    weights.push_back(path);
+  }
+  if (!plan->cache.empty()) {
+    if (!asked_caches.given()) caches.clear();
+    caches.push_back(path);
+  }
+  return {};
+}
+
 Result<void> check_weights(const std::string& name) {
   if (name.empty() || is_average(name)) return {};
   if (names_a_plan(name)) {
-    const Result<WeightPlan> plan = read_plan(name);
+    const Result<Plan> plan = read_plan(name);
     return plan ? Result<void>{} : std::unexpected(plan.error());
   }
   const Result<CodecSpec> spec = CodecSpec::parse(name);

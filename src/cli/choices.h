@@ -30,6 +30,7 @@ struct CacheChoice {
   std::string list, type_k, type_v;
 
   void add_to(CommandLine& line, const std::string& description);
+  bool given() const { return !list.empty() || !type_k.empty() || !type_v.empty(); }
   /// Every spec, parsed; `fallback` when nothing was asked for. Says on standard error what another engine's name was
   /// taken to mean.
   Result<std::vector<CacheSpec>> specs(const std::string& fallback) const;
@@ -42,6 +43,16 @@ struct WeightsChoice {
   void add_to(CommandLine& line);
   /// As EvalOptions::weights; "" alone when nothing was asked for. Every name is looked at.
   Result<std::vector<std::string>> names() const;
+};
+
+/// `--plan FILE`: as much as that plan says, of weights or of the cache or of both.
+struct PlanFileChoice {
+  std::string path;
+
+  void add_to(CommandLine& line);
+  /// One more level of weights, of caches or of both; the only one where --weights or --kv did not ask for others.
+  Result<void> add_levels(const WeightsChoice& asked_weights, std::vector<std::string>& weights,
+                          const CacheChoice& asked_caches, std::vector<std::string>& caches) const;
 };
 
 /// `-t`, and llama.cpp's options that change nothing here.

@@ -23,6 +23,7 @@ struct CompareChoice {
   ModelChoice model;
   CacheChoice cache;
   WeightsChoice weights;
+  PlanFileChoice plan;
   EngineChoice engine;
   std::string prompt, file, json, html;
   bool has_prompt = false, check_python = false;
@@ -55,6 +56,7 @@ void add_options(CommandLine& line, CompareChoice& choice) {
                                  .help = "let python3 say whether each text parses; it is\nnot run",
                                  .group = kGenerationGroup});
   choice.weights.add_to(line);
+  choice.plan.add_to(line);
   choice.cache.add_to(line, "cache specs, separated by commas\n(default f16,q8_0,q4_0,tq8,tq4,tq3,tq2)");
   line.add(choice.options.base_kv, {.names = "--base",
                                     .help = "cache of the base, whose weights are the file's\n(default f32)",
@@ -87,6 +89,8 @@ Result<void> complete_options(CompareChoice& choice) {
   if (!specs) return std::unexpected(specs.error());
   choice.options.kv.clear();
   for (const CacheSpec& spec : *specs) choice.options.kv.push_back(spec.name());
+  Result<void> added = choice.plan.add_levels(choice.weights, choice.options.weights, choice.cache, choice.options.kv);
+  if (!added) return added;
   choice.options.threads = choice.engine.thread_count();
   if (Result<void> writable = check_json_path(choice.json); !writable) return writable;
   return check_report_path(choice.html, {"--html", "an HTML file", "<"});

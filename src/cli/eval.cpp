@@ -11,7 +11,6 @@
 #include "cli/progress_bar.h"
 #include "cli/report_files.h"
 #include "turboquant/eval.h"
-#include "turboquant/plan.h"
 
 namespace tq::cli {
 namespace {
@@ -21,7 +20,8 @@ struct EvalChoice {
   CacheChoice cache;
   EngineChoice engine;
   WeightsChoice weights;
-  std::string file, plan;
+  PlanFileChoice plan;
+  std::string file;
   ReportFiles report;
   std::optional<double> max_kld;
   EvalOptions options;
@@ -34,10 +34,7 @@ void add_options(CommandLine& line, EvalChoice& choice) {
                          .value = "FILE",
                          .group = kInputGroup});
   choice.weights.add_to(line);
-  line.add(choice.plan, {.names = "--plan",
-                         .help = "what 'tq plan' wrote: one more row of weights",
-                         .value = "FILE",
-                         .group = kCompressionGroup});
+  choice.plan.add_to(line);
   choice.cache.add_to(
       line,
       "cache specs, separated by commas: K or K:V of the\nnames that 'tq codecs' lists, as in tq4:tq3 or\n"
@@ -80,17 +77,12 @@ Result<void> complete_options(EvalChoice& choice) {
   Result<std::vector<std::string>> weights = choice.weights.names();
   if (!weights) return std::unexpected(weights.error());
   options.weights = std::move(*weights);
-  if (!choice.plan.empty() && !names_a_plan(choice.plan))
-    return fail(ErrorCode::kUsage, fmt::format("--plan {}: a plan is a file whose name ends with .json", choice.plan));
-  if (!choice.plan.empty()) {
-    if (Result<void> known = check_weights(choice.plan); !known) return known;
-    if (choice.weights.list.empty()) options.weights.clear();
-    options.weights.push_back(choice.plan);
-  }
   const Result<std::vector<CacheSpec>> specs = choice.cache.specs("f16");
   if (!specs) return std::unexpected(specs.error());
   options.kv.clear();
   for (const CacheSpec& spec : *specs) options.kv.push_back(spec.name());
+  if (Result<void> added = choice.plan.add_levels(choice.weights, options.weights, choice.cache, options.kv); !added)
+    return added;
 
   const Result<CacheSpec> base = CacheSpec::parse(options.base_kv);
   if (!base) return fail(base.error().code, fmt::format("--base: {}", base.error().message));

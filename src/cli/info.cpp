@@ -89,8 +89,7 @@ Result<ModelInfo> inspect(const ModelChoice& choice, const CacheChoice& cache, s
   info.config = std::move(*config);
   info.context = context == 0 ? info.config->context_length : context;
   info.scratch_bytes = scratch_bytes(*info.config, {.context = info.context}, thread_count(*make_thread_pool(0)));
-  const bool asked_for = !cache.list.empty() || !cache.type_k.empty() || !cache.type_v.empty();
-  if (Result<void> measured = measure_memory(*specs, asked_for, info); !measured) return fail(std::move(measured));
+  if (Result<void> measured = measure_memory(*specs, cache.given(), info); !measured) return fail(std::move(measured));
   return info;
 }
 

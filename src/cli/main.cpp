@@ -33,7 +33,7 @@ constexpr std::array kCommands = {
     Command{"report", "evaluations of several machines, models or texts in one page", report_command},
     Command{"bench", "how fast prompts are read and tokens generated", bench_command},
     Command{"quantize", "write a model with compressed weights to a file", quantize_command},
-    Command{"plan", "which matrix deserves how many bits, by measurement", plan_command},
+    Command{"plan", "which matrices and layers of the cache deserve how many bits", plan_command},
     Command{"export", "write a model as a plain GGUF for other programs", export_command},
     Command{"verify", "compare a file with its checksums", verify_command},
     Command{"tokenize", "the token ids of a text", tokenize_command},

@@ -20,6 +20,7 @@ struct NeedleChoice {
   ModelChoice model;
   CacheChoice cache;
   WeightsChoice weights;
+  PlanFileChoice plan;
   EngineChoice engine;
   std::string file, lengths, task, style, json, html;
   NeedleOptions options;
@@ -62,6 +63,7 @@ void add_options(CommandLine& line, NeedleChoice& choice) {
                                  .group = kScoringGroup,
                                  .check = whole_number(0, INT64_MAX)});
   choice.weights.add_to(line);
+  choice.plan.add_to(line);
   choice.cache.add_to(line, "cache specs, separated by commas\n(default f16,q4_0,tq4,tq3,tq2)");
   line.add(choice.options.base_kv, {.names = "--base",
                                     .help = "cache of the base, whose weights are the file's\n(default f32)",
@@ -119,6 +121,8 @@ Result<void> complete_options(NeedleChoice& choice) {
   if (!specs) return std::unexpected(specs.error());
   choice.options.kv.clear();
   for (const CacheSpec& spec : *specs) choice.options.kv.push_back(spec.name());
+  Result<void> added = choice.plan.add_levels(choice.weights, choice.options.weights, choice.cache, choice.options.kv);
+  if (!added) return added;
   choice.options.threads = choice.engine.thread_count();
   if (Result<void> writable = check_json_path(choice.json); !writable) return writable;
   return check_report_path(choice.html, {"--html", "an HTML file", "<"});

@@ -92,7 +92,7 @@ Result<void> check(FileChoice& choice, std::string_view command) {
                 fmt::format("name the model to read and the file to write: tq {} IN OUT --type SPEC", command));
   if (Result<void> read = read_rules(choice); !read) return read;
   if (!choice.plan.empty()) {
-    Result<WeightPlan> plan = read_plan(choice.plan);
+    Result<Plan> plan = read_plan(choice.plan);
     if (!plan) return fail(std::move(plan));
     choice.options.plan = std::move(plan->tensors);
   }

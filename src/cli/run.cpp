@@ -237,6 +237,7 @@ Result<void> run_command(const Arguments& arguments) {
   choice.has_keep = line.was_given("--keep");
   choice.has_tokens = line.was_given("--predict");
   if (Result<void> fitting = check_run_choice(choice); !fitting) return fitting;
+  if (Result<void> applied = apply_plan(choice); !applied) return applied;
   choice.engine.explain();
   if (Result<void> writable = check_json_path(choice.json); !writable) return writable;
   if (Result<void> writable = check_cache_path(choice.save_cache); !writable) return writable;

@@ -61,7 +61,8 @@ void add_compression_options(CommandLine& line, RunChoice& choice) {
       "cache: K or K:V of the names that 'tq codecs' lists, as\nin tq4:tq3 or q4_0+rotate=on (default f16);\n"
       "+sink=N and +recent=N keep tokens exact,\n+center=auto|mean centres keys");
   line.add(choice.plan, {.names = "--plan",
-                         .help = "what 'tq plan' wrote: a codec for each matrix,\nin place of --weights",
+                         .help = "what 'tq plan' wrote: codecs for the matrices, in place\nof --weights, for the "
+                                 "layers of the cache, or for both",
                          .value = "FILE",
                          .group = kCompressionGroup});
   line.add(choice.weights, {.names = "--weights",
@@ -118,6 +119,15 @@ void add_run_options(CommandLine& line, RunChoice& choice) {
   add_compression_options(line, choice);
   choice.engine.add_to(line);
   add_json_option(line, choice.json);
+}
+
+Result<void> apply_plan(RunChoice& choice) {
+  if (choice.plan.empty()) return {};
+  const Result<Plan> plan = read_plan(choice.plan);
+  if (!plan) return std::unexpected(plan.error());
+  if (!plan->cache.empty() && !choice.cache.given()) choice.cache.list = choice.plan;
+  if (plan->tensors.empty()) choice.plan.clear();
+  return {};
 }
 
 Result<void> check_run_choice(const RunChoice& choice) {

@@ -32,6 +32,8 @@ struct RunChoice {
 };
 
 void add_run_options(CommandLine& line, RunChoice& choice);
+/// Takes the cache from --plan where --kv is not given; then drops a plan that says nothing of weights.
+Result<void> apply_plan(RunChoice& choice);
 /// Which of them go together; kUsage otherwise.
 Result<void> check_run_choice(const RunChoice& choice);
 

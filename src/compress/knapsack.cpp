@@ -53,10 +53,10 @@ const Point* choose(const Front& front, const PlanBudget& budget) {
 
 }  // namespace
 
-Result<void> solve(WeightPlan& plan, const PlanBudget& budget) {
+Result<void> solve(std::span<PlanGroup> groups, const PlanBudget& budget) {
   std::vector<Front> fronts = {{Point{0, 0, 0, 0}}};
   std::size_t points = 0;
-  for (const PlanGroup& group : plan.groups) {
+  for (const PlanGroup& group : groups) {
     points += fronts.back().size() * group.options.size();
     if (points > kMostPoints)
       return fail(ErrorCode::kUsage, "the plan has too many different sizes to be solved exactly");
@@ -64,36 +64,42 @@ Result<void> solve(WeightPlan& plan, const PlanBudget& budget) {
   }
   const Front& last = fronts.back();
   const Point* point = choose(last, budget);
-  if (point == nullptr || plan.groups.empty()) {
-    if (last.empty() || plan.groups.empty()) return fail(ErrorCode::kUsage, "the plan has no groups to choose for");
+  if (point == nullptr || groups.empty()) {
+    if (last.empty() || groups.empty()) return fail(ErrorCode::kUsage, "the plan has no groups to choose for");
     return fail(
         ErrorCode::kUsage,
         fmt::format("no plan is within the budget: the smallest takes {} bytes, the most exact costs {:.3g} nats",
                     last.front().bytes, last.back().kld));
   }
-  for (std::size_t g = plan.groups.size(); g-- > 0;) {
-    PlanGroup& group = plan.groups[g];
-    group.choice = point->option;
-    for (const std::string& tensor : group.tensors) plan.tensors[tensor] = group.options[group.choice].codec;
+  for (std::size_t g = groups.size(); g-- > 0;) {
+    groups[g].choice = point->option;
     point = &fronts[g][point->before];
   }
   return {};
 }
 
-std::uint64_t WeightPlan::bytes() const {
+Result<void> solve_weights(Plan& plan, const PlanBudget& budget) {
+  if (Result<void> solved = solve(plan.groups, budget); !solved) return solved;
+  for (const PlanGroup& group : plan.groups) {
+    for (const std::string& tensor : group.tensors) plan.tensors[tensor] = group.options[group.choice].codec;
+  }
+  return {};
+}
+
+std::uint64_t bytes_of(std::span<const PlanGroup> groups) {
   std::uint64_t sum = 0;
   for (const PlanGroup& group : groups) sum += group.options[group.choice].bytes;
   return sum;
 }
 
-double WeightPlan::bits() const {
-  std::uint64_t weights = 0;
-  for (const PlanGroup& group : groups) weights += group.weights;
-  return weights == 0 ? std::numeric_limits<double>::quiet_NaN()
-                      : 8.0 * static_cast<double>(bytes()) / static_cast<double>(weights);
+double bits_of(std::span<const PlanGroup> groups) {
+  std::uint64_t values = 0;
+  for (const PlanGroup& group : groups) values += group.values;
+  return values == 0 ? std::numeric_limits<double>::quiet_NaN()
+                     : 8.0 * static_cast<double>(bytes_of(groups)) / static_cast<double>(values);
 }
 
-double WeightPlan::kld() const {
+double kld_of(std::span<const PlanGroup> groups) {
   double sum = 0;
   for (const PlanGroup& group : groups) sum += group.options[group.choice].kld;
   return sum;

@@ -11,14 +11,14 @@ namespace tq {
 
 bool names_a_plan(std::string_view weights) { return weights.ends_with(".json"); }
 
-Result<WeightPlan> read_plan(const std::string& path) {
+Result<Plan> read_plan(const std::string& path) {
   constexpr std::uint64_t kLongest = std::uint64_t{64} << 20;
   const Result<std::string> text = read_file(path, kLongest);
   if (!text) return std::unexpected(text.error());
   return parse_plan(*text, path);
 }
 
-Result<void> check_plan(const WeightPlan& plan, const TensorFile& file) {
+Result<void> check_plan(const Plan& plan, const TensorFile& file) {
   const Result<std::vector<GgufTensorView>> tensors = gguf_tensors(file);
   if (!tensors) return std::unexpected(tensors.error());
   for (const auto& [name, type] : plan.tensors) {
@@ -37,7 +37,7 @@ Result<std::shared_ptr<const Model>> load_compressed(std::shared_ptr<const Tenso
                                                      unsigned threads) {
   if (!is_average(weights) && !names_a_plan(weights))
     return Model::load(std::move(file), {.weights = weights, .threads = threads});
-  Result<WeightPlan> plan = names_a_plan(weights) ? read_plan(weights) : plan_average(*file, weights);
+  Result<Plan> plan = names_a_plan(weights) ? read_plan(weights) : plan_average(*file, weights);
   if (!plan) return fail(std::move(plan));
   if (Result<void> fits = check_plan(*plan, *file); !fits) return fail(std::move(fits));
   return Model::load(std::move(file),

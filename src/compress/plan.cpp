@@ -206,7 +206,7 @@ double QuantizedTensor::bits() const {
 Result<std::vector<PlannedTensor>> plan_tensors(const TensorFile& file, const QuantizeOptions& given) {
   QuantizeOptions options = given;
   if (is_average(options.type) && !options.plain) {
-    Result<WeightPlan> average = plan_average(file, options.type);
+    Result<Plan> average = plan_average(file, options.type);
     if (!average) return fail(std::move(average));
     options.plan.merge(std::move(average->tensors));  // what is there already stays
     options.type = {};

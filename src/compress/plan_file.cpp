@@ -1,6 +1,7 @@
 // Plans as JSON.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -18,16 +19,23 @@ using simdjson::dom::object;
 
 constexpr std::string_view kSchema = "turboquant.plan/1";
 // Far beyond any model; they bound what a file can make of a few bytes.
-constexpr std::size_t kMaxTensors = 1 << 16, kMaxOptions = 64, kMaxNameBytes = 256;
+constexpr std::size_t kMaxTensors = 1 << 16, kMaxLayers = 1 << 12, kMaxOptions = 64, kMaxNameBytes = 256;
 constexpr double kMostBytes = 1e14;  // of a group: the sum of all groups stays below 2^63
+
+/// The two kinds of groups in a file.
+struct GroupKeys {
+  std::string_view groups, values;
+  bool have_tensors;
+};
+constexpr GroupKeys kMatrices = {"groups", "weights", true}, kCache = {"cache_groups", "values", false};
 
 /// Each step returns false after the first failure, which is kept in error_.
 class PlanReader {
  public:
   explicit PlanReader(std::string_view name) : name_(name) {}
 
-  Result<WeightPlan> read(object root) {
-    WeightPlan plan;
+  Result<Plan> read(object root) {
+    Plan plan;
     std::string schema;
     if (!text(root, "schema", schema)) return std::unexpected(error_);
     if (schema != kSchema) {
@@ -35,9 +43,13 @@ class PlanReader {
       return std::unexpected(error_);
     }
     if (!text(root, "model", plan.model) || !text(root, "method", plan.method) || !read_tensors(root, plan) ||
-        !read_groups(root, plan))
+        !read_cache(root, plan) || !read_groups(root, kMatrices, plan.groups) ||
+        !read_groups(root, kCache, plan.cache_groups))
       return std::unexpected(error_);
-    return plan;
+    if (plan.cache_groups.empty() || plan.cache_groups.size() == 2 * plan.cache.size()) return plan;
+    refuse("it has {} cache_groups, and for the keys and values of {} layers there are {}", plan.cache_groups.size(),
+           plan.cache.size(), 2 * plan.cache.size());
+    return std::unexpected(error_);
   }
 
  private:
@@ -69,7 +81,7 @@ class PlanReader {
     return true;
   }
 
-  bool read_tensors(object root, WeightPlan& plan) {
+  bool read_tensors(object root, Plan& plan) {
     object tensors;
     if (root["tensors"].get(tensors)) return refuse("the key tensors is missing or no object");
     for (const auto [tensor, value] : tensors) {
@@ -85,34 +97,46 @@ class PlanReader {
     return true;
   }
 
-  bool read_groups(object root, WeightPlan& plan) {
-    const auto found = root["groups"];
+  /// `K` or `K:V` for each layer.
+  bool read_cache(object root, Plan& plan) {
+    const auto found = root["cache"];
     if (found.error() == simdjson::NO_SUCH_FIELD) return true;
-    array groups;
-    if (found.get(groups)) return refuse("the key groups is no list");
-    for (const element item : groups) {
-      object group;
-      if (item.get(group) || plan.groups.size() == kMaxTensors)
-        return refuse("a group is no object, or one of more than {}", kMaxTensors);
-      if (!read_group(group, plan.groups.emplace_back())) return false;
+    array layers;
+    if (found.get(layers)) return refuse("the key cache is no list");
+    for (const element item : layers) {
+      std::string_view layer;
+      if (item.get(layer) || plan.cache.size() == kMaxLayers)
+        return refuse("a layer of the cache is no text, or one of more than {}", kMaxLayers);
+      const std::size_t colon = std::min(layer.find(':'), layer.size());
+      std::string k, v;
+      if (!codec(layer.substr(0, colon), k)) return false;
+      if (colon < layer.size() && !codec(layer.substr(colon + 1), v)) return false;
+      plan.cache.emplace_back(layer);
     }
     return true;
   }
 
-  bool read_group(object from, PlanGroup& group) {
-    array tensors, options;
-    std::uint64_t choice = 0;
-    if (!text(from, "name", group.name) || !count(from, "weights", group.weights) || !count(from, "choice", choice))
-      return false;
-    if (from["tensors"].get(tensors) || from["options"].get(options))
-      return refuse("the group {} has no lists of tensors and options", in_quotes(group.name));
-    for (const element item : tensors) {
-      std::string_view tensor;
-      if (item.get(tensor) || tensor.size() > kMaxNameBytes || !grouped_.emplace(tensor).second)
-        return refuse("a tensor of the group {} is no text, too long, or in two groups", in_quotes(group.name));
-      if (grouped_.size() > kMaxTensors) return refuse("it has more than {} tensors", kMaxTensors);
-      group.tensors.emplace_back(tensor);
+  bool read_groups(object root, const GroupKeys& keys, std::vector<PlanGroup>& groups) {
+    const auto found = root[keys.groups];
+    if (found.error() == simdjson::NO_SUCH_FIELD) return true;
+    array items;
+    if (found.get(items)) return refuse("the key {} is no list", keys.groups);
+    for (const element item : items) {
+      object group;
+      if (item.get(group) || groups.size() == kMaxTensors)
+        return refuse("one of the {} is no object, or there are more than {}", keys.groups, kMaxTensors);
+      if (!read_group(group, keys, groups.emplace_back())) return false;
     }
+    return true;
+  }
+
+  bool read_group(object from, const GroupKeys& keys, PlanGroup& group) {
+    array options;
+    std::uint64_t choice = 0;
+    if (!text(from, "name", group.name) || !count(from, keys.values, group.values) || !count(from, "choice", choice))
+      return false;
+    if (keys.have_tensors && !read_group_tensors(from, group)) return false;
+    if (from["options"].get(options)) return refuse("the group {} has no list of options", in_quotes(group.name));
     for (const element item : options) {
       object option;
       if (item.get(option) || group.options.size() == kMaxOptions)
@@ -123,6 +147,19 @@ class PlanReader {
     group.choice = choice;
     if (choice < group.options.size()) return true;
     return refuse("the group {} has no option {}", in_quotes(group.name), choice);
+  }
+
+  bool read_group_tensors(object from, PlanGroup& group) {
+    array tensors;
+    if (from["tensors"].get(tensors)) return refuse("the group {} has no list of tensors", in_quotes(group.name));
+    for (const element item : tensors) {
+      std::string_view tensor;
+      if (item.get(tensor) || tensor.size() > kMaxNameBytes || !grouped_.emplace(tensor).second)
+        return refuse("a tensor of the group {} is no text, too long, or in two groups", in_quotes(group.name));
+      if (grouped_.size() > kMaxTensors) return refuse("it has more than {} tensors", kMaxTensors);
+      group.tensors.emplace_back(tensor);
+    }
+    return true;
   }
 
   bool read_option(object from, PlanOption& option) {
@@ -139,45 +176,52 @@ class PlanReader {
   Error error_;
 };
 
-nlohmann::ordered_json json_of(const PlanGroup& group) {
-  nlohmann::ordered_json json;
-  json["name"] = group.name;
-  json["tensors"] = group.tensors;
-  json["weights"] = group.weights;
-  json["choice"] = group.choice;
-  json["options"] = nlohmann::ordered_json::array();
-  for (const PlanOption& option : group.options) {
-    json["options"].push_back({{"codec", option.codec},
-                               {"bytes", option.bytes},
-                               {"kld", std::isfinite(option.kld) ? option.kld : 1e8},
-                               {"measured", option.measured}});
+nlohmann::ordered_json json_of(std::span<const PlanGroup> groups, const GroupKeys& keys) {
+  nlohmann::ordered_json all = nlohmann::ordered_json::array();
+  for (const PlanGroup& group : groups) {
+    nlohmann::ordered_json json;
+    json["name"] = group.name;
+    if (keys.have_tensors) json["tensors"] = group.tensors;
+    json[keys.values] = group.values;
+    json["choice"] = group.choice;
+    json["options"] = nlohmann::ordered_json::array();
+    for (const PlanOption& option : group.options) {
+      json["options"].push_back({{"codec", option.codec},
+                                 {"bytes", option.bytes},
+                                 {"kld", std::isfinite(option.kld) ? option.kld : 1e8},
+                                 {"measured", option.measured}});
+    }
+    all.push_back(std::move(json));
   }
-  return json;
+  return all;
 }
 
 }  // namespace
 
-Result<WeightPlan> parse_plan(std::string_view json, std::string_view name) {
+Result<Plan> parse_plan(std::string_view json, std::string_view name) {
   simdjson::dom::parser parser;
   const Result<object> root = parse_json_object(json, name, parser);
   if (!root) return std::unexpected(root.error());
   return PlanReader(name).read(*root);
 }
 
-std::string to_json(const WeightPlan& plan) {
+std::string to_json(const Plan& plan) {
   nlohmann::ordered_json json;
   json["schema"] = kSchema;
   json["model"] = plan.model;
   json["method"] = plan.method;
   if (!plan.groups.empty()) {
-    json["bits"] = plan.bits();
-    json["predicted_kld"] = plan.kld();
+    json["bits"] = bits_of(plan.groups);
+    json["predicted_kld"] = kld_of(plan.groups);
+  }
+  if (!plan.cache_groups.empty()) {
+    json["cache_bits"] = bits_of(plan.cache_groups);
+    json["predicted_cache_kld"] = kld_of(plan.cache_groups);
   }
   json["tensors"] = plan.tensors;
-  if (!plan.groups.empty()) {
-    json["groups"] = nlohmann::ordered_json::array();
-    for (const PlanGroup& group : plan.groups) json["groups"].push_back(json_of(group));
-  }
+  if (!plan.cache.empty()) json["cache"] = plan.cache;
+  if (!plan.groups.empty()) json["groups"] = json_of(plan.groups, kMatrices);
+  if (!plan.cache_groups.empty()) json["cache_groups"] = json_of(plan.cache_groups, kCache);
   return json.dump(1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
 }
 

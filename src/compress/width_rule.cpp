@@ -4,38 +4,14 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <cmath>
 
 #include "engine/gguf_tensors.h"
+#include "quant/width_average.h"
 #include "turboquant/codec.h"
 #include "turboquant/plan.h"
 
 namespace tq {
 namespace {
-
-/// Two neighbouring widths of a family, and the number between them.
-struct Average {
-  std::string lower, higher;
-  unsigned lower_bits = 0;
-  double bits = 0;
-};
-
-std::optional<Average> parse_average(std::string_view type) {
-  const std::size_t digit = type.find_first_of("0123456789");
-  if (digit == std::string_view::npos || digit == 0 || type.size() > 16 || type.find('.') == std::string_view::npos)
-    return std::nullopt;
-  Average average;
-  const auto [end, error] =
-      std::from_chars(type.data() + digit, type.data() + type.size(), average.bits, std::chars_format::fixed);
-  if (error != std::errc{} || end != type.data() + type.size() || !(average.bits >= 1 && average.bits < 16))
-    return std::nullopt;
-  average.lower_bits = static_cast<unsigned>(average.bits);
-  if (average.bits == average.lower_bits) return std::nullopt;
-  average.lower = fmt::format("{}{}", type.substr(0, digit), average.lower_bits);
-  average.higher = fmt::format("{}{}", type.substr(0, digit), average.lower_bits + 1);
-  if (!CodecSpec::parse(average.lower) || !CodecSpec::parse(average.higher)) return std::nullopt;
-  return average;
-}
 
 /// A matrix of a layer, as its name tells it.
 struct LayerMatrix {
@@ -77,49 +53,48 @@ std::string name_of_model(const TensorFile& file) {
 
 }  // namespace
 
-bool is_average(std::string_view type) { return parse_average(type).has_value(); }
+bool is_average(std::string_view type) { return parse_width_average(type).has_value(); }
 
-Result<WeightPlan> plan_average(const TensorFile& file, std::string_view type) {
-  const std::optional<Average> average = parse_average(type);
+Result<Plan> plan_average(const TensorFile& file, std::string_view type) {
+  const std::optional<WidthAverage> average = parse_width_average(type);
   if (!average) return fail(ErrorCode::kUsage, fmt::format("'{}' is no average of two widths; tq3.5 is one", type));
   Result<std::vector<LayerMatrix>> matrices = layer_matrices(file);
   if (!matrices) return fail(std::move(matrices));
-  WeightPlan plan{.model = name_of_model(file), .method = "rule"};
+  Plan plan{.model = name_of_model(file), .method = "rule"};
   std::size_t layers = 0;
   double weights = 0;
   for (const LayerMatrix& matrix : *matrices) {
     layers = std::max(layers, matrix.layer + 1);
     weights += matrix.weights;
-    plan.tensors[matrix.name] = average->lower;
+    plan.tensors[matrix.name] = average->lower.name();
   }
   const auto key = [&](const LayerMatrix& matrix) {
     return std::tuple(rank_of(matrix.role), std::min(matrix.layer, layers - 1 - matrix.layer), matrix.layer);
   };
   std::ranges::stable_sort(*matrices, [&](const LayerMatrix& a, const LayerMatrix& b) { return key(a) < key(b); });
-  double rest = (average->bits - average->lower_bits) * weights;  // bits that may be added
+  double rest = (average->bits - average->lower.bits) * weights;  // bits that may be added
   for (const LayerMatrix& matrix : *matrices) {
     if (matrix.weights > rest) continue;
     rest -= matrix.weights;
-    plan.tensors[matrix.name] = average->higher;
+    plan.tensors[matrix.name] = average->higher.name();
   }
   return plan;
 }
 
-Result<WeightPlan> plan_by_classical_rule(const TensorFile& file, std::string_view codec) {
+Result<Plan> plan_by_classical_rule(const TensorFile& file, std::string_view codec) {
   const Result<CodecSpec> spec = CodecSpec::parse(codec);
   if (!spec) return std::unexpected(spec.error());
-  const std::size_t digit = codec.find_first_of("0123456789");
-  const std::string higher = fmt::format("{}{}", codec.substr(0, digit), spec->bits + 1);
-  if (const Result<CodecSpec> known = CodecSpec::parse(higher); !known) return std::unexpected(known.error());
+  const Result<CodecSpec> higher = one_bit_wider(*spec);
+  if (!higher) return std::unexpected(higher.error());
   const Result<std::vector<LayerMatrix>> matrices = layer_matrices(file);
   if (!matrices) return std::unexpected(matrices.error());
   std::size_t layers = 0;
   for (const LayerMatrix& matrix : *matrices) layers = std::max(layers, matrix.layer + 1);
-  WeightPlan plan{.model = name_of_model(file), .method = "rule"};
+  Plan plan{.model = name_of_model(file), .method = "rule"};
   for (const LayerMatrix& matrix : *matrices) {
     const bool end = matrix.layer < 2 || matrix.layer + 2 >= layers;
     const bool delicate = matrix.role == "attn_k" || matrix.role == "attn_v" || matrix.role == "ffn_down";
-    plan.tensors[matrix.name] = end || delicate ? higher : std::string(codec);
+    plan.tensors[matrix.name] = end || delicate ? higher->name() : spec->name();
   }
   return plan;
 }

@@ -49,7 +49,7 @@ class Tile {
       std::transform(from, from + group_ * dim_, scratch.queries.data() + t * group_ * dim_,
                      [this](float q) { return q * scale_; });
     }
-    cache_.k_codec().prepare(scratch.queries.data(), count(), dim_, scratch.query);
+    cache_.k_codec(job_.layer).prepare(scratch.queries.data(), count(), dim_, scratch.query);
     if (const std::span<const float> mean = cache_.mean(job_.layer, kv_head_); !mean.empty()) {
       scratch.offsets.resize(count());
       kernels().dot_tile(mean.data(), dim_, 1, scratch.queries.data(), dim_, count(), dim_, scratch.offsets.data(), 1);
@@ -77,7 +77,7 @@ class Tile {
     std::fill_n(sums, count() * dim_, 0.0F);
     sum_exact(begin, n, scratch, sums);
     if (const std::size_t coded = coded_positions(CacheSide::kValues, begin, n); coded > 0) {
-      cache_.v_codec().accumulate(scores, count(), n, cache_.values(job_.layer, kv_head_), begin, coded, sums,
+      cache_.v_codec(job_.layer).accumulate(scores, count(), n, cache_.values(job_.layer, kv_head_), begin, coded, sums,
                                   scratch.workspace);
     }
   }
@@ -98,7 +98,7 @@ class Tile {
 
   /// Rotates the sums back and puts them in their places.
   void finish(float* sums) const {
-    for (std::size_t i = 0; i < count(); ++i) cache_.v_codec().from_coded(sums + i * dim_);
+    for (std::size_t i = 0; i < count(); ++i) cache_.v_codec(job_.layer).from_coded(sums + i * dim_);
     for (std::size_t t = 0; t < n_tokens_; ++t) {
       std::memcpy(job_.out + (first_ + t) * row_ + kv_head_ * group_ * dim_, sums + t * group_ * dim_,
                   group_ * dim_ * sizeof(float));
@@ -152,7 +152,7 @@ class Tile {
   void score(std::size_t begin, std::size_t n, AttentionScratch& scratch) const {
     float* scores = scratch.scores.data();
     if (const std::size_t coded = coded_positions(CacheSide::kKeys, begin, n); coded > 0) {
-      cache_.k_codec().scores(scratch.query, cache_.keys(job_.layer, kv_head_), begin, coded, scores, n,
+      cache_.k_codec(job_.layer).scores(scratch.query, cache_.keys(job_.layer, kv_head_), begin, coded, scores, n,
                               scratch.workspace);
       for (std::size_t i = 0; i < count() && cache_.plan().block > 0; ++i) {
         for (std::size_t r = 0; r < coded; ++r) scores[i * n + r] += scratch.offsets[i];

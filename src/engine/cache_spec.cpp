@@ -4,8 +4,11 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cmath>
+#include <optional>
 #include <string_view>
 
+#include "quant/width_average.h"
 #include "turboquant/session.h"
 
 namespace tq {
@@ -104,6 +107,36 @@ Result<void> apply_option(std::string_view option, std::string_view text, CacheS
                           text, option));
 }
 
+/// Keys are met by inner products, values are summed; KvCache chooses the layout of the values.
+CodecSpec for_keys(const CodecSpec& codec) { return codec.with_scale(ScaleRule::kUnbiased); }
+CodecSpec for_values(const CodecSpec& codec) {
+  return codec.with_scale(ScaleRule::kLeastSquares).with_layout(Layout::kRows);
+}
+
+/// The codec of a name, or the lower one of an average, which `average` is set to.
+Result<CodecSpec> parse_side(std::string_view name, double& average) {
+  const std::optional<WidthAverage> found = parse_width_average(name);
+  if (!found) return CodecSpec::parse(name);
+  average = found->bits;
+  return found->lower;
+}
+
+/// `codec` with one more bit and all its other settings.
+CodecSpec wider(const CodecSpec& codec) {
+  CodecSpec wide = *one_bit_wider(codec);  // parse_side() has seen that there is one
+  if (codec.rotation == RotationKind::kPlainHadamard) wide = wide.with_plain_hadamard(codec.max_block);
+  wide.seed = codec.seed;
+  return wide;
+}
+
+std::string side_name(const CacheSpec& spec, CodecSpec CacheCodecs::*side, const CodecSpec& codec, double average) {
+  const std::string name = spec.layers.empty() ? codec.name() : (spec.layers.front().*side).name();
+  const auto same = [&](const CacheCodecs& layer) { return (layer.*side).name() == name; };
+  if (!std::ranges::all_of(spec.layers, same)) return "mixed";
+  if (average == 0) return name;
+  return fmt::format("{}{}", name.substr(0, name.find_first_of("0123456789")), average);
+}
+
 }  // namespace
 
 Result<CacheSpec> CacheSpec::parse(std::string_view given) {
@@ -119,12 +152,12 @@ Result<CacheSpec> CacheSpec::parse(std::string_view given) {
   }
   const std::string_view codecs = std::string_view(expanded).substr(0, expanded.find('+'));
   const std::size_t colon = codecs.find(':');
-  const Result<CodecSpec> k = CodecSpec::parse(codecs.substr(0, colon));
+  const Result<CodecSpec> k = parse_side(codecs.substr(0, colon), spec.k_average);
   if (!k) return fail(k.error().code, fmt::format("cache '{}': {}", text, k.error().message));
-  const Result<CodecSpec> v = colon == std::string_view::npos ? k : CodecSpec::parse(codecs.substr(colon + 1));
+  const Result<CodecSpec> v = parse_side(codecs.substr(colon + 1), spec.v_average);  // npos + 1 is 0
   if (!v) return fail(v.error().code, fmt::format("cache '{}': {}", text, v.error().message));
-  spec.k = k->with_scale(ScaleRule::kUnbiased);
-  spec.v = v->with_scale(ScaleRule::kLeastSquares).with_layout(Layout::kRows);  // KvCache chooses
+  spec.k = for_keys(*k);
+  spec.v = for_values(*v);
 
   for (std::string_view rest = std::string_view(expanded).substr(codecs.size()); !rest.empty();) {
     rest.remove_prefix(1);  // the '+'
@@ -138,7 +171,8 @@ Result<CacheSpec> CacheSpec::parse(std::string_view given) {
 
 std::string CacheSpec::name() const {
   const bool rotated = k.rotation == RotationKind::kPlainHadamard || v.rotation == RotationKind::kPlainHadamard;
-  std::string text = k.name() == v.name() ? k.name() : k.name() + ":" + v.name();
+  std::string text = k_name() == v_name() ? k_name() : k_name() + ":" + v_name();
+  if (!layers.empty()) text = plan;
   if (rotated) text += "+rotate=on";
   if (sinks > 0) text += fmt::format("+sink={}", sinks);
   if (recent > 0) text += fmt::format("+recent={}", recent);
@@ -146,6 +180,34 @@ std::string CacheSpec::name() const {
     if (centering.value == center && center != KeyCentering::kOff) text += fmt::format("+center={}", centering.name);
   }
   return text;
+}
+
+std::string CacheSpec::k_name() const { return side_name(*this, &CacheCodecs::k, k, k_average); }
+std::string CacheSpec::v_name() const { return side_name(*this, &CacheCodecs::v, v, v_average); }
+
+Result<std::vector<CacheCodecs>> CacheSpec::codecs(std::size_t n_layers) const {
+  if (!layers.empty() && layers.size() != n_layers) {
+    return fail(ErrorCode::kUsage,
+                fmt::format("the plan {} is for caches of {} layers, and the model has {}; it is of another model",
+                            plan, layers.size(), n_layers));
+  }
+  if (!layers.empty()) return layers;
+  std::vector<CacheCodecs> all(n_layers, {k, v});
+  const auto widen = [&](CodecSpec CacheCodecs::*side, double average, const CodecSpec& wide) {
+    const double lower = std::floor(average);
+    constexpr double kRounding = 0.02;  // 2.333 is for one of three layers
+    const auto count = static_cast<std::size_t>((average - lower) * static_cast<double>(n_layers) + kRounding);
+    for (std::size_t i = 0; i < std::min(count, n_layers); ++i)
+      all[i % 2 == 0 ? i / 2 : n_layers - 1 - i / 2].*side = wide;
+  };
+  if (k_average > 0) widen(&CacheCodecs::k, k_average, for_keys(wider(k)));
+  if (v_average > 0) widen(&CacheCodecs::v, v_average, for_values(wider(v)));
+  return all;
+}
+
+void CacheSpec::set_seed(std::uint64_t seed) {
+  k.seed = v.seed = seed;
+  for (CacheCodecs& layer : layers) layer.k.seed = layer.v.seed = seed;
 }
 
 }  // namespace tq

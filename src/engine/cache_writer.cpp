@@ -20,7 +20,7 @@ struct Rows {
 
 class Writer {
  public:
-  Writer(KvCache& cache, const StoreJob& job) : cache_(cache), job_(job), dim_(cache.k_codec().dim()) {}
+  Writer(KvCache& cache, const StoreJob& job) : cache_(cache), job_(job), dim_(cache.plan().head_dim) {}
 
   void keep_exact(const Rows& part, StoreScratch& scratch) const {
     const CachePlan& plan = cache_.plan();
@@ -29,7 +29,7 @@ class Writer {
     if (part.first >= last) return;
     gather({part.side, part.head, part.first, last}, scratch.rows);
     const std::size_t n = last - part.first;
-    for (std::size_t r = 0; r < n; ++r) cache_.codec(part.side).to_coded(scratch.rows.data() + r * dim_);
+    for (std::size_t r = 0; r < n; ++r) cache_.codec(part.side, job_.layer).to_coded(scratch.rows.data() + r * dim_);
     std::transform(scratch.rows.begin(), scratch.rows.end(), scratch.rows.begin(), finite);
     if (part.first < head_rows) {
       plan.exact->encode_rows(scratch.rows.data(), std::min(last, head_rows) - part.first,
@@ -53,7 +53,7 @@ class Writer {
     const std::size_t block = cache_.plan().block;
     scratch.rows.resize(block * dim_);
     cache_.plan().exact->decode_coded(cache_.exact(CacheSide::kKeys, job_.layer, head), 0, block, scratch.rows.data());
-    for (std::size_t r = 0; r < block; ++r) cache_.k_codec().from_coded(scratch.rows.data() + r * dim_);
+    for (std::size_t r = 0; r < block; ++r) cache_.k_codec(job_.layer).from_coded(scratch.rows.data() + r * dim_);
     measure_mean(scratch.rows, cache_.mean(job_.layer, head));
     encode_gathered({CacheSide::kKeys, head, 0, block}, scratch);
   }
@@ -77,8 +77,9 @@ class Writer {
         for (std::size_t j = 0; j < dim_; ++j) scratch.rows[r * dim_ + j] -= mean[j];
       }
     }
-    cache_.codec(part.side).encode_rows(scratch.rows.data(), n, cache_.codes(part.side, job_.layer, part.head),
-                                        part.first, scratch.workspace);
+    cache_.codec(part.side, job_.layer)
+        .encode_rows(scratch.rows.data(), n, cache_.codes(part.side, job_.layer, part.head), part.first,
+                     scratch.workspace);
   }
 
   /// The mean of the rows in the coordinates that may be centred. With kAuto zeros, unless ‖mean‖² is at least what the

@@ -9,6 +9,7 @@
 
 #include "base/checked.h"
 #include "base/memory.h"
+#include "engine/matrix.h"
 
 namespace tq {
 namespace {
@@ -23,20 +24,47 @@ constexpr std::size_t kCenteringBlock = 32;
 constexpr double kLargestTurn = 1.895;
 
 /// Values are transposed for fast sums, except in heads whose last 16 coordinates would be filled up with nothing.
-CodecSpec value_spec(const CacheSpec& spec, std::size_t head_dim) {
-  return spec.v.with_layout(head_dim % 16 == 0 ? Layout::kTransposed : Layout::kRows);
+CodecSpec value_spec(const CodecSpec& v, std::size_t head_dim) {
+  return v.with_layout(head_dim % 16 == 0 ? Layout::kTransposed : Layout::kRows);
 }
 
 /// The largest number when it would not fit in 64 bits.
 std::uint64_t cache_bytes(const ModelConfig& config, const CachePlan& plan, std::size_t context) {
   constexpr std::uint64_t kTooMany = std::numeric_limits<std::uint64_t>::max();
   const auto heads = std::uint64_t{config.n_layers} * config.n_kv_heads;
+  std::uint64_t group_bytes = 0;
+  for (const LayerCache& layer : plan.layers)
+    group_bytes = std::max<std::uint64_t>(group_bytes, layer.k->group_bytes() + layer.v->group_bytes());
   // No head has more than twice `context` exact rows a side, of 2 bytes a value, and a mean of floats.
-  const std::uint64_t row_bytes = plan.k->group_bytes() + plan.v->group_bytes() + 12 * std::uint64_t{config.head_dim};
+  const std::uint64_t row_bytes = group_bytes + 12 * std::uint64_t{config.head_dim};
   const auto head_bytes = checked_multiply<std::uint64_t>(context + 64, row_bytes);
   const auto roof = head_bytes ? checked_multiply<std::uint64_t>(heads, *head_bytes) : std::nullopt;
   if (context > std::numeric_limits<std::size_t>::max() / 2 || !roof) return kTooMany;
-  return heads * (plan.head_bytes + (plan.block > 0 ? config.head_dim * sizeof(float) : 0));
+  std::uint64_t bytes = heads * (plan.block > 0 ? config.head_dim * sizeof(float) : 0);
+  for (const LayerCache& layer : plan.layers) bytes += config.n_kv_heads * std::uint64_t{layer.head_bytes};
+  return bytes;
+}
+
+/// The layers of `plan`, whose other fields are known. Equal specs share a codec.
+Result<void> add_layers(const ModelConfig& config, std::size_t context, CachePlan& plan) {
+  const Result<std::vector<CacheCodecs>> codecs = plan.spec.codecs(config.n_layers);
+  if (!codecs) return std::unexpected(codecs.error());
+  CodecCache made;
+  std::size_t first_byte = 0;
+  for (const CacheCodecs& specs : *codecs) {
+    const auto k = made.get(specs.k, config.head_dim);
+    if (!k) return fail(k.error().code, fmt::format("a cache of keys: {}", k.error().message));
+    const auto v = made.get(value_spec(specs.v, config.head_dim), config.head_dim);
+    if (!v) return fail(v.error().code, fmt::format("a cache of values: {}", v.error().message));
+    LayerCache layer{.k = *k, .v = *v, .first_byte = first_byte};
+    layer.key_bytes = layer.k->storage_bytes(context);
+    layer.value_bytes = layer.v->storage_bytes(context);
+    layer.head_bytes =
+        layer.key_bytes + layer.value_bytes + plan.exact_bytes(CacheSide::kKeys) + plan.exact_bytes(CacheSide::kValues);
+    first_byte += config.n_kv_heads * layer.head_bytes;
+    plan.layers.push_back(std::move(layer));
+  }
+  return {};
 }
 
 /// 1 for coordinates in which a constant stays one over `context` positions: see kLargestTurn.
@@ -56,34 +84,33 @@ std::vector<float> slow_coordinates(const ModelConfig& config, std::size_t conte
 Result<CachePlan> plan_cache(const ModelConfig& config, const CacheSpec& spec, std::size_t context) {
   CachePlan plan;
   plan.spec = spec;
-  Result<std::shared_ptr<const Codec>> k = make_codec(spec.k, config.head_dim);
-  if (!k) return fail(k.error().code, fmt::format("a cache of keys: {}", k.error().message));
-  Result<std::shared_ptr<const Codec>> v = make_codec(value_spec(spec, config.head_dim), config.head_dim);
-  if (!v) return fail(v.error().code, fmt::format("a cache of values: {}", v.error().message));
   if (spec.center == KeyCentering::kBias) {
     return fail(ErrorCode::kUsage,
                 fmt::format("cache {}: centring by the bias of the keys is not built{}; take center=mean", spec.name(),
                             config.qkv_bias ? "" : fmt::format(", and those of {} have none", config.architecture)));
   }
-  plan.k = std::move(*k);
-  plan.v = std::move(*v);
-  plan.exact = make_codec(CodecSpec::parse("f16").value(), config.head_dim).value();
-  plan.n_layers = config.n_layers;
+  Result<std::shared_ptr<const Codec>> exact = make_codec(CodecSpec::parse("f16").value(), config.head_dim);
+  if (!exact) return fail(std::move(exact));
+  plan.exact = std::move(*exact);
   plan.n_kv_heads = config.n_kv_heads;
+  plan.head_dim = config.head_dim;
   plan.sinks = std::min(spec.sinks, context);
   plan.recent = std::min(spec.recent, context);
   plan.block = spec.center == KeyCentering::kOff ? 0 : std::min(kCenteringBlock, context);
-  plan.key_bytes = plan.k->storage_bytes(context);
-  plan.value_bytes = plan.v->storage_bytes(context);
-  plan.head_bytes =
-      plan.key_bytes + plan.value_bytes + plan.exact_bytes(CacheSide::kKeys) + plan.exact_bytes(CacheSide::kValues);
-  const auto bits = [&](CacheSide side, const Codec& codec) {
+  if (Result<void> added = add_layers(config, context, plan); !added) return std::unexpected(added.error());
+  const auto exact_bits = [&](CacheSide side) {
     const auto rows = static_cast<double>(plan.head_rows(side) + plan.recent);
     const double mean = side == CacheSide::kKeys && plan.block > 0 ? 8.0 * sizeof(float) : 0;
-    return codec.bits_per_value() + (rows * plan.exact->bits_per_value() + mean) / std::max(1.0, double(context));
+    return (rows * plan.exact->bits_per_value() + mean) / std::max(1.0, double(context));
   };
-  plan.footprint = {cache_bytes(config, plan, context), bits(CacheSide::kKeys, *plan.k),
-                    bits(CacheSide::kValues, *plan.v)};
+  double k_bits = 0, v_bits = 0;
+  for (const LayerCache& layer : plan.layers) {
+    k_bits += layer.k->bits_per_value();
+    v_bits += layer.v->bits_per_value();
+  }
+  const auto n_layers = static_cast<double>(plan.layers.size());
+  plan.footprint = {cache_bytes(config, plan, context), k_bits / n_layers + exact_bits(CacheSide::kKeys),
+                    v_bits / n_layers + exact_bits(CacheSide::kValues)};
   return plan;
 }
 
@@ -102,7 +129,9 @@ Result<KvCache> KvCache::create(const ModelConfig& config, const CacheSpec& spec
   const std::uint64_t bytes = cache.footprint().bytes;
   const std::uint64_t available = available_memory();
   const std::size_t n_heads = config.n_layers * config.n_kv_heads;
-  if (bytes < available) cache.storage_.reset(new (std::nothrow) std::byte[n_heads * cache.plan_.head_bytes]);
+  const LayerCache& last = cache.plan_.layers.back();
+  const std::size_t codes_and_rows = last.first_byte + config.n_kv_heads * last.head_bytes;
+  if (bytes < available) cache.storage_.reset(new (std::nothrow) std::byte[codes_and_rows]);
   if (cache.storage_ == nullptr) {
     constexpr double kMebi = 1024.0 * 1024.0;
     return fail(

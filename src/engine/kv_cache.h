@@ -12,20 +12,26 @@ namespace tq {
 
 enum class CacheSide { kKeys, kValues };
 
+/// The codes of one layer.
+struct LayerCache {
+  std::shared_ptr<const Codec> k, v;
+  std::size_t key_bytes = 0, value_bytes = 0;  ///< codes of a head
+  std::size_t head_bytes = 0;                  ///< codes and exact rows of a head
+  std::size_t first_byte = 0;                  ///< of the first head, in the allocation
+};
+
 /// What a cache of one spec, model and context consists of.
 struct CachePlan {
   CacheSpec spec;
-  std::shared_ptr<const Codec> k, v, exact;
-  std::size_t n_layers = 0, n_kv_heads = 0;
+  std::vector<LayerCache> layers;
+  std::shared_ptr<const Codec> exact;
+  std::size_t n_kv_heads = 0, head_dim = 0;
   std::size_t sinks = 0, recent = 0;  ///< at most the context
   std::size_t block = 0;              ///< the first keys, whose mean is taken out of all; 0 without centring
   std::size_t head_rows(CacheSide side) const { return side == CacheSide::kKeys && block > sinks ? block : sinks; }
-  std::size_t code_bytes(CacheSide side) const { return side == CacheSide::kKeys ? key_bytes : value_bytes; }
   std::size_t exact_bytes(CacheSide side) const { return exact->storage_bytes(head_rows(side) + recent); }
   bool keeps_exact() const { return sinks + recent + block > 0; }
 
-  std::size_t key_bytes = 0, value_bytes = 0;  ///< codes of a head
-  std::size_t head_bytes = 0;                  ///< codes and exact rows of a head
   CacheFootprint footprint;
 };
 Result<CachePlan> plan_cache(const ModelConfig& config, const CacheSpec& spec, std::size_t context);
@@ -45,23 +51,27 @@ class KvCache {
                                 std::span<const double> rope_frequencies = {});
 
   const CachePlan& plan() const { return plan_; }
-  const Codec& k_codec() const { return *plan_.k; }
-  const Codec& v_codec() const { return *plan_.v; }
-  const Codec& codec(CacheSide side) const { return side == CacheSide::kKeys ? *plan_.k : *plan_.v; }
+  const Codec& k_codec(std::size_t layer) const { return *plan_.layers[layer].k; }
+  const Codec& v_codec(std::size_t layer) const { return *plan_.layers[layer].v; }
+  const Codec& codec(CacheSide side, std::size_t layer) const {
+    return side == CacheSide::kKeys ? k_codec(layer) : v_codec(layer);
+  }
   const CacheFootprint& footprint() const { return plan_.footprint; }
 
   /// The codes of one head; row number i is that of position i.
   std::byte* keys(std::size_t layer, std::size_t kv_head) {
-    return storage_.get() + (layer * plan_.n_kv_heads + kv_head) * plan_.head_bytes;
+    return storage_.get() + plan_.layers[layer].first_byte + kv_head * plan_.layers[layer].head_bytes;
   }
-  std::byte* values(std::size_t layer, std::size_t kv_head) { return keys(layer, kv_head) + plan_.key_bytes; }
+  std::byte* values(std::size_t layer, std::size_t kv_head) {
+    return keys(layer, kv_head) + plan_.layers[layer].key_bytes;
+  }
   std::byte* codes(CacheSide side, std::size_t layer, std::size_t kv_head) {
     return side == CacheSide::kKeys ? keys(layer, kv_head) : values(layer, kv_head);
   }
   /// The exact rows of one head: plan().head_rows(side) of the first positions, then a ring of plan().recent, in which
   /// position i has the place i mod recent.
   std::byte* exact(CacheSide side, std::size_t layer, std::size_t kv_head) {
-    std::byte* first = values(layer, kv_head) + plan_.value_bytes;
+    std::byte* first = values(layer, kv_head) + plan_.layers[layer].value_bytes;
     return side == CacheSide::kKeys ? first : first + plan_.exact_bytes(CacheSide::kKeys);
   }
 
@@ -95,7 +105,7 @@ class KvCache {
   /// plan().block tokens are held. Empty without centring.
   std::span<float> mean(std::size_t layer, std::size_t kv_head) {
     if (plan_.block == 0) return {};
-    return std::span(means_).subspan((layer * plan_.n_kv_heads + kv_head) * plan_.k->dim(), plan_.k->dim());
+    return std::span(means_).subspan((layer * plan_.n_kv_heads + kv_head) * plan_.head_dim, plan_.head_dim);
   }
   /// 1 for the coordinates that may be centred, 0 for the others.
   std::span<const float> centred_coordinates() const { return centred_; }

@@ -89,6 +89,32 @@ std::string describe_codec(const CodecSpec& spec) {
       static_cast<int>(spec.wide_scale), static_cast<int>(spec.layout), spec.seed, spec.version);
 }
 
+/// The policy and the codecs; a line for each side and layer where layers differ, whatever plan has made them differ.
+std::string describe_policy(const CachePlan& plan) {
+  const auto k = [](const LayerCache& layer) { return layer.k->spec(); };
+  const auto v = [](const LayerCache& layer) { return layer.v->spec(); };
+  const LayerCache& first = plan.layers.front();
+  const bool uniform = std::ranges::all_of(
+      plan.layers, [&](const LayerCache& layer) { return k(layer) == k(first) && v(layer) == v(first); });
+  CacheSpec spec = plan.spec;
+  if (uniform) {
+    spec.layers.clear();
+    spec.k_average = spec.v_average = 0;
+    spec.k = k(first);
+    spec.v = v(first);
+    return fmt::format("cache: {}\nkeys: {}\nvalues: {}\n", spec.name(), describe_codec(spec.k),
+                       describe_codec(spec.v));
+  }
+  spec.layers.resize(plan.layers.size());
+  spec.plan = "by layer";
+  std::string text = fmt::format("cache: {}\n", spec.name());
+  for (std::size_t i = 0; i < plan.layers.size(); ++i) {
+    text += fmt::format("keys of layer {0}: {1}\nvalues of layer {0}: {2}\n", i, describe_codec(k(plan.layers[i])),
+                        describe_codec(v(plan.layers[i])));
+  }
+  return text;
+}
+
 /// A line for what only some families have; none for those that have none of it.
 std::string describe_layers(const ModelConfig& config, std::size_t context) {
   Hash hash;
@@ -119,9 +145,9 @@ void for_pieces(KvCache& cache, std::size_t tokens, std::size_t oldest, VisitCod
   constexpr std::array kSides = {CacheSide::kKeys, CacheSide::kValues};
   const CachePlan& plan = cache.plan();
   const std::size_t row_bytes = plan.exact->storage_bytes(1);
-  for (std::size_t layer = 0; layer < plan.n_layers; ++layer) {
+  for (std::size_t layer = 0; layer < plan.layers.size(); ++layer) {
     for (std::size_t head = 0; head < plan.n_kv_heads; ++head) {
-      for (const CacheSide side : kSides) visit_codes(cache.codec(side), cache.codes(side, layer, head));
+      for (const CacheSide side : kSides) visit_codes(cache.codec(side, layer), cache.codes(side, layer, head));
       for (const CacheSide side : kSides) {
         visit_bytes(cache.exact(side, layer, head), std::min(tokens, plan.head_rows(side)) * row_bytes);
       }
@@ -131,7 +157,7 @@ void for_pieces(KvCache& cache, std::size_t tokens, std::size_t oldest, VisitCod
       }
     }
   }
-  for (std::size_t layer = 0; layer < plan.n_layers && plan.block > 0 && tokens >= plan.block; ++layer) {
+  for (std::size_t layer = 0; layer < plan.layers.size() && plan.block > 0 && tokens >= plan.block; ++layer) {
     for (std::size_t head = 0; head < plan.n_kv_heads; ++head) {
       const std::span<std::byte> mean = std::as_writable_bytes(cache.mean(layer, head));
       visit_bytes(mean.data(), mean.size());
@@ -141,12 +167,15 @@ void for_pieces(KvCache& cache, std::size_t tokens, std::size_t oldest, VisitCod
 
 /// The same in bytes. The numbers are no larger than those of a cache that has been allocated.
 std::uint64_t size_of_pieces(const CachePlan& plan, std::size_t tokens, std::size_t oldest) {
-  std::uint64_t head = plan.k->storage_bytes(tokens) + plan.v->storage_bytes(tokens);
+  std::uint64_t rows = 0;
   for (const CacheSide side : {CacheSide::kKeys, CacheSide::kValues}) {
-    head += plan.exact->storage_bytes(std::min(tokens, plan.head_rows(side)) + (tokens - oldest));
+    rows += plan.exact->storage_bytes(std::min(tokens, plan.head_rows(side)) + (tokens - oldest));
   }
-  if (plan.block > 0 && tokens >= plan.block) head += plan.k->dim() * sizeof(float);
-  return head * plan.n_layers * plan.n_kv_heads;
+  if (plan.block > 0 && tokens >= plan.block) rows += plan.head_dim * sizeof(float);
+  std::uint64_t all = 0;
+  for (const LayerCache& layer : plan.layers)
+    all += layer.k->storage_bytes(tokens) + layer.v->storage_bytes(tokens) + rows;
+  return all * plan.n_kv_heads;
 }
 
 /// The first line in which the texts differ: the name of the key, and what each has.
@@ -206,12 +235,12 @@ std::string describe_cache(const LoadedModel& model, const KvCache& cache, std::
   const auto slow = std::count(cache.centred_coordinates().begin(), cache.centred_coordinates().end(), 1.0F);
   return fmt::format(
       "model: {}\narchitecture: {}\nshape: vocab_size={} hidden_size={} n_layers={} n_heads={} n_kv_heads={} "
-      "head_dim={} feed_forward_size={} rope_dim={} rms_norm_eps={}\nweights: {}\nweights_hash: {:016x}\ncache: {}\n"
-      "keys: {}\nvalues: {}\ncentring: block={} coordinates={}\n{}",
+      "head_dim={} feed_forward_size={} rope_dim={} rms_norm_eps={}\nweights: {}\nweights_hash: {:016x}\n{}"
+      "centring: block={} coordinates={}\n{}",
       in_quotes(config.name), config.architecture, config.vocab_size, config.hidden_size, config.n_layers,
       config.n_heads, config.n_kv_heads, config.head_dim, config.feed_forward_size, config.rope_dim,
-      config.rms_norm_eps, model.weights_name(), hash_weights(model), plan.spec.name(), describe_codec(plan.k->spec()),
-      describe_codec(plan.v->spec()), plan.block, slow, describe_layers(config, context));
+      config.rms_norm_eps, model.weights_name(), hash_weights(model), describe_policy(plan), plan.block, slow,
+      describe_layers(config, context));
 }
 
 Result<SavedCache> parse_saved_cache(std::span<const std::byte> bytes, std::string_view name,

@@ -96,8 +96,8 @@ BenchRow row_of(const Model& model, const CacheSpec& cache, const Session& sessi
   row.model = model.config().name;
   row.weights = model.weights_name();
   row.kv = cache.name();
-  row.type_k = cache.k.name();
-  row.type_v = cache.v.name();
+  row.type_k = cache.k_name();
+  row.type_v = cache.v_name();
   row.cpu = eval::cpu_name();
   row.simd = simd_target();
   row.parameters = model.footprint().parameters;

@@ -19,9 +19,9 @@ namespace {
 using Models = std::map<std::string, std::shared_ptr<const Model>>;
 
 Result<CacheSpec> parse_cache(const std::string& name, const LevelChoice& choice, const ModelConfig& config) {
-  Result<CacheSpec> spec = CacheSpec::parse(name);
+  Result<CacheSpec> spec = read_cache_spec(name);
   if (!spec) return spec;
-  spec->k.seed = spec->v.seed = choice.seed;
+  spec->set_seed(choice.seed);
   if (const auto fits = cache_footprint(config, *spec, choice.context); !fits) return std::unexpected(fits.error());
   return spec;
 }

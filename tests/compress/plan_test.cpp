@@ -14,10 +14,10 @@ namespace tq::test {
 namespace {
 
 /// Groups of three options whose sizes and costs have no order among groups.
-WeightPlan random_plan(std::size_t groups, std::uint64_t seed) {
-  WeightPlan plan{.model = "m", .method = "measured"};
+Plan random_plan(std::size_t groups, std::uint64_t seed) {
+  Plan plan{.model = "m", .method = "measured"};
   for (std::size_t g = 0; g < groups; ++g) {
-    PlanGroup group{.name = "g" + std::to_string(g), .tensors = {"t" + std::to_string(g)}, .weights = 100};
+    PlanGroup group{.name = "g" + std::to_string(g), .tensors = {"t" + std::to_string(g)}, .values = 100};
     std::uint64_t bytes = 10 + static_cast<std::uint64_t>(20 * next_uniform(seed));
     double kld = 1 + next_uniform(seed);
     for (const char* codec : {"tt2", "tt3", "tt4"}) {
@@ -31,7 +31,7 @@ WeightPlan random_plan(std::size_t groups, std::uint64_t seed) {
 }
 
 /// The best choice by trying all.
-double least_kld(const WeightPlan& plan, std::uint64_t budget, std::size_t group = 0) {
+double least_kld(const Plan& plan, std::uint64_t budget, std::size_t group = 0) {
   if (group == plan.groups.size()) return 0;
   double least = 1e30;
   for (const PlanOption& option : plan.groups[group].options) {
@@ -43,41 +43,93 @@ double least_kld(const WeightPlan& plan, std::uint64_t budget, std::size_t group
 
 TEST(Plan, no_choice_within_the_budget_is_better) {
   for (std::uint64_t seed = 1; seed <= 20; ++seed) {
-    WeightPlan plan = random_plan(7, seed);
+    Plan plan = random_plan(7, seed);
     for (const std::uint64_t budget : {250U, 300U, 400U, 10000U}) {
       const double least = least_kld(plan, budget);
-      const Result<void> solved = solve(plan, {.bytes = budget, .kld = {}});
+      const Result<void> solved = solve_weights(plan, {.bytes = budget, .kld = {}});
       ASSERT_EQ(solved.has_value(), least < 1e29) << seed << " " << budget;
       if (!solved) continue;
-      EXPECT_LE(plan.bytes(), budget);
-      EXPECT_NEAR(plan.kld(), least, 1e-12) << seed << " " << budget;
+      EXPECT_LE(bytes_of(plan.groups), budget);
+      EXPECT_NEAR(kld_of(plan.groups), least, 1e-12) << seed << " " << budget;
     }
   }
 }
 
 TEST(Plan, the_smallest_within_a_divergence_is_found) {
-  WeightPlan plan = random_plan(6, 3);
-  must(solve(plan, {.bytes = 300, .kld = {}}));
-  const double kld = plan.kld();
-  const std::uint64_t bytes = plan.bytes();
-  must(solve(plan, {.bytes = {}, .kld = kld}));
-  EXPECT_EQ(plan.bytes(), bytes);
-  EXPECT_LE(plan.kld(), kld);
-  EXPECT_EQ(solve(plan, {.bytes = 10, .kld = {}}).error().code, ErrorCode::kUsage);
-  EXPECT_EQ(solve(plan, {.bytes = {}, .kld = 0}).error().code, ErrorCode::kUsage);
+  Plan plan = random_plan(6, 3);
+  must(solve_weights(plan, {.bytes = 300, .kld = {}}));
+  const double kld = kld_of(plan.groups);
+  const std::uint64_t bytes = bytes_of(plan.groups);
+  must(solve_weights(plan, {.bytes = {}, .kld = kld}));
+  EXPECT_EQ(bytes_of(plan.groups), bytes);
+  EXPECT_LE(kld_of(plan.groups), kld);
+  EXPECT_EQ(solve_weights(plan, {.bytes = 10, .kld = {}}).error().code, ErrorCode::kUsage);
+  EXPECT_EQ(solve_weights(plan, {.bytes = {}, .kld = 0}).error().code, ErrorCode::kUsage);
 }
 
 TEST(Plan, a_file_gives_back_what_was_written) {
-  WeightPlan plan = random_plan(3, 5);
-  must(solve(plan, {.bytes = 200, .kld = {}}));
-  const WeightPlan read = must(parse_plan(to_json(plan), "plan.json"));
+  Plan plan = random_plan(3, 5);
+  must(solve_weights(plan, {.bytes = 200, .kld = {}}));
+  const Plan read = must(parse_plan(to_json(plan), "plan.json"));
   EXPECT_EQ(read.tensors, plan.tensors);
   EXPECT_EQ(to_json(read), to_json(plan));
-  EXPECT_EQ(read.bytes(), plan.bytes());
+  EXPECT_EQ(bytes_of(read.groups), bytes_of(plan.groups));
+}
+
+/// Keys and values of `n_layers` layers, solved with all the bytes there are.
+Plan random_cache_plan(std::size_t n_layers, std::uint64_t seed) {
+  Plan plan{.model = "m", .method = "measured", .cache_groups = random_plan(2 * n_layers, seed).groups};
+  for (PlanGroup& group : plan.cache_groups) group.tensors.clear();
+  must(solve_cache(plan, {.bytes = UINT64_MAX, .kld = {}}));
+  return plan;
+}
+
+TEST(Plan, a_cache_is_solved_written_and_read_back) {
+  Plan plan = random_cache_plan(3, 4);
+  EXPECT_EQ(plan.cache, std::vector<std::string>(3, "tt4"));
+  plan.cache_groups[3].options[0].kld = 1e6;  // the values of layer 1
+  const std::uint64_t smallest = [&] {
+    std::uint64_t sum = 0;
+    for (const PlanGroup& group : plan.cache_groups) sum += group.options[0].bytes;
+    return sum;
+  }();
+  must(solve_cache(
+      plan,
+      {.bytes = smallest + plan.cache_groups[3].options[1].bytes - plan.cache_groups[3].options[0].bytes, .kld = {}}));
+  EXPECT_EQ(plan.cache, (std::vector<std::string>{"tt2", "tt2:tt3", "tt2"}));
+  const Plan read = must(parse_plan(to_json(plan), "plan.json"));
+  EXPECT_EQ(read.cache, plan.cache);
+  EXPECT_EQ(to_json(read), to_json(plan));
+  EXPECT_EQ(solve_cache(plan, {.bytes = smallest - 1, .kld = {}}).error().code, ErrorCode::kUsage);
+}
+
+TEST(Plan, a_cache_is_read_as_a_spec_with_the_options_behind_it) {
+  const TemporaryFolder folder;
+  Plan plan{.model = "m", .method = "by hand", .cache = {"f16", "tq3:q8_0", "tq2"}};
+  const std::string path = folder.write("plan.json", to_json(plan)).string();
+  const CacheSpec spec = must(read_cache_spec(path + "+sink=4+center=auto"));
+  EXPECT_EQ(spec.name(), path + "+sink=4+center=auto");
+  ASSERT_EQ(spec.layers.size(), 3U);
+  EXPECT_EQ(spec.layers[1].v.name(), "q8_0");
+  EXPECT_EQ(spec.layers[2].k.scale, ScaleRule::kUnbiased);
+  EXPECT_EQ(must(read_cache_spec("tq4:tq3")).name(), "tq4:tq3");
+  const auto code = [](const std::string& text) { return read_cache_spec(text).error().code; };
+  EXPECT_EQ(code(path + "+sink=x"), ErrorCode::kUsage);
+  EXPECT_EQ(code(path + "+rotate=on"), ErrorCode::kUsage);
+  EXPECT_EQ(code(folder.write("empty.json", to_json(Plan{})).string()), ErrorCode::kUsage) << "nothing about the cache";
+  EXPECT_EQ(code(folder.write("broken.json", "{").string()), ErrorCode::kBadFile);
+  EXPECT_EQ(code((folder.path() / "none.json").string()), ErrorCode::kFailed);
+}
+
+TEST(Plan, the_classical_rule_widens_the_ends_of_a_cache) {
+  EXPECT_EQ(must(cache_by_classical_rule(6, "tq2")),
+            (std::vector<std::string>{"tq3", "tq3", "tq2", "tq2", "tq3", "tq3"}));
+  EXPECT_EQ(must(cache_by_classical_rule(3, "tq3p")), std::vector<std::string>(3, "tq4p"));
+  EXPECT_FALSE(cache_by_classical_rule(3, "tq9").has_value());
 }
 
 TEST(Plan, a_file_that_no_one_wrote_is_refused_in_a_sentence) {
-  const std::string sound = to_json(random_plan(1, 1));
+  const std::string sound = to_json(random_plan(1, 1)), cache = to_json(random_cache_plan(2, 1));
   const auto error_of = [](const std::string& json) {
     const auto plan = parse_plan(json, "plan.json");
     EXPECT_FALSE(plan.has_value()) << json;
@@ -87,12 +139,12 @@ TEST(Plan, a_file_that_no_one_wrote_is_refused_in_a_sentence) {
     EXPECT_EQ(plan.error().message.find('\n'), std::string::npos);
     return plan.error();
   };
-  const auto changed = [&](const std::string& from, const std::string& to) {
-    std::string json = sound;
+  const auto changed_in = [](std::string json, const std::string& from, const std::string& to) {
     const std::size_t at = json.find(from);
     EXPECT_NE(at, std::string::npos) << from;
     return json.replace(at, from.size(), to);
   };
+  const auto changed = [&](const std::string& from, const std::string& to) { return changed_in(sound, from, to); };
   error_of("");
   error_of("[]");
   error_of("{}");
@@ -112,6 +164,14 @@ TEST(Plan, a_file_that_no_one_wrote_is_refused_in_a_sentence) {
   error_of(changed("\"kld\": ", "\"kld\": -"));
   error_of(changed("\"measured\": true", "\"measured\": 1"));
   error_of(changed("\"options\": [", "\"options\": [\"tt2\","));
+  const std::string layer = "\"cache\": [\n  \"tt4\"";
+  for (const char* other : {"7", "[]", "\"\"", "\"tt4:\"", "\":tt4\"", "\"tt4:tt4:tt4\"", "\"tq2.5\"", "\"tt4+sink=4\"",
+                            "\"tt4\", \"tt4\"", "\"plan.json\""})
+    error_of(changed_in(cache, layer, "\"cache\": [" + std::string(other)));
+  error_of(changed_in(cache, "\"cache\": [", "\"cache\": \"tt4\", \"cash\": ["));
+  error_of(changed_in(cache, "\"cache\": [", "\"cash\": ["));
+  error_of(changed_in(cache, "\"cache_groups\": [", "\"cache_groups\": [{},"));
+  error_of(changed_in(cache, "\"values\": 100", "\"weights\": 100"));
 }
 
 class PlanOfModel : public testing::Test {
@@ -124,7 +184,7 @@ class PlanOfModel : public testing::Test {
 
 TEST_F(PlanOfModel, an_average_is_met_from_below_with_two_widths) {
   for (const double bits : {2.25, 2.5, 2.75}) {
-    const WeightPlan plan = must(plan_average(*file_, "tt" + std::to_string(bits).substr(0, 4)));
+    const Plan plan = must(plan_average(*file_, "tt" + std::to_string(bits).substr(0, 4)));
     double weights = 0, spent = 0;
     for (const auto& [tensor, type] : plan.tensors) {
       const TensorView* view = file_->find(tensor);
@@ -160,7 +220,7 @@ TEST_F(PlanOfModel, an_average_is_quantized_and_loaded_alike) {
 }
 
 TEST_F(PlanOfModel, a_plan_is_applied_in_a_file_and_on_load) {
-  WeightPlan plan = must(plan_by_classical_rule(*file_, "tq3"));
+  Plan plan = must(plan_by_classical_rule(*file_, "tq3"));
   plan.tensors["blk.1.attn_q.weight"] = "tq8";
   const auto path = folder_.write("plan.json", to_json(plan));
   const QuantizeReport report = must(quantize(
@@ -174,7 +234,7 @@ TEST_F(PlanOfModel, a_plan_is_applied_in_a_file_and_on_load) {
 }
 
 TEST_F(PlanOfModel, a_plan_of_another_model_is_refused) {
-  WeightPlan plan = must(plan_by_classical_rule(*file_, "tq3"));
+  Plan plan = must(plan_by_classical_rule(*file_, "tq3"));
   plan.tensors["blk.7.attn_q.weight"] = "tq4";
   EXPECT_EQ(check_plan(plan, *file_).error().code, ErrorCode::kUsage);
   const auto written = quantize(*file_, folder_.path() / "out.gguf", {.plan = plan.tensors, .threads = 1});

@@ -26,8 +26,8 @@ class Attention : public testing::TestWithParam<const char*> {
     for (std::size_t head = 0; head < kKvHeads; ++head) {
       const std::vector<float> keys = test::gaussian(kPositions * kDim, 10 + head),
                                values = test::gaussian(kPositions * kDim, 20 + head);
-      cache_->k_codec().encode_rows(keys.data(), kPositions, cache_->keys(0, head), 0, scratch);
-      cache_->v_codec().encode_rows(values.data(), kPositions, cache_->values(0, head), 0, scratch);
+      cache_->k_codec(0).encode_rows(keys.data(), kPositions, cache_->keys(0, head), 0, scratch);
+      cache_->v_codec(0).encode_rows(values.data(), kPositions, cache_->values(0, head), 0, scratch);
     }
     queries_ = test::gaussian(kPositions * kHeads * kDim, 30);
     for (float& q : queries_) q *= 3;  // some weights are large
@@ -62,8 +62,8 @@ TEST_P(Attention, is_the_weighted_sum_of_what_the_cache_holds_in_the_window) {
       const std::size_t kv_head = head / (kHeads / kKvHeads), n = position + 1;
       const std::size_t first = window == 0 || window > n ? 0 : n - window;
       std::vector<float> keys(n * kDim), values(n * kDim);
-      cache_->k_codec().decode(cache_->keys(0, kv_head), 0, n, keys.data());
-      cache_->v_codec().decode(cache_->values(0, kv_head), 0, n, values.data());
+      cache_->k_codec(0).decode(cache_->keys(0, kv_head), 0, n, keys.data());
+      cache_->v_codec(0).decode(cache_->values(0, kv_head), 0, n, values.data());
       const float* query = queries_.data() + (position * kHeads + head) * kDim;
       std::vector<double> weights(n), expected(kDim, 0.0);
       double sum = 0;
@@ -108,7 +108,7 @@ TEST_P(Attention, a_soft_cap_bends_the_scores_and_a_scale_of_its_own_replaces_th
   config_.attention_soft_cap = 1e-6F;  // all scores become 0: the mean of the values
   const std::vector<float> flat = attended(100, 1, 1);
   std::vector<float> values(101 * kDim);
-  cache_->v_codec().decode(cache_->values(0, 0), 0, 101, values.data());
+  cache_->v_codec(0).decode(cache_->values(0, 0), 0, 101, values.data());
   for (std::size_t j = 0; j < kDim; ++j) {
     double mean = 0;
     for (std::size_t p = 0; p < 101; ++p) mean += static_cast<double>(values[p * kDim + j]) / 101;

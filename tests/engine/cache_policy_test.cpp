@@ -11,8 +11,8 @@
 #include "engine/attention.h"
 #include "engine/cache_writer.h"
 #include "support/models.h"
-#include "support/short_pycoder.h"
 #include "support/random_rows.h"
+#include "support/short_pycoder.h"
 
 namespace tq {
 namespace {
@@ -67,8 +67,8 @@ class PolicyAttention {
   std::vector<double> expected(std::size_t position, std::size_t head, IsExact&& exact_key) {
     const std::size_t kv_head = head / (kHeads / kKvHeads), n = position + 1;
     std::vector<float> keys(n * kDim), values(n * kDim);
-    cache_->k_codec().decode(cache_->keys(0, kv_head), 0, n, keys.data());
-    cache_->v_codec().decode(cache_->values(0, kv_head), 0, n, values.data());
+    cache_->k_codec(0).decode(cache_->keys(0, kv_head), 0, n, keys.data());
+    cache_->v_codec(0).decode(cache_->values(0, kv_head), 0, n, values.data());
     const std::span<const float> mean = cache_->mean(0, kv_head);
     const float* query = queries_.data() + (position * kHeads + head) * kDim;
     std::vector<double> weights(n), sum(kDim, 0.0);
@@ -223,7 +223,8 @@ TEST(CachePolicy, rows_that_are_not_finite_harm_no_earlier_token) {
 TEST(CachePolicy, exact_rows_and_means_are_counted_and_promised) {
   const auto model = test::load(test::short_pycoder_gguf());
   const ModelConfig& config = model->config();
-  const double heads = static_cast<double>(config.n_layers * config.n_kv_heads), dim = static_cast<double>(config.head_dim);
+  const double heads = static_cast<double>(config.n_layers * config.n_kv_heads),
+               dim = static_cast<double>(config.head_dim);
   struct Row {
     const char* spec;
     double k, v;  // exact rows of a head
@@ -280,6 +281,53 @@ TEST(CachePolicy, prefill_decode_cuts_and_threads_agree_in_a_session) {
     cut->truncate(0);
     EXPECT_LT(test::largest_difference(test::logits_of(*cut, tokens), expected), 0.05) << spec << ", used before";
   }
+}
+
+/// A cache of the two layers of short_pycoder.
+std::unique_ptr<Session> session_of_layers(const std::shared_ptr<const Model>& model, const char* first,
+                                           const char* second, const char* options = "tq4") {
+  SessionOptions choice{.cache = test::must(CacheSpec::parse(options)), .context = 160};
+  for (const char* text : {first, second}) {
+    const CacheSpec layer = test::must(CacheSpec::parse(text));
+    choice.cache.layers.push_back({layer.k, layer.v});
+  }
+  choice.cache.plan = "plan.json";
+  return test::must(Session::create(model, choice));
+}
+
+// Were rows of one layer read with the codec of another, or in its place, these would differ by much more than the step
+// of 8 bits in one coordinate that cuts may move (above), and than what f16 and 8 bits lose against f32.
+TEST(CachePolicy, layers_with_codecs_of_their_own_stay_apart) {
+  const auto model = test::load(test::short_pycoder_gguf());
+  const std::vector<TokenId> tokens = test::some_tokens(120, model->config().vocab_size);
+  const auto exact = test::open_session(model, {.cache = "f32", .context = 160});
+  const std::vector<float> expected = test::logits_of(*exact, tokens);
+  for (const auto& [first, second] : {std::pair{"f16", "tq8"}, {"tq8:q8_0", "f32:tq9"}, {"tq9", "f16:tq8"}}) {
+    for (const char* options : {"tq4", "tq4+sink=3+recent=20+center=mean"}) {
+      const auto whole = session_of_layers(model, first, second, options);
+      EXPECT_LT(test::largest_difference(test::logits_of(*whole, tokens), expected), 0.5) << first << ", " << second;
+      const auto decoding = session_of_layers(model, first, second, options);
+      const std::vector<float> decoded = test::decoded_logits_of(*decoding, tokens);
+      whole->truncate(0);
+      EXPECT_LT(test::largest_difference(decoded, test::logits_of(*whole, tokens)), 0.1) << first << ", " << second;
+    }
+  }
+}
+
+TEST(CachePolicy, equal_layers_are_one_spec_and_each_layer_counts) {
+  const auto model = test::load(test::short_pycoder_gguf());
+  const std::vector<TokenId> tokens = test::some_tokens(70, model->config().vocab_size);
+  const auto logits = [&](std::unique_ptr<Session> session) { return test::logits_of(*session, tokens); };
+  const std::vector<float> uniform = logits(test::open_session(model, {.cache = "tq3:tq2", .context = 160}));
+  EXPECT_EQ(logits(session_of_layers(model, "tq3:tq2", "tq3:tq2")), uniform);
+  EXPECT_NE(logits(session_of_layers(model, "tq4:tq2", "tq3:tq2")), uniform);
+  EXPECT_NE(logits(session_of_layers(model, "tq3:tq2", "tq3")), uniform);
+  EXPECT_EQ(logits(session_of_layers(model, "tq3", "tq2")),
+            logits(test::open_session(model, {.cache = "tq2.5", .context = 160})));
+  const CacheFootprint cache = session_of_layers(model, "tq3:tq2", "f16:tq8")->cache();  // heads of 64, f16 scales
+  EXPECT_DOUBLE_EQ(cache.bits_k, (3.25 + 16) / 2);
+  EXPECT_DOUBLE_EQ(cache.bits_v, (2.25 + 8.25) / 2);
+  EXPECT_DOUBLE_EQ(static_cast<double>(cache.bytes), 2 * 2 * 64 * 160 * (cache.bits_k + cache.bits_v) / 8);
 }
 
 TEST(CachePolicy, options_read_back_and_nonsense_is_refused) {

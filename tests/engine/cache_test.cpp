@@ -47,6 +47,63 @@ TEST(CacheSpec, nonsense_is_a_usage_error) {
   }
 }
 
+TEST(CacheSpec, averages_read_back_and_widen_from_the_ends) {
+  for (const char* text :
+       {"tq2.5", "tq2.25:tq3", "f16:tt2.5", "tq3.5:tq2.5+sink=4+center=auto", "affine2.5+rotate=on"}) {
+    const Result<CacheSpec> spec = CacheSpec::parse(text);
+    ASSERT_TRUE(spec.has_value()) << text;
+    EXPECT_EQ(spec->name(), text);
+  }
+  struct Case {
+    const char* spec;
+    std::size_t n_layers;
+    std::string keys, values;  // bits of each layer
+  };
+  for (const Case& one :
+       {Case{"tq2.5", 8, "33222233", "33222233"}, Case{"tq2.25:tq3", 8, "32222223", "33333333"},
+        Case{"tq3:tq2.9", 8, "33333333", "33332333"}, Case{"tq2.5", 3, "322", "322"}, Case{"tq2.333", 3, "322", "322"},
+        Case{"tq2.3", 3, "222", "222"}, Case{"tq2.5", 1, "2", "2"}}) {
+    std::string keys, values;
+    for (const CacheCodecs& layer : test::must(test::must(CacheSpec::parse(one.spec)).codecs(one.n_layers))) {
+      keys += std::to_string(layer.k.bits);
+      values += std::to_string(layer.v.bits);
+      EXPECT_EQ(layer.k.scale, ScaleRule::kUnbiased);
+      EXPECT_EQ(layer.v.scale, ScaleRule::kLeastSquares);
+    }
+    EXPECT_EQ(keys, one.keys) << one.spec;
+    EXPECT_EQ(values, one.values) << one.spec;
+  }
+  for (const char* text :
+       {"tq9.5", "tq2.5p", "tt5.5", "tq2.", "tq.5", "f16.5", "tq2.5:", "tq2.5:tq9.5", "tq2.5+rotate=on"})
+    EXPECT_FALSE(CacheSpec::parse(text).has_value()) << text;
+}
+
+TEST(CacheSpec, settings_of_an_average_are_those_of_both_widths) {
+  CacheSpec spec = test::must(CacheSpec::parse("affine2.5+rotate=on"));
+  spec.set_seed(7);
+  for (const CacheCodecs& layer : test::must(spec.codecs(4))) {
+    EXPECT_EQ(layer.k.rotation, RotationKind::kPlainHadamard);
+    EXPECT_EQ(layer.k.seed, 7U);
+    EXPECT_EQ(layer.v.max_block, spec.v.max_block);
+  }
+}
+
+TEST(CacheSpec, a_plan_is_for_as_many_layers_as_it_names) {
+  CacheSpec spec = test::must(CacheSpec::parse("tq2"));
+  const CacheSpec wide = test::must(CacheSpec::parse("tq4:q8_0"));
+  spec.layers = {{spec.k, spec.v}, {wide.k, wide.v}};
+  spec.plan = "plan.json";
+  spec.sinks = 4;
+  EXPECT_EQ(spec.name(), "plan.json+sink=4");
+  EXPECT_EQ(spec.k_name(), "mixed");
+  spec.set_seed(9);
+  EXPECT_EQ(test::must(spec.codecs(2))[1].v.seed, 9U);
+  const auto other = spec.codecs(3);
+  ASSERT_FALSE(other.has_value());
+  EXPECT_EQ(other.error().code, ErrorCode::kUsage);
+  EXPECT_NE(other.error().message.find("plan.json"), std::string::npos);
+}
+
 // Bits per value of heads of 64, by hand: codes, and one f16 scale for each row (tq) or for each 32 values (block
 // types).
 TEST(Cache, bits_are_true_and_the_bytes_are_those_bits) {
@@ -56,9 +113,10 @@ TEST(Cache, bits_are_true_and_the_bytes_are_those_bits) {
     const char* spec;
     double k, v;
   };
-  for (const Row& row : {Row{"f32", 32, 32}, Row{"f16", 16, 16}, Row{"bf16", 16, 16}, Row{"q8_0", 8.5, 8.5},
-                         Row{"q4_0+rotate=on", 4.5, 4.5}, Row{"tq8", 8.25, 8.25}, Row{"tq4:tq2", 4.25, 2.25},
-                         Row{"tq3", 3.25, 3.25}, Row{"tq9:f16", 9.25, 16}}) {
+  for (const Row& row :
+       {Row{"f32", 32, 32}, Row{"f16", 16, 16}, Row{"bf16", 16, 16}, Row{"q8_0", 8.5, 8.5},
+        Row{"q4_0+rotate=on", 4.5, 4.5}, Row{"tq8", 8.25, 8.25}, Row{"tq4:tq2", 4.25, 2.25}, Row{"tq2.5", 2.75, 2.75},
+        Row{"tq4:tq2.5", 4.25, 2.75}, Row{"tq3", 3.25, 3.25}, Row{"tq9:f16", 9.25, 16}}) {
     const auto session = test::open_session(model, {.cache = row.spec, .context = 352});
     const CacheFootprint cache = session->cache();
     EXPECT_DOUBLE_EQ(cache.bits_k, row.k) << row.spec;

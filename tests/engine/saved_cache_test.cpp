@@ -64,7 +64,7 @@ TEST(SavedCache, what_follows_is_bit_for_bit_what_would_have_followed) {
   const std::vector<TokenId> tokens = some_tokens(90);
   const test::TemporaryFolder folder;
   for (const char* cache : {"f32", "tq3", "q8_0:tq2", "tq4:tq3+sink=4+recent=20", "tq2+sink=3+recent=9+center=mean",
-                            "tq4+center=auto", "tt3:q4_0+rotate=on"}) {
+                            "tq4+center=auto", "tt3:q4_0+rotate=on", "tq2.5:tq8.5+sink=3+recent=9+center=mean"}) {
     for (const std::size_t n : {0UL, 1UL, 31UL, 32UL, 77UL}) {  // around a block of 32 rows
       const std::span<const TokenId> next = std::span(tokens).subspan(n, 12);
       const auto session = test::open_session(model(), {.cache = cache, .context = 128});
@@ -150,10 +150,30 @@ TEST(SavedCache, another_cache_model_seed_or_version_is_refused_with_a_sentence)
   expect_refused(sealed(newer), "no saved cache");
 }
 
+TEST(SavedCache, layers_are_compared_one_by_one_whatever_made_them_differ) {
+  const test::TemporaryFolder folder;
+  const std::string file = saved("tq3.5", 20, folder);  // tq4 in the first layer, tq3 in the second
+  const auto restore = [&](const char* first, const char* second) {
+    SessionOptions options{.cache = test::must(CacheSpec::parse("tq2")), .context = 128};
+    for (const char* text : {first, second}) {
+      const CacheSpec layer = test::must(CacheSpec::parse(text));
+      options.cache.layers.push_back({layer.k, layer.v});
+    }
+    options.cache.plan = "some/plan.json";
+    return test::must(Session::create(model(), options))->restore(bytes_of(file), "file");
+  };
+  EXPECT_TRUE(restore("tq4", "tq3").has_value());
+  EXPECT_NE(restore("tq3", "tq4").error().message.find("keys of layer 0"), std::string::npos);
+  EXPECT_NE(restore("tq4", "tq3:tq2").error().message.find("values of layer 1"), std::string::npos);
+  EXPECT_NE(restore("tq4", "tq4").error().message.find("the cache 'by layer'"), std::string::npos);
+  expect_refused(file, "the cache 'by layer', and this session has 'tq3'", "tq3");
+}
+
 TEST(SavedCache, other_weights_of_the_same_shape_are_another_model) {
   const test::TemporaryFolder folder;
   saved("tq3", 20, folder);
-  const auto coded = test::open_session(test::load(test::short_pycoder_gguf(), "tq8"), {.cache = "tq3", .context = 128});
+  const auto coded =
+      test::open_session(test::load(test::short_pycoder_gguf(), "tq8"), {.cache = "tq3", .context = 128});
   const Result<void> restored = coded->restore(folder.path() / "cache");
   ASSERT_FALSE(restored.has_value());
   EXPECT_NE(restored.error().message.find("weights"), std::string::npos) << restored.error().message;

@@ -42,9 +42,13 @@ class MeasurePlan : public testing::Test {
  protected:
   MeasurePlan() : file_(must(TensorFile::open(folder_.write("small.bin", small_llama())))) {}
 
-  WeightPlan measure(unsigned threads = 1) const {
-    const MeasureOptions options{
-        .codecs = {"tq2", "tq4", "tq6"}, .measured = 2, .context = 16, .chunks = 4, .threads = threads};
+  Plan measure(unsigned threads = 1) const {
+    const MeasureOptions options{.codecs = {"tq2", "tq4", "tq6"},
+                                 .measured = 2,
+                                 .cache_codecs = {"tq2", "tq4"},
+                                 .context = 16,
+                                 .chunks = 4,
+                                 .threads = threads};
     return must(measure_plan(file_, Letters(), some_letters(100), options));
   }
 
@@ -60,7 +64,7 @@ TEST_F(MeasurePlan, every_matrix_of_the_layers_is_in_one_group) {
       EXPECT_TRUE(seen.insert(tensor).second) << tensor;
       weights += file_->find(tensor)->elements();
     }
-    EXPECT_EQ(group.weights, weights) << group.name;
+    EXPECT_EQ(group.values, weights) << group.name;
   }
   for (const TensorView& tensor : file_->tensors()) {
     const bool expected = tensor.name.starts_with("blk.") && tensor.shape.size() == 2;
@@ -84,6 +88,35 @@ TEST_F(MeasurePlan, fewer_bits_of_one_group_cost_more) {
   }
 }
 
+// Heads of 16 in a row of 2 bits and an f16 scale: 6 bytes. In lone sums of 2 and 4 bits the error of tq2 is 12 times
+// that of tq4; a third of it would mean that a side was not coded, or coded with another.
+TEST_F(MeasurePlan, each_side_of_each_layer_of_the_cache_is_measured_alone) {
+  const Plan plan = measure();
+  ASSERT_EQ(plan.cache_groups.size(), 4U);
+  EXPECT_EQ(plan.cache_groups[1].name, "layer.0.v");
+  EXPECT_EQ(plan.cache_groups[2].name, "layer.1.k");
+  std::set<double> costs;
+  for (const PlanGroup& group : plan.cache_groups) {
+    ASSERT_EQ(group.options.size(), 2U);
+    EXPECT_EQ(group.values, 16 * kPlanTokens);
+    EXPECT_EQ(group.options[0].bytes, 6 * kPlanTokens) << group.name;
+    EXPECT_EQ(group.options[1].bytes, 10 * kPlanTokens) << group.name;
+    EXPECT_GT(group.options[0].kld, 3 * group.options[1].kld) << group.name;
+    EXPECT_TRUE(group.options[1].measured);
+    costs.insert(group.options[0].kld);
+  }
+  EXPECT_EQ(costs.size(), 4U) << "no two sides are one";
+}
+
+TEST_F(MeasurePlan, the_cache_is_measured_without_the_matrices) {
+  const Plan all = measure();
+  const Plan cache = must(measure_plan(file_, Letters(), some_letters(100),
+                                       {.cache_codecs = {"tq2", "tq4"}, .context = 16, .chunks = 4, .threads = 1}));
+  EXPECT_TRUE(cache.groups.empty());
+  ASSERT_EQ(cache.cache_groups.size(), all.cache_groups.size());
+  EXPECT_EQ(cache.cache_groups[3].options[0].kld, all.cache_groups[3].options[0].kld);
+}
+
 TEST_F(MeasurePlan, calibration_is_expected_to_leave_a_share) {
   auto text = std::make_shared<CalibrationText>();
   text->context = 16;
@@ -92,8 +125,8 @@ TEST_F(MeasurePlan, calibration_is_expected_to_leave_a_share) {
       .codecs = {"rabitq2", "tq2"}, .measured = 2, .context = 16, .chunks = 2, .calibration = text, .threads = 1};
   MeasureOptions without = options;
   without.calibration = nullptr;
-  const WeightPlan with = must(measure_plan(file_, Letters(), some_letters(40), options));
-  const WeightPlan plain = must(measure_plan(file_, Letters(), some_letters(40), without));
+  const Plan with = must(measure_plan(file_, Letters(), some_letters(40), options));
+  const Plan plain = must(measure_plan(file_, Letters(), some_letters(40), without));
   for (std::size_t g = 0; g < with.groups.size(); ++g) {
     EXPECT_EQ(with.groups[g].options[0].kld, plain.groups[g].options[0].kld) << "rabitq has no feedback";
     EXPECT_LT(with.groups[g].options[1].kld, plain.groups[g].options[1].kld);
@@ -113,6 +146,9 @@ TEST_F(MeasurePlan, what_cannot_be_measured_is_refused) {
   };
   EXPECT_EQ(error({.codecs = {}}, "abc"), ErrorCode::kUsage);
   EXPECT_EQ(error({.codecs = {"tq99"}}, "abc"), ErrorCode::kUsage);
+  EXPECT_EQ(error({.cache_codecs = {"tq2:tq3"}}, "abc"), ErrorCode::kUsage);
+  EXPECT_EQ(error({.cache_codecs = {"q4_0"}, .context = 16, .chunks = 1}, some_letters(40)), ErrorCode::kUsage)
+      << "heads of 16";
   EXPECT_EQ(error({.codecs = {"tq2"}, .context = 16}, "abc"), ErrorCode::kUsage) << "shorter than a window";
 }
 
