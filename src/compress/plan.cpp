@@ -145,9 +145,9 @@ class Planner {
                     view.type);
     const Result<std::shared_ptr<const Codec>> codec = codecs_.get(*from, tensor.columns());
     if (!codec) return refuse(ErrorCode::kBadFile, "the tensor {}: {}", view.name, codec.error().message);
-    if (view.bytes.size() != (*codec)->storage_bytes(tensor.rows()))
+    if (tensor.source.bytes() != (*codec)->storage_bytes(tensor.rows()))
       return refuse(ErrorCode::kBadFile, "the tensor {} has {} bytes, and its shape asks for {}", view.name,
-                    view.bytes.size(), (*codec)->storage_bytes(tensor.rows()));
+                    tensor.source.bytes(), (*codec)->storage_bytes(tensor.rows()));
     tensor.from = *codec;
     const CodecSpec& spec = tensor.to->spec();
     tensor.report.type = spec.name();
