@@ -50,8 +50,8 @@ Result<void> check(const ImatrixChoice& choice) {
     return fail(ErrorCode::kUsage, "name a text and the file to write: tq imatrix -m MODEL -f TEXT -o FILE");
   std::error_code ignored;
   if (std::filesystem::exists(choice.output, ignored) && !choice.replace)
-    return fail(ErrorCode::kUsage, fmt::format("{} exists; choose another name, or say that it may be replaced (--force)",
-                                               choice.output));
+    return fail(ErrorCode::kUsage,
+                fmt::format("{} exists; choose another name, or say that it may be replaced (--force)", choice.output));
   return {};
 }
 
@@ -82,7 +82,8 @@ Result<void> imatrix_command(const Arguments& arguments) {
   if (!matrix) return std::unexpected(matrix.error());
   bar.clear();
   matrix->text = choice.file;
-  if (Result<void> written = write_imatrix(*matrix, static_cast<std::uint32_t>((*text)->context), choice.output); !written)
+  if (Result<void> written = write_imatrix(*matrix, static_cast<std::uint32_t>((*text)->context), choice.output);
+      !written)
     return written;
   fmt::print(stderr, "{} matrices, {} tokens\n", matrix->squares.size(), matrix->tokens);
   return {};

@@ -69,19 +69,21 @@ void add_calibration(CommandLine& line, FileChoice& choice) {
 }
 
 void add_target(CommandLine& line, FileChoice& choice) {
-  line.add(choice.bits, {.names = "--target-bpw",
-                         .help = "in place of --type: mixed widths of so many true bits\na weight in the matrices of the layers",
-                         .value = "X",
-                         .group = kCompressionGroup,
-                         .check = number(0.5, 32)});
+  line.add(choice.bits,
+           {.names = "--target-bpw",
+            .help = "in place of --type: mixed widths of so many true bits\na weight in the matrices of the layers",
+            .value = "X",
+            .group = kCompressionGroup,
+            .check = number(0.5, 32)});
   line.add(choice.size, {.names = "--target-size",
                          .help = "the same for a file of this size, as in 1.5GiB",
                          .value = "SIZE",
                          .group = kCompressionGroup});
-  line.add(choice.text, {.names = "-f,--file",
-                         .help = "measure on this text what each matrix needs; without\nit on that of --calibrate, or by rule",
-                         .value = "FILE",
-                         .group = kCompressionGroup});
+  line.add(choice.text,
+           {.names = "-f,--file",
+            .help = "measure on this text what each matrix needs; without\nit on that of --calibrate, or by rule",
+            .value = "FILE",
+            .group = kCompressionGroup});
   line.add(choice.candidates,
            {.names = "--candidates",
             .help = "codecs to mix, from the narrowest to the widest\n(default tt2,tt3,tt4,tt5,tq6,tq7,tq8,tq9)",
@@ -124,7 +126,8 @@ Result<void> check_target(const FileChoice& choice) {
   if (choice.has_target() && asked > 1)
     return fail(ErrorCode::kUsage, "give one of --type, --plan, --target-bpw and --target-size");
   if (!choice.has_target() && !choice.text.empty())
-    return fail(ErrorCode::kUsage, "--file is the text that --target-bpw or --target-size measures with; give one of them");
+    return fail(ErrorCode::kUsage,
+                "--file is the text that --target-bpw or --target-size measures with; give one of them");
   if (choice.has_target() && choice.calibrate == "-" && (choice.text.empty() || choice.text == "-"))
     return fail(ErrorCode::kUsage, "standard input can be read once; give --file a file of its own");
   return {};
@@ -139,12 +142,14 @@ Result<std::vector<PlanGroup>> measure_groups(const FileChoice& choice, const st
   if (!tokenizer) return std::unexpected(tokenizer.error());
   const Result<std::string> text = read_text(text_path);
   if (!text) return std::unexpected(text.error());
-  MeasureOptions options{.codecs = codecs, .calibration = choice.options.calibration, .threads = choice.options.threads};
+  MeasureOptions options{
+      .codecs = codecs, .calibration = choice.options.calibration, .threads = choice.options.threads};
   ProgressBar bar("plan");
-  Result<WeightPlan> plan = measure_plan(file, **tokenizer, *text, options, [&](std::uint64_t done, std::uint64_t total) {
-    bar.update(done, total);
-    return !interrupted();
-  });
+  Result<WeightPlan> plan =
+      measure_plan(file, **tokenizer, *text, options, [&](std::uint64_t done, std::uint64_t total) {
+        bar.update(done, total);
+        return !interrupted();
+      });
   if (!plan) return std::unexpected(plan.error());
   return std::move(plan->groups);
 }

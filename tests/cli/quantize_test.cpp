@@ -202,16 +202,19 @@ TEST(Quantize, AnImportanceMatrixIsWrittenAndTaken) {
   const TemporaryFolder folder;
   const std::string text = (pycoder() / "eval_text.py.txt").string(), matrix = (folder / "imatrix.gguf").string(),
                     out = (folder / "out.gguf").string();
-  const std::vector<std::string> measure = {"imatrix", "-m", kModel, "-f", text, "-o", matrix, "-c", "64", "--chunks", "2"};
+  const std::vector<std::string> measure = {"imatrix", "-m", kModel, "-f",       text, "-o",
+                                            matrix,    "-c", "64",   "--chunks", "2"};
   ASSERT_EQ(tq(measure).exit_code, 0);
   EXPECT_EQ(tq(measure).exit_code, 2) << "it exists";
   EXPECT_EQ(tq({"imatrix", "-m", kModel, "-f", text}).exit_code, 2);
   const Outcome written = tq({"quantize", kModel, out, "--type", "tq2", "--imatrix", matrix});
   EXPECT_EQ(written.exit_code, 0) << written.err;
   EXPECT_EQ(tq({"verify", out}).exit_code, 0);
-  EXPECT_EQ(tq({"quantize", kModel, out, "--type", "tq2", "--imatrix", kModel, "--force"}).exit_code, 3) << "a model is none";
+  EXPECT_EQ(tq({"quantize", kModel, out, "--type", "tq2", "--imatrix", kModel, "--force"}).exit_code, 3)
+      << "a model is none";
   EXPECT_EQ(tq({"quantize", kModel, out, "--type", "q4_k", "--imatrix", matrix, "--force"}).exit_code, 2);
-  EXPECT_EQ(tq({"quantize", kModel, out, "--type", "tq2", "--imatrix", matrix, "--calibrate", text, "--force"}).exit_code, 2);
+  EXPECT_EQ(
+      tq({"quantize", kModel, out, "--type", "tq2", "--imatrix", matrix, "--calibrate", text, "--force"}).exit_code, 2);
 }
 
 TEST(Quantize, AKilledRunCanBeRepeated) {

@@ -57,8 +57,8 @@ Gguf gguf() {
 }
 
 TEST(Imatrix, the_binary_form_has_means_times_calls) {
-  for (const std::string& end :
-       {std::string(), Bytes().add<std::int32_t>(7).get(), Bytes().add<std::int32_t>(7).add<std::int32_t>(4).add("text").get()}) {
+  for (const std::string& end : {std::string(), Bytes().add<std::int32_t>(7).get(),
+                                 Bytes().add<std::int32_t>(7).add<std::int32_t>(4).add("text").get()}) {
     const ImportanceMatrix matrix = must(parse(binary() + end));
     EXPECT_EQ(matrix.squares.at("blk.0.attn_q.weight"), (std::vector<float>{1, 2, 3}));
     EXPECT_EQ(matrix.squares.at("blk.0.ffn_down.weight"), (std::vector<float>{1, 0}));
@@ -113,7 +113,8 @@ TEST(Imatrix, what_is_none_is_refused_in_a_sentence) {
       {"a negative count of entries", Bytes().add<std::int32_t>(-3).get() + std::string(64, '\1'), "begins as no"},
       {"more entries than bytes", Bytes().add<std::int32_t>(1 << 30).get() + std::string(64, '\1'), "begins as no"},
       {"a name of negative length", negative_name.get(), "beyond the end"},
-      {"a name beyond the end", Bytes().add<std::int32_t>(1).add<std::int32_t>(1000).get() + std::string(12, 'a'), "beyond the end"},
+      {"a name beyond the end", Bytes().add<std::int32_t>(1).add<std::int32_t>(1000).get() + std::string(12, 'a'),
+       "beyond the end"},
       {"values beyond the end", entry("a", 1, 1 << 30, 2), "beyond the end"},
       {"a negative count of values", entry("a", 1, -1, 2), "beyond the end"},
       {"no calls", entry("a", 0, 2, 2), "no calls"},
@@ -125,7 +126,8 @@ TEST(Imatrix, what_is_none_is_refused_in_a_sentence) {
       {"an infinity", binary({1, infinity, 1}), "no mean of squares"},
       {"a negative square", binary({1, -1, 1}), "no mean of squares"},
       {"bytes behind the end", binary() + "ab", "mean nothing"},
-      {"a text that is cut off", binary() + Bytes().add<std::int32_t>(7).add<std::int32_t>(4).add("te").get(), "mean nothing"},
+      {"a text that is cut off", binary() + Bytes().add<std::int32_t>(7).add<std::int32_t>(4).add("te").get(),
+       "mean nothing"},
       {"a GGUF of a model", small_gguf().bytes(), "not the importance matrix"}};
   for (std::size_t size = 1; size < binary().size(); size += 7)
     refusals.push_back({"cut off at " + std::to_string(size), binary().substr(0, size), ""});
@@ -145,15 +147,29 @@ TEST(Imatrix, sums_and_counts_that_do_not_belong_together_are_refused) {
   for (const Refusal& refusal : std::vector<Refusal>{
            {"no counts", changed([](Gguf& file) { file.tensors[1].name = "other"; }), "no counts"},
            {"counts of another type", changed([](Gguf& file) { file.tensors[1].type = 26; }), "not f32"},
-           {"no sums at all", changed([](Gguf& file) { file.tensors[0].name = file.tensors[2].name = "x"; file.tensors[2].name = "y"; }),
+           {"no sums at all", changed([](Gguf& file) {
+              file.tensors[0].name = file.tensors[2].name = "x";
+              file.tensors[2].name = "y";
+            }),
             "no sums of squares"},
-           {"a name that is nothing but the suffix", changed([](Gguf& file) { file.tensors[0].name = ".in_sum2"; file.tensors[1].name = ".counts"; }),
+           {"a name that is nothing but the suffix", changed([](Gguf& file) {
+              file.tensors[0].name = ".in_sum2";
+              file.tensors[1].name = ".counts";
+            }),
             "no counts"},
-           {"experts that do not divide the sums", changed([](Gguf& file) { file.tensors[0].dims = {3}; file.tensors[1].dims = {2}; }), "do not fit"},
+           {"experts that do not divide the sums", changed([](Gguf& file) {
+              file.tensors[0].dims = {3};
+              file.tensors[1].dims = {2};
+            }),
+            "do not fit"},
            {"a negative sum", changed(set(0, -1)), "do not fit"},
            {"an infinite sum", changed(set(4, infinity)), "do not fit"},
            {"a negative count", changed(set(32, -1)), "do not fit"},
-           {"a count so small that the mean is infinite", changed([&](Gguf& file) { set(0, 1e38F)(file); set(32, 1e-38F)(file); }), "no counts"}}) {
+           {"a count so small that the mean is infinite", changed([&](Gguf& file) {
+              set(0, 1e38F)(file);
+              set(32, 1e-38F)(file);
+            }),
+            "no counts"}}) {
     expect_refused(parse(refusal.bytes), kName, refusal.words, refusal.what);
   }
 }
