@@ -32,8 +32,8 @@ struct CalibrationText {
   std::function<bool(std::size_t layer, std::uint64_t done, std::uint64_t total)> progress = {};
 };
 
-/// What llama-imatrix measures: mean squares of the inputs of the linear layers, of experts aside. As Model::load(),
-/// and kUsage for a text that is too short or has other tokens.
+/// What llama-imatrix measures: mean squares of the inputs of the linear layers, of experts aside. As Model::load(), and
+/// kUsage for a text that is too short or has other tokens.
 Result<ImportanceMatrix> measure_imatrix(const TensorFile& file, const CalibrationText& text, unsigned threads);
 
 struct QuantizeOptions {
