@@ -50,7 +50,11 @@ void sync_folder(const fs::path& folder) {
 
 }  // namespace
 
-Result<OutputFile> OutputFile::create(const fs::path& path) {
+Result<OutputFile> OutputFile::create(const fs::path& path) { return open(path, true); }
+
+Result<OutputFile> OutputFile::reopen(const fs::path& path) { return open(path, false); }
+
+Result<OutputFile> OutputFile::open(const fs::path& path, bool empty) {
   std::error_code ignored;
   const fs::file_status status = fs::status(path, ignored);
   if (fs::exists(status) && !fs::is_regular_file(status))
@@ -59,7 +63,7 @@ Result<OutputFile> OutputFile::create(const fs::path& path) {
   const fs::path target = resolved.empty() ? path : resolved;
   const fs::path part = target.string() + ".part";
   while (true) {
-    const int descriptor = ::open(part.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
+    const int descriptor = ::open(part.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
     if (descriptor < 0) return write_failure(part, errno);
     OutputFile file(target, part, descriptor);
     if (::flock(descriptor, LOCK_EX | LOCK_NB) != 0) {
@@ -72,7 +76,7 @@ Result<OutputFile> OutputFile::create(const fs::path& path) {
       ::close(std::exchange(file.descriptor_, -1));
       continue;
     }
-    if (::ftruncate(descriptor, 0) != 0) return write_failure(part, errno);
+    if (empty && ::ftruncate(descriptor, 0) != 0) return write_failure(part, errno);
     return file;
   }
 }
@@ -81,11 +85,12 @@ OutputFile::OutputFile(OutputFile&& other) noexcept
     : target_(std::move(other.target_)),
       part_(std::move(other.part_)),
       descriptor_(std::exchange(other.descriptor_, -1)),
-      size_(other.size_) {}
+      size_(other.size_),
+      keeps_part_(other.keeps_part_) {}
 
 OutputFile::~OutputFile() {
   if (descriptor_ < 0) return;
-  ::unlink(part_.c_str());  // before the lock goes with the descriptor
+  if (!keeps_part_) ::unlink(part_.c_str());  // before the lock goes with the descriptor
   ::close(descriptor_);
 }
 
@@ -105,6 +110,17 @@ Result<void> OutputFile::write(std::span<const std::byte> bytes) {
 Result<void> OutputFile::write_at(std::uint64_t offset, std::span<const std::byte> bytes) {
   if (!write_all(descriptor_, bytes, static_cast<off_t>(offset))) return write_failure(target_, errno);
   return {};
+}
+
+bool OutputFile::read_at(std::uint64_t offset, std::span<std::byte> bytes) const {
+  while (!bytes.empty()) {
+    const ssize_t count = ::pread(descriptor_, bytes.data(), bytes.size(), static_cast<off_t>(offset));
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) return false;
+    bytes = bytes.subspan(static_cast<std::size_t>(count));
+    offset += static_cast<std::uint64_t>(count);
+  }
+  return true;
 }
 
 Result<void> OutputFile::commit() {

@@ -24,6 +24,7 @@ Result<void> needle_command(const Arguments& arguments);
 Result<void> report_command(const Arguments& arguments);
 Result<void> bench_command(const Arguments& arguments);
 Result<void> quantize_command(const Arguments& arguments);
+Result<void> imatrix_command(const Arguments& arguments);
 Result<void> plan_command(const Arguments& arguments);
 Result<void> export_command(const Arguments& arguments);
 Result<void> verify_command(const Arguments& arguments);

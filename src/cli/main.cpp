@@ -34,6 +34,7 @@ constexpr std::array kCommands = {
     Command{"bench", "how fast prompts are read and tokens generated", bench_command},
     Command{"quantize", "write a model with compressed weights to a file", quantize_command},
     Command{"plan", "which matrices and layers of the cache deserve how many bits", plan_command},
+    Command{"imatrix", "which inputs of the matrices matter on a text, in llama.cpp's format", imatrix_command},
     Command{"export", "write a model as a plain GGUF for other programs", export_command},
     Command{"verify", "compare a file with its checksums", verify_command},
     Command{"tokenize", "the token ids of a text", tokenize_command},

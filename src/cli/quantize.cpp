@@ -6,6 +6,7 @@
 #include <cmath>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "cli/arguments.h"
 #include "cli/choices.h"
@@ -16,18 +17,23 @@
 #include "cli/progress_bar.h"
 #include "cli/units.h"
 #include "turboquant/plan.h"
+#include "turboquant/size_target.h"
 
 namespace tq::cli {
 namespace {
 
 struct FileChoice {
-  std::string input, output, json, calibrate, tokenizer, plan;
+  std::string input, output, json, calibrate, imatrix, tokenizer, plan, text, size;
+  std::string candidates = "tt2,tt3,tt4,tt5,tq6,tq7,tq8,tq9";
+  std::optional<double> bits;
   std::vector<std::string> tensor_types;
   bool dry_run = false, every_tensor = false;
   EngineChoice engine;
   QuantizeOptions options;
   CalibrationText calibration;
   std::size_t chunks = 64;
+
+  bool has_target() const { return bits || !size.empty(); }
 };
 
 void add_calibration(CommandLine& line, FileChoice& choice) {
@@ -41,6 +47,11 @@ void add_calibration(CommandLine& line, FileChoice& choice) {
                     "layers make of it",
             .value = "FILE",
             .group = kCompressionGroup});
+  line.add(choice.imatrix, {.names = "--imatrix",
+                            .help = "what 'tq imatrix' or llama-imatrix wrote: columns of tq and\ntt that matter are "
+                                    "stretched; --calibrate gains more",
+                            .value = "FILE",
+                            .group = kCompressionGroup});
   line.add(choice.calibration.context, {.names = "-c,--ctx-size",
                                         .help = "window of the calibration in tokens (default 512)",
                                         .value = "N",
@@ -55,6 +66,29 @@ void add_calibration(CommandLine& line, FileChoice& choice) {
                               .help = "tokenizer.json, tokenizer.bin or GGUF, where the model has none",
                               .value = "FILE",
                               .group = kInputGroup});
+}
+
+void add_target(CommandLine& line, FileChoice& choice) {
+  line.add(choice.bits,
+           {.names = "--target-bpw",
+            .help = "in place of --type: mixed widths of so many true bits\na weight in the matrices of the layers",
+            .value = "X",
+            .group = kCompressionGroup,
+            .check = number(0.5, 32)});
+  line.add(choice.size, {.names = "--target-size",
+                         .help = "the same for a file of this size, as in 1.5GiB",
+                         .value = "SIZE",
+                         .group = kCompressionGroup});
+  line.add(choice.text,
+           {.names = "-f,--file",
+            .help = "measure on this text what each matrix needs; without\nit on that of --calibrate, or by rule",
+            .value = "FILE",
+            .group = kCompressionGroup});
+  line.add(choice.candidates,
+           {.names = "--candidates",
+            .help = "codecs to mix, from the narrowest to the widest\n(default tt2,tt3,tt4,tt5,tq6,tq7,tq8,tq9)",
+            .value = "LIST",
+            .group = kCompressionGroup});
 }
 
 void add_options(CommandLine& line, FileChoice& choice, const std::string& type_help) {
@@ -86,6 +120,60 @@ Result<void> read_rules(FileChoice& choice) {
   return {};
 }
 
+Result<void> check_target(const FileChoice& choice) {
+  const int asked = (choice.bits ? 1 : 0) + (choice.size.empty() ? 0 : 1) + (choice.options.type.empty() ? 0 : 1) +
+                    (choice.plan.empty() ? 0 : 1);
+  if (choice.has_target() && asked > 1)
+    return fail(ErrorCode::kUsage, "give one of --type, --plan, --target-bpw and --target-size");
+  if (!choice.has_target() && !choice.text.empty())
+    return fail(ErrorCode::kUsage,
+                "--file is the text that --target-bpw or --target-size measures with; give one of them");
+  if (choice.has_target() && choice.calibrate == "-" && (choice.text.empty() || choice.text == "-"))
+    return fail(ErrorCode::kUsage, "standard input can be read once; give --file a file of its own");
+  return {};
+}
+
+/// What each group of matrices costs; nothing without a text.
+Result<std::vector<PlanGroup>> measure_groups(const FileChoice& choice, const std::shared_ptr<const TensorFile>& file,
+                                              const std::vector<std::string>& codecs) {
+  const std::string& text_path = choice.text.empty() ? choice.calibrate : choice.text;
+  if (text_path.empty()) return std::vector<PlanGroup>{};
+  const auto tokenizer = ModelChoice{choice.input, choice.tokenizer}.open_tokenizer(*file);
+  if (!tokenizer) return std::unexpected(tokenizer.error());
+  const Result<std::string> text = read_text(text_path);
+  if (!text) return std::unexpected(text.error());
+  MeasureOptions options{
+      .codecs = codecs, .calibration = choice.options.calibration, .threads = choice.options.threads};
+  ProgressBar bar("plan");
+  Result<Plan> plan =
+      measure_plan(file, **tokenizer, *text, options, [&](std::uint64_t done, std::uint64_t total) {
+        bar.update(done, total);
+        return !interrupted();
+      });
+  if (!plan) return std::unexpected(plan.error());
+  return std::move(plan->groups);
+}
+
+/// Fills the plan of the options for --target-bpw and --target-size.
+Result<void> plan_target(FileChoice& choice, const std::shared_ptr<const TensorFile>& file) {
+  Result<std::vector<std::string>> codecs = split_list(choice.candidates, "--candidates");
+  if (!codecs) return std::unexpected(codecs.error());
+  SizeTarget target{.codecs = std::move(*codecs), .bits = choice.bits};
+  if (!choice.size.empty()) {
+    const Result<std::uint64_t> bytes = parse_bytes(choice.size, "--target-size");
+    if (!bytes) return std::unexpected(bytes.error());
+    target.file_bytes = *bytes;
+  }
+  auto types = plan_for_target(*file, target, choice.options);  // what is impossible is refused before the measurement
+  if (!types) return std::unexpected(types.error());
+  Result<std::vector<PlanGroup>> groups = measure_groups(choice, file, target.codecs);
+  if (!groups) return std::unexpected(groups.error());
+  if (!groups->empty()) types = plan_for_target(*file, target, choice.options, std::move(*groups));
+  if (!types) return std::unexpected(types.error());
+  choice.options.plan = std::move(*types);
+  return {};
+}
+
 Result<void> check(FileChoice& choice, std::string_view command) {
   if (choice.input.empty() || (choice.output.empty() && !choice.dry_run))
     return fail(ErrorCode::kUsage,
@@ -96,9 +184,10 @@ Result<void> check(FileChoice& choice, std::string_view command) {
     if (!plan) return fail(std::move(plan));
     choice.options.plan = std::move(plan->tensors);
   }
-  if (choice.options.type.empty() && choice.options.tensor_types.empty() && choice.plan.empty())
+  if (choice.options.type.empty() && choice.options.tensor_types.empty() && choice.plan.empty() && !choice.has_target())
     return fail(ErrorCode::kUsage,
                 fmt::format("--type says how to store the weights; tq {} --help explains it", command));
+  if (Result<void> checked = check_target(choice); !checked) return checked;
   choice.options.threads = choice.engine.thread_count();
   return check_json_path(choice.json);
 }
@@ -199,6 +288,11 @@ Result<void> write_file(CommandLine& line, FileChoice& choice, const Arguments& 
   if (Result<void> checked = check(choice, command); !checked) return checked;
   const auto file = TensorFile::open(choice.input);
   if (!file) return std::unexpected(file.error());
+  if (!choice.imatrix.empty()) {
+    Result<ImportanceMatrix> read = read_imatrix(choice.imatrix);
+    if (!read) return std::unexpected(read.error());
+    choice.options.importance = std::make_shared<const ImportanceMatrix>(std::move(*read));
+  }
   ProgressBar reading("calibrate");
   choice.calibration.progress = [&](std::size_t, std::uint64_t done, std::uint64_t total) {
     reading.update(done, total);
@@ -209,6 +303,9 @@ Result<void> write_file(CommandLine& line, FileChoice& choice, const Arguments& 
         read_calibration(choice.calibrate, **file, {choice.input, choice.tokenizer}, choice.chunks, choice.calibration);
     if (!read) return fail(std::move(read));
     choice.options.calibration = std::move(*read);
+  }
+  if (choice.has_target()) {
+    if (Result<void> planned = plan_target(choice, *file); !planned) return planned;
   }
   ProgressBar bar(command, Counted::kBytes);
   const auto progress = [&](const QuantizedTensor&, std::uint64_t done, std::uint64_t total) {
@@ -235,6 +332,11 @@ Result<void> quantize_command(const Arguments& arguments) {
   FileChoice choice;
   add_options(line, choice,
               "the codec ('tq codecs') of the matrices of the layers;\nembedding, output and norms keep their type");
+  line.add(choice.options.resume, {.names = "--resume",
+                                   .help = "go on from what a killed run of the same command has\nleft, and leave as "
+                                           "much after Ctrl-C",
+                                   .group = kOutputGroup});
+  add_target(line, choice);
   add_calibration(line, choice);
   return write_file(line, choice, arguments, "quantize");
 }

@@ -13,16 +13,6 @@ namespace {
 /// Large against rounding and against directions that a short text did not show, small against what is used.
 constexpr double kDamping = 0.01;
 
-/// The matrices that are calibrated, and the one whose input each reads.
-struct Reader {
-  TensorRole matrix, input;
-};
-constexpr std::array kReaders = {
-    Reader{TensorRole::kQuery, TensorRole::kQuery}, Reader{TensorRole::kKey, TensorRole::kQuery},
-    Reader{TensorRole::kValue, TensorRole::kQuery}, Reader{TensorRole::kAttentionOutput, TensorRole::kAttentionOutput},
-    Reader{TensorRole::kGate, TensorRole::kGate},   Reader{TensorRole::kUp, TensorRole::kGate},
-    Reader{TensorRole::kDown, TensorRole::kDown},   Reader{TensorRole::kQueryKeyValue, TensorRole::kQuery},
-    Reader{TensorRole::kGateUp, TensorRole::kGate}};
 constexpr std::array kInputs = {TensorRole::kQuery, TensorRole::kAttentionOutput, TensorRole::kGate, TensorRole::kDown};
 
 /// What decides about the basis of a codec.
@@ -44,15 +34,12 @@ void transpose(const float* x, std::size_t rows, std::size_t n, float* out) {
 
 }  // namespace
 
-Result<std::unique_ptr<Calibrator>> Calibrator::create(const TensorFile& file, const CalibrationText& text,
-                                                       ThreadPool& pool) {
-  std::unique_ptr<Calibrator> made(new Calibrator(text, pool));
+Result<std::shared_ptr<const Model>> load_reader(const TensorFile& file, const CalibrationText& text, unsigned threads) {
   // The caller keeps the file.
   Result<std::shared_ptr<const Model>> model =
-      Model::load({std::shared_ptr<const TensorFile>(), &file}, {.weights = {}, .threads = pool.size()});
-  if (!model) return fail(std::move(model));
-  made->model_ = std::move(*model);
-  const ModelConfig& config = made->model_->config();
+      Model::load({std::shared_ptr<const TensorFile>(), &file}, {.weights = {}, .threads = threads});
+  if (!model) return model;
+  const ModelConfig& config = (*model)->config();
   if (text.context == 0 || text.tokens.size() < text.context)
     return fail(ErrorCode::kUsage, fmt::format("{} tokens are too few to calibrate with; one window has {}",
                                                text.tokens.size(), text.context));
@@ -62,10 +49,36 @@ Result<std::unique_ptr<Calibrator>> Calibrator::create(const TensorFile& file, c
                                                  "vocabulary of {}",
                                                  file.path(), token, config.vocab_size));
   }
+  return model;
+}
+
+Result<void> read_windows(const Model& model, const CalibrationText& text, std::size_t layer, ThreadPool& pool,
+                          InputObserver& observer) {
+  Result<KvCache> cache = KvCache::create(model.config(), *CacheSpec::parse("f32"), text.context);
+  if (!cache) return fail(std::move(cache));
+  // The pool is the caller's, too.
+  Decoder decoder(static_cast<const LoadedModel&>(model), text.context, {std::shared_ptr<ThreadPool>(), &pool});
+  decoder.observe(&observer);
+  for (std::size_t at = 0; at + text.context <= text.tokens.size(); at += text.context) {
+    cache->truncate(0);
+    decoder.run(std::span(text.tokens).subspan(at, text.context), 0, *cache, 0, nullptr);
+    if (text.progress && !text.progress(layer, at + text.context, text.tokens.size()))
+      return fail(ErrorCode::kInterrupted, "stopped before the text was read; nothing was written");
+  }
+  return {};
+}
+
+Result<std::unique_ptr<Calibrator>> Calibrator::create(const TensorFile& file, const CalibrationText& text,
+                                                       ThreadPool& pool) {
+  std::unique_ptr<Calibrator> made(new Calibrator(text, pool));
+  Result<std::shared_ptr<const Model>> model = load_reader(file, text, pool.size());
+  if (!model) return fail(std::move(model));
+  made->model_ = std::move(*model);
+  const ModelConfig& config = made->model_->config();
   const Result<const Architecture*> architecture = find_architecture(file);
   if (!architecture) return std::unexpected(architecture.error());
   for (std::size_t layer = 0; layer < config.n_layers; ++layer) {
-    for (const Reader& reader : kReaders)
+    for (const LinearReader& reader : kLinearReaders)
       made->places_.emplace((*architecture)->gguf_name(reader.matrix, layer) + ".weight", Place{layer, reader.input});
   }
   return made;
@@ -107,18 +120,7 @@ Result<void> Calibrator::collect(std::size_t layer) {
   const ModelConfig& config = model_->config();
   begin_ = layer;
   end_ = std::min<std::size_t>(config.n_layers, layer + std::max<std::uint64_t>(1, text_.memory / of_a_layer));
-  Result<KvCache> cache = KvCache::create(config, *CacheSpec::parse("f32"), text_.context);
-  if (!cache) return fail(std::move(cache));
-  // The pool is the caller's, too.
-  Decoder decoder(static_cast<const LoadedModel&>(*model_), text_.context, {std::shared_ptr<ThreadPool>(), &pool_});
-  decoder.observe(this);
-  for (std::size_t at = 0; at + text_.context <= text_.tokens.size(); at += text_.context) {
-    cache->truncate(0);
-    decoder.run(std::span(text_.tokens).subspan(at, text_.context), 0, *cache, 0, nullptr);
-    if (text_.progress && !text_.progress(begin_, at + text_.context, text_.tokens.size()))
-      return fail(ErrorCode::kInterrupted, "stopped before the file was complete; nothing was written");
-  }
-  return {};
+  return read_windows(*model_, text_, begin_, pool_, *this);
 }
 
 /// R H Rᵀ, factored.

@@ -1,6 +1,7 @@
 // Second moments of what the linear layers read, from a text, for error feedback.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <map>
 #include <memory>
@@ -15,6 +16,28 @@
 #include "turboquant/quantize.h"
 
 namespace tq {
+
+/// The matrices that are calibrated, and the one whose input each reads.
+struct LinearReader {
+  TensorRole matrix, input;
+};
+inline constexpr std::array kLinearReaders = {
+    LinearReader{TensorRole::kQuery, TensorRole::kQuery},
+    LinearReader{TensorRole::kKey, TensorRole::kQuery},
+    LinearReader{TensorRole::kValue, TensorRole::kQuery},
+    LinearReader{TensorRole::kAttentionOutput, TensorRole::kAttentionOutput},
+    LinearReader{TensorRole::kGate, TensorRole::kGate},
+    LinearReader{TensorRole::kUp, TensorRole::kGate},
+    LinearReader{TensorRole::kDown, TensorRole::kDown},
+    LinearReader{TensorRole::kQueryKeyValue, TensorRole::kQuery},
+    LinearReader{TensorRole::kGateUp, TensorRole::kGate}};
+
+/// The uncompressed model, if it can read the text. As Model::load(), and kUsage for a text of less than a window or of
+/// other tokens. `file` outlives it.
+Result<std::shared_ptr<const Model>> load_reader(const TensorFile& file, const CalibrationText& text, unsigned threads);
+/// Runs `model` over the windows of the text. kInterrupted where progress, which is told of `layer`, says so.
+Result<void> read_windows(const Model& model, const CalibrationText& text, std::size_t layer, ThreadPool& pool,
+                          InputObserver& observer);
 
 /// Runs the uncompressed model over the calibration text once for each group of layers whose moments fit into
 /// CalibrationText::memory, when a tensor of the group is asked for first. One thread drives it.

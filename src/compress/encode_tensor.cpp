@@ -31,12 +31,17 @@ struct Feedback {
 
 /// Rows first … first + n − 1 of the output as floats.
 void decode_rows(const PlannedTensor& tensor, std::size_t first, std::size_t n, float* out) {
-  const GgufTensorView& source = tensor.source;
-  const std::byte* bytes = source.view->bytes.data();
-  if (source.head_dim == 0) return tensor.from->decode(bytes, first, n, out);
-  for (std::size_t r = 0; r < n; ++r)
-    tensor.from->decode(bytes, rotary_source_row(first + r, source.head_dim, source.rope_dim), 1,
-                        out + r * tensor.columns());
+  decode_source_rows(tensor, first, n, out);
+  const std::size_t columns = tensor.columns();
+  for (std::size_t r = 0; tensor.reads != nullptr && r < n; ++r) {
+    for (std::size_t j = 0; j < columns; ++j) out[r * columns + j] *= tensor.reads->columns[j];
+  }
+  if (tensor.makes == nullptr) return;
+  const std::vector<float>& divisors = tensor.makes->made;
+  const bool is_vector = tensor.report.shape.size() == 1;
+  for (std::size_t r = 0; r < n; ++r) {
+    for (std::size_t j = 0; j < columns; ++j) out[r * columns + j] /= divisors[is_vector ? j : first + r];
+  }
 }
 
 /// Codes rows first … first + n − 1, n ≤ kBlockRows, into `coded`, whose first row is `slab_first`.
@@ -80,17 +85,22 @@ float best_stretch(const PlannedTensor& tensor, const FeedbackEncoder& encoder, 
   return kStretches[static_cast<std::size_t>(std::ranges::min_element(errors) - errors.begin())];
 }
 
+Result<void> copy_bytes(std::span<const std::byte> rest, const ByteSink& sink) {
+  while (!rest.empty()) {
+    const std::size_t n = std::min(kCopyBytes, rest.size());
+    if (Result<void> written = sink(rest.first(n)); !written) return written;
+    rest = rest.subspan(n);
+  }
+  return {};
+}
+
 Result<void> copy_rows(const PlannedTensor& tensor, const ByteSink& sink) {
   const GgufTensorView& source = tensor.source;
-  std::span<const std::byte> rest = source.view->bytes;
-  if (source.head_dim == 0) {
-    while (!rest.empty()) {
-      const std::size_t n = std::min(kCopyBytes, rest.size());
-      if (Result<void> written = sink(rest.first(n)); !written) return written;
-      rest = rest.subspan(n);
-    }
-    return {};
+  for (const TensorView* expert : source.experts) {
+    if (Result<void> written = copy_bytes(expert->bytes, sink); !written) return written;
   }
+  std::span<const std::byte> rest = source.view->bytes;
+  if (source.head_dim == 0) return copy_bytes(rest, sink);
   const std::size_t rows = tensor.rows(), row_bytes = rest.size() / rows;
   std::vector<std::byte> moved(source.head_dim * row_bytes);
   for (std::size_t head = 0; head < rows; head += source.head_dim) {
@@ -103,6 +113,24 @@ Result<void> copy_rows(const PlannedTensor& tensor, const ByteSink& sink) {
 }
 
 }  // namespace
+
+void decode_source_rows(const PlannedTensor& tensor, std::size_t first, std::size_t n, float* out) {
+  const GgufTensorView& source = tensor.source;
+  if (!source.experts.empty()) {
+    const std::size_t of_one = tensor.rows() / source.experts.size();
+    for (std::size_t r = first; r < first + n;) {
+      const std::size_t in_one = r % of_one, count = std::min(first + n - r, of_one - in_one);
+      tensor.from->decode(source.experts[r / of_one]->bytes.data(), in_one, count, out + (r - first) * tensor.columns());
+      r += count;
+    }
+    return;
+  }
+  const std::byte* bytes = source.view->bytes.data();
+  if (source.head_dim == 0) return tensor.from->decode(bytes, first, n, out);
+  for (std::size_t r = 0; r < n; ++r)
+    tensor.from->decode(bytes, rotary_source_row(first + r, source.head_dim, source.rope_dim), 1,
+                        out + r * tensor.columns());
+}
 
 Result<void> encode_tensor(PlannedTensor& tensor, const std::string& path, ThreadPool& pool,
                            const FeedbackEncoder* encoder, const ByteSink& sink) {

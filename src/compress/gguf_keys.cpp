@@ -83,6 +83,12 @@ void add_config(GgufKeys& keys, const ModelConfig& config) {
   keys.add(name("attention.head_count_kv"), number(config.n_kv_heads));
   keys.add(name("attention.key_length"), number(config.head_dim));
   keys.add(name("attention.value_length"), number(config.head_dim));
+  if (config.n_experts > 0) {
+    keys.add(name("expert_count"), number(config.n_experts));
+    keys.add(name("expert_used_count"), number(config.n_experts_used));
+    keys.add(name("expert_feed_forward_length"), number(config.feed_forward_size));
+    if (!config.normalize_experts) keys.add(name("expert_weights_norm"), false);
+  }
   const bool rms = config.norm == NormKind::kRms;
   keys.add(name(rms ? "attention.layer_norm_rms_epsilon" : "attention.layer_norm_epsilon"), config.rms_norm_eps);
   if (config.attention_scale > 0) keys.add(name("attention.scale"), config.attention_scale);

@@ -74,10 +74,10 @@ class Planner {
                      .source_type = view.type,
                      .type = view.type,
                      .shape = view.shape,
-                     .input_bytes = view.bytes.size(),
-                     .output_bytes = view.bytes.size(),
+                     .input_bytes = tensor.source.bytes(),
+                     .output_bytes = tensor.source.bytes(),
                      .layer_matrix = tensor.source.layer_matrix};
-    if (view.shape.empty() || view.shape.size() > 4 || view.bytes.empty())
+    if (view.shape.empty() || view.shape.size() > 4 || tensor.source.bytes() == 0)
       return refuse(ErrorCode::kUsage, "the tensor {} has no shape that GGUF knows", view.name);
     const std::string wanted = wanted_type(tensor);
     if (wanted == kKeep || (wanted == view.type && !view.coding)) return keep(tensor);
@@ -100,7 +100,8 @@ class Planner {
       return planned->second;
     if (options_.plain && view.coding) return options_.type;
     const bool is_float = view.type == "f32" || view.type == "f16" || view.type == "bf16";
-    if (options_.plain && view.shape.size() == 1 && is_float) return "f32";  // what other engines expect
+    const bool exact = view.shape.size() == 1 || tensor.source.name.ends_with("ffn_gate_inp.weight");
+    if (options_.plain && exact && is_float) return "f32";  // what other engines expect
     const bool by_type = tensor.source.layer_matrix && !options_.type.empty();
     return by_type ? options_.type : std::string(kKeep);
   }
@@ -144,9 +145,9 @@ class Planner {
                     view.type);
     const Result<std::shared_ptr<const Codec>> codec = codecs_.get(*from, tensor.columns());
     if (!codec) return refuse(ErrorCode::kBadFile, "the tensor {}: {}", view.name, codec.error().message);
-    if (view.bytes.size() != (*codec)->storage_bytes(tensor.rows()))
+    if (tensor.source.bytes() != (*codec)->storage_bytes(tensor.rows()))
       return refuse(ErrorCode::kBadFile, "the tensor {} has {} bytes, and its shape asks for {}", view.name,
-                    view.bytes.size(), (*codec)->storage_bytes(tensor.rows()));
+                    tensor.source.bytes(), (*codec)->storage_bytes(tensor.rows()));
     tensor.from = *codec;
     const CodecSpec& spec = tensor.to->spec();
     tensor.report.type = spec.name();
@@ -214,7 +215,10 @@ Result<std::vector<PlannedTensor>> plan_tensors(const TensorFile& file, const Qu
   if (Result<void> known = check_types(options); !known) return fail(std::move(known));
   Result<TensorRules> rules = TensorRules::compile(options.tensor_types);
   if (!rules) return fail(std::move(rules));
-  return Planner(file, options, std::move(*rules)).plan();
+  Result<std::vector<PlannedTensor>> plan = Planner(file, options, std::move(*rules)).plan();
+  if (!plan || options.importance == nullptr) return plan;
+  if (Result<void> scaled = plan_prescales(*plan, file, *options.importance); !scaled) return fail(std::move(scaled));
+  return plan;
 }
 
 QuantizeReport report_of(const TensorFile& file, const std::vector<PlannedTensor>& plan) {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <chrono>
 #include <cstring>
 #include <optional>
@@ -26,6 +27,7 @@ namespace fs = std::filesystem;
 using SteadyClock = std::chrono::steady_clock;
 
 constexpr std::uint64_t kAlignment = 32;       // what readers expect without a key
+constexpr std::size_t kReadBytes = std::size_t{1} << 20;
 constexpr std::uint64_t kCodedAlignment = 64;  // a cache line: scales and words of a group then fill whole ones
 
 GgufEntry entry_of(const PlannedTensor& tensor) {
@@ -35,6 +37,30 @@ GgufEntry entry_of(const PlannedTensor& tensor) {
   const std::uint64_t group = tensor.to == nullptr ? bytes : tensor.to->group_bytes();
   return {
       tensor.source.name + std::string(kCodedSuffix), find_ggml_type(std::string_view("i8")), {bytes / group, group}};
+}
+
+/// What decides about the bytes of a file beside its header: samples of the input, and the text. Two models of one shape
+/// differ nearly everywhere.
+std::uint64_t run_checksum(const TensorFile& file, const QuantizeOptions& options) {
+  constexpr std::size_t kSample = 4096;
+  Checksum sum;
+  for (const TensorView& tensor : file.tensors()) {
+    const std::size_t n = std::min(kSample, tensor.bytes.size());
+    sum.add(as_bytes(tensor.name));
+    sum.add(tensor.bytes.first(n));
+    sum.add(tensor.bytes.last(n));
+  }
+  if (options.calibration != nullptr) {
+    sum.add(std::as_bytes(std::span(&options.calibration->context, 1)));
+    sum.add(std::as_bytes(std::span(options.calibration->tokens)));
+  }
+  if (options.importance != nullptr) {
+    for (const auto& [tensor, squares] : options.importance->squares) {
+      sum.add(as_bytes(tensor));
+      sum.add(std::as_bytes(std::span(squares)));
+    }
+  }
+  return sum.value();
 }
 
 Result<void> check_path(const TensorFile& file, const fs::path& path, bool replace) {
@@ -62,6 +88,7 @@ class Writer {
       if (tensor.coding) alignment_ = kCodedAlignment;
     }
     checksums_.resize(plan_.size());
+    done_sums_.resize(plan_.size());
   }
 
   /// Bytes of the file.
@@ -73,14 +100,21 @@ class Writer {
       if (!made) return fail(std::move(made));
       calibrator_ = std::move(*made);
     }
-    Result<OutputFile> created = OutputFile::create(path);
+    Result<OutputFile> created = options_.resume ? OutputFile::reopen(path) : OutputFile::create(path);
     if (!created) return fail(std::move(created));
     OutputFile& out = *created;
+    if (options_.resume && !find_done(*placeholder, path, out)) {
+      out.keep();  // of the other run
+      return std::unexpected(error_);
+    }
     if (!take(out.reserve(size_)) || !take(out.write(as_bytes(*placeholder))) || !take(pad_gguf(out, alignment_)))
       return std::unexpected(error_);
     for (std::size_t i = 0; i < plan_.size(); ++i) {
-      if (!write_tensor(i, out)) return std::unexpected(error_);
+      if (is_done(i, out) || write_tensor(i, out)) continue;
+      if (options_.resume && error_.code == ErrorCode::kInterrupted) out.keep();
+      return std::unexpected(error_);
     }
+    is_complete_ = true;
     const Result<std::string> final_header = header();  // of the same size: checksums have 16 digits always
     if (!final_header) return std::unexpected(final_header.error());
     if (!take(out.write_at(0, as_bytes(*final_header))) || !take(out.commit())) return std::unexpected(error_);
@@ -96,39 +130,105 @@ class Writer {
   Result<std::string> header() {
     Result<GgufKeys> keys = model_keys(file_, alignment_);
     if (!keys) return fail(std::move(keys));
-    std::size_t digits_end = 0;
-    if (!options_.plain) digits_end = add_coding_keys(*keys, plan_, checksums_);
+    if (!options_.plain) digits_end_ = add_coding_keys(*keys, plan_, checksums_);
     std::string text = gguf_header(*keys, entries_, alignment_);
     size_ = gguf_size(*keys, entries_, alignment_);
     if (options_.plain) return text;
-    const std::string digits = checksum_text(header_checksum(as_bytes(text), digits_end));
-    std::memcpy(text.data() + digits_end - digits.size(), digits.data(), digits.size());
+    // While tensors are missing, what tells a run of another input or other options stands there: no checksum.
+    const std::uint64_t sum = is_complete_ ? header_checksum(as_bytes(text), digits_end_) : run_checksum(file_, options_);
+    const std::string digits = checksum_text(sum);
+    std::memcpy(text.data() + digits_end_ - digits.size(), digits.data(), digits.size());
     return text;
+  }
+
+  /// Where the digits of a tensor's checksum begin: the list stands before the header's checksum.
+  std::size_t checksum_at(std::size_t i) const {
+    constexpr std::size_t kLength = sizeof(std::uint64_t), kType = sizeof(std::uint32_t);
+    const std::size_t end = digits_end_ - kChecksumDigits - kLength - kType - kHeaderChecksumKey.size() - kLength;
+    return end - (plan_.size() - i) * (kLength + kChecksumDigits) + kLength;
+  }
+
+  /// Reads from the .part which tensors a killed run has marked as done. False, with the error, for another run's.
+  bool find_done(const std::string& placeholder, const fs::path& path, const OutputFile& out) {
+    std::string left(placeholder.size(), '\0');
+    if (!out.read_at(0, std::as_writable_bytes(std::span(left)))) return true;
+    if (left.find_first_not_of('\0') == left.npos) return true;
+    std::string unmarked = left;
+    for (std::size_t i = 0; i < plan_.size(); ++i) {
+      char* digits = unmarked.data() + checksum_at(i);
+      std::fill_n(digits, kChecksumDigits, '0');
+      std::from_chars(left.data() + checksum_at(i), left.data() + checksum_at(i) + kChecksumDigits, done_sums_[i], 16);
+    }
+    if (unmarked == placeholder) return true;
+    error_ = {ErrorCode::kUsage, fmt::format("{}.part was left by a run of another input or with other options; without "
+                                             "--resume it is written over",
+                                             path.string())};
+    return false;
+  }
+
+  /// Goes over a tensor whose bytes in the .part have the checksum that the killed run had noted.
+  bool is_done(std::size_t i, OutputFile& out) {
+    if (done_sums_[i] == 0) return false;
+    Checksum sum;
+    std::vector<std::byte> part(kReadBytes);
+    const std::uint64_t bytes = plan_[i].report.output_bytes;
+    for (std::uint64_t at = 0; at < bytes; at += part.size()) {
+      part.resize(std::min<std::uint64_t>(kReadBytes, bytes - at));
+      if (!out.read_at(out.size() + at, part)) return false;
+      sum.add(part);
+    }
+    if (sum.value() != done_sums_[i]) return false;
+    out.skip(bytes);
+    note_done(i, sum.value());
+    if (progress_) progress_(plan_[i].report, done_, total_);
+    return take(pad_gguf(out, alignment_)) && take(mark(i, out));
+  }
+
+  void note_done(std::size_t i, std::uint64_t sum) {
+    checksums_[i] = sum;
+    done_ += plan_[i].report.input_bytes;
+  }
+
+  Result<void> mark(std::size_t i, OutputFile& out) {
+    return options_.plain ? Result<void>{} : out.write_at(checksum_at(i), as_bytes(checksum_text(checksums_[i])));
   }
 
   bool write_tensor(std::size_t i, OutputFile& out) {
     PlannedTensor& tensor = plan_[i];
     Checksum sum;
     const std::uint64_t begin = out.size(), bytes = tensor.report.output_bytes;
-    TensorView behind = *tensor.source.view;  // what was read; its pages are not needed any more
     const auto sink = [&](std::span<const std::byte> part) -> Result<void> {
       sum.add(part);
       if (Result<void> written = out.write(part); !written) return written;
       const double share =
           static_cast<double>(out.size() - begin) / static_cast<double>(std::max<std::uint64_t>(1, bytes));
       const auto here = static_cast<std::uint64_t>(share * static_cast<double>(tensor.report.input_bytes));
-      behind.bytes = tensor.source.view->bytes.first(std::min<std::size_t>(here, tensor.source.view->bytes.size()));
-      file_.release(behind);
+      release_read(tensor.source, here);
       if (!progress_ || progress_(tensor.report, done_ + here, total_)) return {};
-      return fail(ErrorCode::kInterrupted, "stopped before the file was complete; nothing was written");
+      return fail(ErrorCode::kInterrupted, options_.resume
+                                               ? "stopped before the file was complete; the same command goes on from here"
+                                               : "stopped before the file was complete; nothing was written");
     };
+    for (const std::shared_ptr<Prescale>& prescale : {tensor.reads, tensor.makes}) {
+      if (prescale != nullptr) prescale->make();
+    }
     std::unique_ptr<const FeedbackEncoder> encoder;
     if (!make_encoder(tensor, encoder)) return false;
     if (!take(encode_tensor(tensor, file_.path(), pool_, encoder.get(), sink)) || !take(pad_gguf(out, alignment_)))
       return false;
-    checksums_[i] = sum.value();
-    done_ += tensor.report.input_bytes;
-    return true;
+    note_done(i, sum.value());
+    return take(mark(i, out));
+  }
+
+  /// The pages of the first `bytes` of a tensor are not needed any more.
+  void release_read(const GgufTensorView& source, std::uint64_t bytes) {
+    const std::vector<const TensorView*> whole = {source.view};
+    for (const TensorView* part : source.experts.empty() ? whole : source.experts) {
+      TensorView read = *part;
+      read.bytes = part->bytes.first(std::min<std::uint64_t>(bytes, part->bytes.size()));
+      file_.release(read);
+      bytes -= read.bytes.size();
+    }
   }
 
   /// Null where the tensor is not calibrated.
@@ -151,7 +251,9 @@ class Writer {
   ThreadPool pool_;
   std::unique_ptr<Calibrator> calibrator_;
   std::vector<GgufEntry> entries_;
-  std::vector<std::uint64_t> checksums_;
+  std::vector<std::uint64_t> checksums_, done_sums_;  ///< of what was written; of what a killed run had noted, or 0
+  std::size_t digits_end_ = 0;                        ///< of the header's checksum
+  bool is_complete_ = false;
   std::uint64_t alignment_ = kAlignment, size_ = 0, done_ = 0, total_ = 0;
   Error error_;
 };
@@ -183,6 +285,11 @@ Result<QuantizeReport> quantize(const TensorFile& file, const fs::path& path, co
                                 const QuantizeProgress& progress) {
   const auto start = SteadyClock::now();
   if (Result<void> free = check_path(file, path, options.replace); !free) return fail(std::move(free));
+  if (options.resume && options.plain)
+    return fail(ErrorCode::kUsage, "a plain file has no checksums to go on from; --resume is for compressed ones");
+  if (options.calibration != nullptr && options.importance != nullptr)
+    return fail(ErrorCode::kUsage,
+                "calibration knows all that an importance matrix says, and more; give one of --calibrate and --imatrix");
   Result<std::vector<PlannedTensor>> plan = plan_tensors(file, options);
   if (!plan) return fail(std::move(plan));
   const Result<std::uint64_t> written = Writer(file, *plan, options, progress).write(path);

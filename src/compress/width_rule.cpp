@@ -5,6 +5,7 @@
 #include <array>
 #include <charconv>
 
+#include "compress/plan.h"
 #include "engine/gguf_tensors.h"
 #include "quant/width_average.h"
 #include "turboquant/codec.h"
@@ -47,6 +48,16 @@ std::size_t rank_of(std::string_view role) {
   return static_cast<std::size_t>(std::ranges::find(kOrder, role) - kOrder.begin());
 }
 
+/// Those that gain most from a wider code first.
+void sort_by_need(std::vector<LayerMatrix>& matrices) {
+  std::size_t layers = 0;
+  for (const LayerMatrix& matrix : matrices) layers = std::max(layers, matrix.layer + 1);
+  const auto key = [&](const LayerMatrix& matrix) {
+    return std::tuple(rank_of(matrix.role), std::min(matrix.layer, layers - 1 - matrix.layer), matrix.layer);
+  };
+  std::ranges::stable_sort(matrices, [&](const LayerMatrix& a, const LayerMatrix& b) { return key(a) < key(b); });
+}
+
 std::string name_of_model(const TensorFile& file) {
   return std::string(file.metadata().string("general.name").value_or(""));
 }
@@ -61,17 +72,12 @@ Result<Plan> plan_average(const TensorFile& file, std::string_view type) {
   Result<std::vector<LayerMatrix>> matrices = layer_matrices(file);
   if (!matrices) return fail(std::move(matrices));
   Plan plan{.model = name_of_model(file), .method = "rule"};
-  std::size_t layers = 0;
   double weights = 0;
   for (const LayerMatrix& matrix : *matrices) {
-    layers = std::max(layers, matrix.layer + 1);
     weights += matrix.weights;
     plan.tensors[matrix.name] = average->lower.name();
   }
-  const auto key = [&](const LayerMatrix& matrix) {
-    return std::tuple(rank_of(matrix.role), std::min(matrix.layer, layers - 1 - matrix.layer), matrix.layer);
-  };
-  std::ranges::stable_sort(*matrices, [&](const LayerMatrix& a, const LayerMatrix& b) { return key(a) < key(b); });
+  sort_by_need(*matrices);
   double rest = (average->bits - average->lower.bits) * weights;  // bits that may be added
   for (const LayerMatrix& matrix : *matrices) {
     if (matrix.weights > rest) continue;
@@ -79,6 +85,15 @@ Result<Plan> plan_average(const TensorFile& file, std::string_view type) {
     plan.tensors[matrix.name] = average->higher.name();
   }
   return plan;
+}
+
+Result<std::vector<std::string>> matrices_by_need(const TensorFile& file) {
+  Result<std::vector<LayerMatrix>> matrices = layer_matrices(file);
+  if (!matrices) return fail(std::move(matrices));
+  sort_by_need(*matrices);
+  std::vector<std::string> names;
+  for (LayerMatrix& matrix : *matrices) names.push_back(std::move(matrix.name));
+  return names;
 }
 
 Result<Plan> plan_by_classical_rule(const TensorFile& file, std::string_view codec) {

@@ -46,12 +46,6 @@ class Collector {
       : file_(file), architecture_(architecture), config_(config) {}
 
   Result<std::vector<GgufTensorView>> collect() {
-    if (config_.n_experts > 0) {
-      return fail(ErrorCode::kUsage,
-                  fmt::format("{}: the experts of a Hugging Face folder cannot be written as GGUF yet; convert the "
-                              "model to GGUF first, or compress it on load with --weights",
-                              file_.path()));
-    }
     const std::vector<TensorUse> uses = tensors_of(architecture_, config_);
     add_rope_factors();
     for (const TensorUse& use : uses) {
@@ -84,6 +78,9 @@ class Collector {
   }
 
   bool add(const TensorUse& use, std::size_t layer) {
+    const bool is_expert = use.role == TensorRole::kExpertGate || use.role == TensorRole::kExpertUp ||
+                           use.role == TensorRole::kExpertDown;
+    if (is_expert) return add_stack(use.role, layer);
     const std::string name = architecture_.tensor_name(file_, use.role, layer);
     const std::string gguf = architecture_.gguf_name(use.role, layer);
     return add(use, name + ".weight", gguf + ".weight") && (!use.has_bias || add(use, name + ".bias", gguf + ".bias"));
@@ -94,13 +91,34 @@ class Collector {
     const TensorView* view = file_.find(name);
     if (view == nullptr) return refuse(ErrorCode::kBadFile, "the tensor {} is missing", name);
     GgufTensorView tensor{.view = view, .name = gguf};
-    tensor.layer_matrix = use.in_layer && !use.is_norm && view->shape.size() == 2;
+    tensor.layer_matrix =
+        use.in_layer && !use.is_norm && use.role != TensorRole::kRouter && view->shape.size() == 2;
     const bool rotary =
         (use.role == TensorRole::kQuery || use.role == TensorRole::kKey) && architecture_.adjacent_pairs;
     const bool less_one = use.is_norm && architecture_.norms_less_one && name.ends_with(".weight");
     if (rotary && !turn_pairs(tensor)) return false;
     if (less_one && !add_one(tensor)) return false;
     if (tensor.layer_matrix && architecture_.transposed && !transpose(tensor)) return false;
+    tensors_.push_back(std::move(tensor));
+    return true;
+  }
+
+  /// The matrices of all experts as the one that GGUF has.
+  bool add_stack(TensorRole role, std::size_t layer) {
+    GgufTensorView tensor{.view = nullptr, .name = architecture_.gguf_name(role, layer) + ".weight", .layer_matrix = true};
+    for (std::size_t expert = 0; expert < config_.n_experts; ++expert) {
+      const std::string name = architecture_.tensor_name(file_, role, layer, expert) + ".weight";
+      placed_.insert(name);
+      const TensorView* view = file_.find(name);
+      if (view == nullptr) return refuse(ErrorCode::kBadFile, "the tensor {} is missing", name);
+      tensor.experts.push_back(view);
+      const TensorView& first = *tensor.experts.front();
+      if (view->shape.size() != 2 || view->shape != first.shape || view->type != first.type)
+        return refuse(ErrorCode::kBadFile, "the tensor {} has another shape or type than the first expert's", name);
+    }
+    const TensorView& first = *tensor.experts.front();
+    tensor.made = make_tensor(first, first.type, {config_.n_experts, first.shape[0], first.shape[1]}, {});
+    tensor.view = &tensor.made->view;
     tensors_.push_back(std::move(tensor));
     return true;
   }

@@ -139,7 +139,7 @@ class ModelLoader {
   }
 
   /// Turns pairs if they must be turned, codes the matrix if that was asked for, and counts it.
-  bool complete(TensorRole role, std::size_t layer, Linear& linear) {
+  bool complete(TensorRole role, std::size_t layer, Linear& linear, std::size_t expert = 0) {
     const ModelConfig& c = config();
     Matrix& matrix = linear.matrix;
     const bool rotary = role == TensorRole::kQuery || role == TensorRole::kKey;
@@ -148,12 +148,12 @@ class ModelLoader {
       linear.bias = interleaved_rotary(linear.bias, c.head_dim, c.rope_dim);
     }
     std::optional<CodecSpec> spec = spec_;
-    if (!choose_spec(role, layer, spec)) return false;
+    if (!choose_spec(role, layer, expert, spec)) return false;
     if (spec) {
       if (const Result<void> coded = recode(matrix, *spec, codecs_, pool_); !coded) {
         error_ = {coded.error().code,
                   fmt::format("{}: the tensor {}.weight: {}", file().path(),
-                              architecture_->tensor_name(file(), role, layer), coded.error().message)};
+                              architecture_->tensor_name(file(), role, layer, expert), coded.error().message)};
         return false;
       }
     }
@@ -226,7 +226,7 @@ class ModelLoader {
     return loaded && load_linear(TensorRole::kDown, i, hidden, inner, bias, network.down);
   }
 
-  /// All experts in one tensor (GGUF), or each in its own (Hugging Face).
+  /// All experts in one tensor (GGUF), or each in its own (Hugging Face, old GGUFs).
   bool load_experts(std::size_t i, Layer& layer) {
     const ModelConfig& c = config();
     if (!take(load_matrix(file(), name_of(TensorRole::kRouter, i) + ".weight", c.n_experts, c.hidden_size, codecs_),
@@ -244,7 +244,7 @@ class ModelLoader {
   bool load_expert_role(TensorRole role, std::size_t i, std::size_t rows, std::size_t cols, Layer& layer,
                         Linear FeedForward::*linear) {
     Matrix stack;
-    const bool stacked = !is_hugging_face(file());
+    const bool stacked = architecture_->tensor_name(file(), role, i) == architecture_->gguf_name(role, i);
     if (stacked &&
         !take(load_stack(file(), name_of(role, i) + ".weight", {config().n_experts, rows, cols}, codecs_), stack)) {
       return false;
@@ -254,18 +254,21 @@ class ModelLoader {
       if (stacked) expert.matrix = stack.part(e * rows, rows);
       if (!stacked && !take(load_matrix(file(), name_of(role, i, e) + ".weight", rows, cols, codecs_), expert.matrix))
         return false;
-      if (!complete(role, i, expert)) return false;
+      if (!complete(role, i, expert, e)) return false;
     }
     return true;
   }
 
   /// What ModelOptions::tensor_types says of this matrix in place of `spec`.
-  bool choose_spec(TensorRole role, std::size_t layer, std::optional<CodecSpec>& spec) {
+  bool choose_spec(TensorRole role, std::size_t layer, std::size_t expert, std::optional<CodecSpec>& spec) {
     const bool attention = role == TensorRole::kQuery || role == TensorRole::kKey || role == TensorRole::kValue;
     const bool gate = role == TensorRole::kGate || role == TensorRole::kUp;
     if (attention && architecture_->fused_attention) role = TensorRole::kQueryKeyValue;
     if (gate && architecture_->fused_gate) role = TensorRole::kGateUp;
-    const auto found = options_.tensor_types.find(architecture_->gguf_name(role, layer) + ".weight");
+    const auto found = options_.tensor_types.find((is_hugging_face(file())
+                                                       ? architecture_->gguf_name(role, layer)
+                                                       : architecture_->tensor_name(file(), role, layer, expert)) +
+                                                  ".weight");
     if (found == options_.tensor_types.end()) return true;
     spec.emplace();
     return take(CodecSpec::parse(found->second), *spec);

@@ -47,6 +47,13 @@ TensorName name_of(const Architecture& architecture, TensorRole role) {
 /// Roles from kAttentionNorm on are those of layers.
 bool in_layer(TensorRole role) { return role >= TensorRole::kAttentionNorm; }
 
+/// The matrix of a network without experts that does what `role` does in each of many; `role` where there is none.
+TensorRole without_experts(TensorRole role) {
+  if (role == TensorRole::kExpertGate) return TensorRole::kGate;
+  if (role == TensorRole::kExpertUp) return TensorRole::kUp;
+  return role == TensorRole::kExpertDown ? TensorRole::kDown : role;
+}
+
 }  // namespace
 
 bool is_hugging_face(const TensorFile& file) { return file.format() == "safetensors"; }
@@ -63,7 +70,10 @@ std::string Architecture::gguf_name(TensorRole role, std::size_t layer) const {
 
 std::string Architecture::tensor_name(const TensorFile& file, TensorRole role, std::size_t layer,
                                       std::size_t expert) const {
-  if (!is_hugging_face(file)) return gguf_name(role, layer);
+  if (!is_hugging_face(file)) {  // old ones have each expert in a tensor of its own: blk.0.ffn_gate.3
+    const std::string one = fmt::format("{}.{}", gguf_name(without_experts(role), layer), expert);
+    return without_experts(role) != role && file.find(one + ".weight") != nullptr ? one : gguf_name(role, layer);
+  }
   std::string stem(name_of(*this, role).hugging_face);
   if (const std::size_t hole = stem.find("{}"); hole != stem.npos) stem.replace(hole, 2, std::to_string(expert));
   if (in_layer(role)) stem = fmt::format("{}.{}.{}", layers, layer, stem);

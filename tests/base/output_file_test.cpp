@@ -40,6 +40,28 @@ TEST(OutputFile, given_up_it_leaves_nothing) {
   EXPECT_EQ(files_in(folder.path()), 0U);
 }
 
+TEST(OutputFile, what_was_kept_can_be_gone_over) {
+  const TemporaryFolder folder;
+  const auto path = folder.path() / "out";
+  {
+    OutputFile file = must(OutputFile::create(path));
+    must(file.write(as_bytes("half")));
+    file.keep();
+  }
+  EXPECT_FALSE(std::filesystem::exists(path));
+  OutputFile file = must(OutputFile::reopen(path));
+  std::string left(4, ' ');
+  ASSERT_TRUE(file.read_at(0, std::as_writable_bytes(std::span(left))));
+  EXPECT_EQ(left, "half");
+  EXPECT_FALSE(file.read_at(1, std::as_writable_bytes(std::span(left)))) << "beyond the end";
+  file.skip(4);
+  must(file.write(as_bytes(" and half")));
+  must(file.commit());
+  EXPECT_EQ(contents(path), "half and half");
+  must(OutputFile::reopen(folder.path() / "new"));  // where nothing was left it begins from nothing
+  EXPECT_EQ(files_in(folder.path()), 1U) << "given up";
+}
+
 TEST(OutputFile, more_room_than_was_needed_is_given_back) {
   const TemporaryFolder folder;
   OutputFile file = must(OutputFile::create(folder.path() / "out"));

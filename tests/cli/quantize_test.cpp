@@ -87,6 +87,33 @@ TEST(Quantize, ADryRunWritesNothing) {
   EXPECT_EQ(folder.count_files(), 0U);
 }
 
+TEST(Quantize, ATargetIsMetOrRefused) {
+  const std::string text = (pycoder() / "eval_text.py.txt").string();
+  const auto report = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), {"quantize", kModel, "--dry-run", "--json", "-"});
+    const Outcome outcome = tq(more);
+    EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+    return json::parse(outcome.out);
+  };
+  EXPECT_NEAR(report({"--target-bpw", "3.2"})["bpw_linear"].get<double>(), 3.2, 0.03);
+  EXPECT_NEAR(report({"--target-size", "10MiB"})["output_bytes"].get<double>(), 10 << 20, 100000);
+  EXPECT_LE(report({"--target-size", "10MiB"})["output_bytes"].get<std::size_t>(), std::size_t{10} << 20);
+  for (const std::vector<std::string>& arguments :
+       std::vector<std::vector<std::string>>{{"--target-bpw", "2"},
+                                             {"--target-size", "5MiB"},
+                                             {"--target-size", "5 apples"},
+                                             {"--target-bpw", "3", "--type", "tt3"},
+                                             {"--target-bpw", "3", "--candidates", "tt2.5"},
+                                             {"--type", "tt3", "-f", text},
+                                             {"--target-bpw", "2", "-f", text}}) {
+    std::vector<std::string> all = {"quantize", kModel, "--dry-run"};
+    all.insert(all.end(), arguments.begin(), arguments.end());
+    const Outcome outcome = tq(all);
+    EXPECT_EQ(outcome.exit_code, 2) << outcome.err;
+    EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 1) << outcome.err;
+  }
+}
+
 TEST(Quantize, UsageIsOneSentence) {
   const TemporaryFolder folder;
   const std::string out = (folder / "out.gguf").string(), there = folder.write("there.gguf", "x");
@@ -157,6 +184,37 @@ TEST(Quantize, AKilledRunLeavesTheOldFileOrTheNewOne) {
     EXPECT_EQ(tq({"verify", path}).exit_code, 0) << "after " << wait_ms << " ms";
   }
   EXPECT_GE(killed, 1U) << "no signal came in time";
+}
+
+TEST(Quantize, AKilledRunGoesOnAndGivesTheSameFile) {
+  const TemporaryFolder folder;
+  const std::string path = (folder / "out.gguf").string(), whole = (folder / "whole.gguf").string();
+  EXPECT_EQ(tq_killed({"quantize", kModel, path, "--type", "tt2"}, path + ".part", 300).signal, SIGKILL);
+  EXPECT_FALSE(std::filesystem::exists(path));
+  const Outcome other = tq({"quantize", kModel, path, "--type", "tt3", "--resume"});
+  EXPECT_EQ(other.exit_code, 2) << other.err;
+  EXPECT_EQ(tq({"quantize", kModel, path, "--type", "tt2", "--resume"}).exit_code, 0);
+  EXPECT_EQ(tq({"quantize", kModel, whole, "--type", "tt2"}).exit_code, 0);
+  EXPECT_EQ(read_file(path), read_file(whole));
+}
+
+TEST(Quantize, AnImportanceMatrixIsWrittenAndTaken) {
+  const TemporaryFolder folder;
+  const std::string text = (pycoder() / "eval_text.py.txt").string(), matrix = (folder / "imatrix.gguf").string(),
+                    out = (folder / "out.gguf").string();
+  const std::vector<std::string> measure = {"imatrix", "-m", kModel, "-f",       text, "-o",
+                                            matrix,    "-c", "64",   "--chunks", "2"};
+  ASSERT_EQ(tq(measure).exit_code, 0);
+  EXPECT_EQ(tq(measure).exit_code, 2) << "it exists";
+  EXPECT_EQ(tq({"imatrix", "-m", kModel, "-f", text}).exit_code, 2);
+  const Outcome written = tq({"quantize", kModel, out, "--type", "tq2", "--imatrix", matrix});
+  EXPECT_EQ(written.exit_code, 0) << written.err;
+  EXPECT_EQ(tq({"verify", out}).exit_code, 0);
+  EXPECT_EQ(tq({"quantize", kModel, out, "--type", "tq2", "--imatrix", kModel, "--force"}).exit_code, 3)
+      << "a model is none";
+  EXPECT_EQ(tq({"quantize", kModel, out, "--type", "q4_k", "--imatrix", matrix, "--force"}).exit_code, 2);
+  EXPECT_EQ(
+      tq({"quantize", kModel, out, "--type", "tq2", "--imatrix", matrix, "--calibrate", text, "--force"}).exit_code, 2);
 }
 
 TEST(Quantize, AKilledRunCanBeRepeated) {

@@ -10,7 +10,10 @@
 #include "support/models.h"
 #include "support/short_pycoder.h"
 #include "support/pycoder_folder.h"
+#include "support/random_rows.h"
 #include "support/temporary_folder.h"
+#include "support/tiny_models.h"
+#include "turboquant/size_target.h"
 #include "turboquant/tokenizer.h"
 
 namespace tq::test {
@@ -308,6 +311,279 @@ TEST(Quantize, a_coded_file_can_be_coded_again_or_copied) {
   for (const QuantizedTensor& tensor : copy.tensors) EXPECT_EQ(tensor.relative_error, 0) << tensor.name;
   EXPECT_EQ(logits(load(second)), logits(load(first)));
   EXPECT_GT(tensor_of(write(first, third, "tq4"), "blk.0.ffn_up.weight").relative_error, 0.005);
+}
+
+
+/// The groups of every layer of `file`, with invented divergences: those of `dear` cost a thousand times as much.
+std::vector<PlanGroup> invented_groups(const TensorFile& file, const std::string& dear) {
+  std::vector<PlanGroup> groups;
+  for (const QuantizedTensor& tensor : must(plan_quantize(file, {.type = "tt2"})).tensors) {
+    if (!tensor.layer_matrix) continue;
+    PlanGroup group{.name = tensor.name, .tensors = {tensor.name}, .weights = tensor.elements()};
+    const double cost = tensor.name.find(dear) == tensor.name.npos ? 1 : 1000;
+    for (const auto& [codec, kld] : {std::pair("tt2", 1.0), std::pair("tt3", 0.2), std::pair("tt4", 0.05)})
+      group.options.push_back({.codec = codec, .bytes = 1, .kld = cost * kld, .measured = true});  // sizes are found out
+    groups.push_back(std::move(group));
+  }
+  return groups;
+}
+
+TEST(SizeTarget, bits_are_met_from_below_by_less_than_a_matrix) {
+  const auto file = must(TensorFile::open(short_pycoder_gguf()));
+  const std::vector<std::string> codecs = {"tt2", "tt3", "tt4", "tt5", "tq6"};
+  double matrices = 0, largest = 0;
+  for (const QuantizedTensor& tensor : must(plan_quantize(*file, {})).tensors) {
+    if (!tensor.layer_matrix) continue;
+    matrices += static_cast<double>(tensor.elements());
+    largest = std::max(largest, static_cast<double>(tensor.elements()));
+  }
+  for (const double bits : {2.04, 2.5, 3.5, 4.9, 5.5, 6.02}) {
+    for (const bool measured : {false, true}) {
+      const auto groups = measured ? invented_groups(*file, "ffn_down") : std::vector<PlanGroup>{};
+      const auto types = must(plan_for_target(*file, {.codecs = codecs, .bits = bits}, {}, groups));
+      const double found = must(plan_quantize(*file, {.plan = types})).bpw_linear;
+      EXPECT_LE(found, bits);
+      const double widest = measured ? 4.03 : 6.03;
+      EXPECT_GE(found, std::min(widest, bits) - largest / matrices - 1e-9) << "one matrix more by a bit would have fitted";
+    }
+  }
+}
+
+TEST(SizeTarget, a_file_is_never_larger_than_asked_for) {
+  const TemporaryFolder folder;
+  const auto file = must(TensorFile::open(short_pycoder_gguf()));
+  const std::vector<std::string> codecs = {"tt2", "tt3", "tt4"};
+  const std::uint64_t smallest = must(plan_quantize(*file, {.type = "tt2"})).output_bytes;
+  const std::uint64_t widest = must(plan_quantize(*file, {.type = "tt4"})).output_bytes;
+  for (const std::uint64_t more : {std::uint64_t{0}, std::uint64_t{1}, std::uint64_t{300}, (widest - smallest) / 2, widest - smallest,
+                                   widest}) {
+    for (const bool measured : {false, true}) {
+      const auto groups = measured ? invented_groups(*file, "attn_q") : std::vector<PlanGroup>{};
+      const auto types = must(plan_for_target(*file, {.codecs = codecs, .file_bytes = smallest + more}, {}, groups));
+      EXPECT_LE(must(plan_quantize(*file, {.plan = types})).output_bytes, smallest + more) << more;
+      if (more >= widest - smallest) EXPECT_EQ(types.at("blk.1.attn_q.weight"), "tt4");
+    }
+  }
+}
+
+TEST(SizeTarget, what_is_impossible_is_refused_with_the_smallest) {
+  const auto file = must(TensorFile::open(short_pycoder_gguf()));
+  const std::uint64_t smallest = must(plan_quantize(*file, {.type = "tt3"})).output_bytes;
+  const auto too_small = plan_for_target(*file, {.codecs = {"tt3", "tt4"}, .file_bytes = smallest - 1}, {});
+  ASSERT_FALSE(too_small.has_value());
+  EXPECT_EQ(too_small.error().code, ErrorCode::kUsage);
+  EXPECT_NE(too_small.error().message.find(std::to_string(smallest)), std::string::npos) << too_small.error().message;
+  const auto too_few = plan_for_target(*file, {.codecs = {"tt3", "tt4"}, .bits = 3.0}, {});
+  ASSERT_FALSE(too_few.has_value());
+  const std::size_t at = too_few.error().message.rfind("3.0");
+  ASSERT_NE(at, std::string::npos) << too_few.error().message;
+  must(plan_for_target(*file, {.codecs = {"tt3", "tt4"}, .bits = std::stod(too_few.error().message.substr(at))}, {}));
+  EXPECT_FALSE(plan_for_target(*file, {.codecs = {}, .bits = 3.0}, {}).has_value());
+  EXPECT_FALSE(plan_for_target(*file, {.codecs = {"tt2.5"}, .bits = 3.0}, {}).has_value()) << "an average is no candidate";
+}
+
+TEST(SizeTarget, rules_for_tensors_count_and_leave_the_rest_less) {
+  const auto file = must(TensorFile::open(short_pycoder_gguf()));
+  const QuantizeOptions options = {.tensor_types = {{"ffn_down", "tq8"}}};
+  const auto types = must(plan_for_target(*file, {.codecs = {"tt2", "tt3", "tt4"}, .bits = 4.0}, options));
+  QuantizeOptions planned = options;
+  planned.plan = types;
+  const QuantizeReport report = must(plan_quantize(*file, planned));
+  EXPECT_LE(report.bpw_linear, 4.0);
+  EXPECT_EQ(tensor_of(report, "blk.0.ffn_down.weight").type, "tq8");
+  EXPECT_EQ(tensor_of(report, "blk.0.attn_q.weight").type, "tt2") << "a quarter of the weights has taken half of the bits";
+}
+
+TEST(SizeTarget, the_measured_need_decides) {
+  const auto file = must(TensorFile::open(short_pycoder_gguf()));
+  const auto types = must(plan_for_target(*file, {.bits = 2.5}, {}, invented_groups(*file, "attn_q")));
+  EXPECT_EQ(types.at("blk.0.attn_q.weight"), "tt4");
+  EXPECT_EQ(types.at("blk.0.ffn_up.weight"), "tt2");
+  const auto by_rule = must(plan_for_target(*file, {.codecs = {"tt2", "tt3"}, .bits = 2.5}, {}));
+  EXPECT_EQ(by_rule.at("blk.0.attn_v.weight"), "tt3") << "the first in the order of the rule";
+  EXPECT_EQ(by_rule.at("blk.1.ffn_up.weight"), "tt2") << "one of the last";
+}
+
+
+/// Means of squares for every input of a layer that differ by orders of magnitude from column to column.
+std::shared_ptr<const ImportanceMatrix> invented_importance(const TensorFile& file) {
+  auto importance = std::make_shared<ImportanceMatrix>();
+  std::map<std::uint64_t, std::vector<float>> of_width;  // matrices that read the same must agree, as measured ones do
+  for (const QuantizedTensor& tensor : must(plan_quantize(file, {})).tensors) {
+    if (!tensor.layer_matrix) continue;
+    std::vector<float>& squares = of_width[tensor.shape.back()];
+    if (squares.empty()) {
+      for (const float value : gaussian(tensor.shape.back(), 11)) squares.push_back(std::exp(2 * value));
+    }
+    importance->squares[tensor.name] = squares;
+  }
+  return importance;
+}
+
+std::vector<float> decoded(const TensorFile& file, const std::string& name) {
+  const TensorView& tensor = *file.find(name);
+  const std::uint64_t columns = tensor.shape.back(), rows = tensor.elements() / columns;
+  std::vector<float> values(rows * columns);
+  must(make_codec(tensor.coding ? *tensor.coding : must(CodecSpec::parse(tensor.type)), columns))
+      ->decode(tensor.bytes.data(), 0, rows, values.data());
+  return values;
+}
+
+// Columns are stretched by 1/4 to 4, so that an error of nine bits becomes 16 times as large at the most. A factor in the
+// wrong row or column would change logits by their own size, a hundred times that error and more.
+TEST(Prescale, the_model_stays_what_it_was) {
+  const TemporaryFolder folder;
+  const auto path = folder.path() / "out.gguf";
+  const auto compare = [&](const std::shared_ptr<const TensorFile>& file, const std::string& name) {
+    const auto logits = [](const std::shared_ptr<const Model>& model) {
+      const auto session = open_session(model, {.context = 64, .threads = 1});
+      return logits_of(*session, some_tokens(8, model->config().vocab_size));
+    };
+    must(quantize(*file, path, {.type = "tq9", .importance = invented_importance(*file), .replace = true, .threads = 2}));
+    const std::vector<float> before = logits(must(Model::load(file, {}))), after = logits(load(path));
+    const std::vector<float> plain = logits(must(Model::load(file, {.weights = "tq9"})));
+    EXPECT_LT(largest_difference(before, after), 16 * largest_difference(before, plain)) << name;
+    EXPECT_LT(largest_difference(before, plain), 0.03 * largest_difference(before, std::vector<float>(before.size())))
+        << "the bound would be none";
+    EXPECT_NE(decoded(*file, "blk.0.attn_norm.weight"), decoded(*must(TensorFile::open(path)), "blk.0.attn_norm.weight"));
+  };
+  compare(must(TensorFile::open(short_pycoder_gguf())), "pycoder");
+  for (const char* name : {"llama-linear", "qwen2", "qwen3moe", "phi3", "gpt2"}) {
+    const TinyFiles files(name);
+    compare(files.gguf, name);
+  }
+}
+
+// With errors that are the same in every direction of a row, the cost Σ h_j e_ij² of stretched columns is
+// (Σ √(h_j V_j))² / (Σ h_j Σ V_j) of that without, V_j = Σ_i w_ij².
+TEST(Prescale, the_cost_falls_by_what_theory_says) {
+  const TemporaryFolder folder;
+  const auto file = must(TensorFile::open(short_pycoder_gguf()));
+  const auto importance = invented_importance(*file);
+  const std::string name = "blk.0.attn_q.weight", norm = "blk.0.attn_norm.weight";
+  const std::vector<float>& squares = importance->squares.at(name);
+  const std::vector<float> weights = decoded(*file, name), before = decoded(*file, norm);
+  const std::size_t columns = squares.size();
+  const auto cost = [&](const std::shared_ptr<const ImportanceMatrix>& used) {
+    const auto path = folder.path() / "out.gguf";
+    must(quantize(*file, path,
+                  {.tensor_types = {{"attn_(q|k|v)", "tt3"}}, .importance = used, .replace = true, .threads = 2}));
+    const auto out = must(TensorFile::open(path));
+    const std::vector<float> coded = decoded(*out, name), after = decoded(*out, norm);
+    double sum = 0;
+    for (std::size_t i = 0; i < weights.size(); ++i) {
+      const std::size_t j = i % columns;
+      const double error = static_cast<double>(coded[i] * after[j] / before[j]) - static_cast<double>(weights[i]);
+      sum += static_cast<double>(squares[j]) * error * error;
+    }
+    return sum;
+  };
+  double inputs = 0, energies = 0, roots = 0;
+  for (std::size_t j = 0; j < columns; ++j) {
+    double energy = 0;
+    for (const char* reader : {"blk.0.attn_q.weight", "blk.0.attn_k.weight", "blk.0.attn_v.weight"}) {
+      const std::vector<float> values = decoded(*file, reader);
+      for (std::size_t i = j; i < values.size(); i += columns) energy += static_cast<double>(values[i]) * static_cast<double>(values[i]);
+    }
+    inputs += static_cast<double>(squares[j]);
+    energies += energy;
+    roots += std::sqrt(static_cast<double>(squares[j]) * energy);
+  }
+  const double expected = roots * roots / (inputs * energies), found = cost(importance) / cost(nullptr);
+  EXPECT_LT(expected, 0.6) << "the importance was to differ much";
+  EXPECT_NEAR(found, expected, 0.15 * expected) << "q alone for the sum over q, k and v, and rows sampled for V";
+}
+
+TEST(Prescale, what_it_cannot_use_is_refused) {
+  const TemporaryFolder folder;
+  const auto path = folder.path() / "out.gguf";
+  const auto file = must(TensorFile::open(short_pycoder_gguf()));
+  const auto importance = invented_importance(*file);
+  const auto refusal = [&](const QuantizeOptions& options) {
+    const auto written = quantize(*file, path, options);
+    EXPECT_FALSE(written.has_value());
+    return written ? Error{} : written.error();
+  };
+  EXPECT_EQ(refusal({.type = "q4_k", .importance = importance}).code, ErrorCode::kUsage) << "nothing is rotated";
+  EXPECT_EQ(refusal({.type = "tt3", .importance = std::make_shared<const ImportanceMatrix>()}).code, ErrorCode::kUsage);
+  auto other = std::make_shared<ImportanceMatrix>(*importance);
+  other->squares["blk.1.ffn_down.weight"].pop_back();
+  const Error wrong = refusal({.type = "tt3", .importance = other});
+  EXPECT_EQ(wrong.code, ErrorCode::kBadFile);
+  EXPECT_NE(wrong.message.find("blk.1.ffn_down.weight"), std::string::npos) << wrong.message;
+  EXPECT_EQ(files_in(folder.path()), 0U);
+}
+
+TEST(Prescale, our_own_importance_is_what_the_layers_read) {
+  const auto file = must(TensorFile::open(short_pycoder_gguf()));
+  CalibrationText text{.tokens = some_tokens(64, 3000), .context = 32};
+  const ImportanceMatrix matrix = must(measure_imatrix(*file, text, 2));
+  EXPECT_EQ(matrix.tokens, 64U);
+  EXPECT_EQ(matrix.squares.size(), 14U) << "seven matrices of each layer";
+  // Behind a norm without bias the mean over columns of (x_j / w_j)² is 1 for each token.
+  const std::vector<float> norm = decoded(*file, "blk.0.attn_norm.weight");
+  const std::vector<float>& squares = matrix.squares.at("blk.0.attn_q.weight");
+  double mean = 0;
+  for (std::size_t j = 0; j < norm.size(); ++j) mean += static_cast<double>(squares[j] / (norm[j] * norm[j]));
+  EXPECT_NEAR(mean / static_cast<double>(norm.size()), 1, 1e-3);
+}
+
+// What is done is known by its checksum: a tensor whose bytes are damaged is coded again.
+TEST(Resume, goes_on_from_what_is_sound) {
+  const TemporaryFolder folder;
+  const auto path = folder.path() / "out.gguf";
+  const auto part = folder.path() / "out.gguf.part";
+  const auto file = must(TensorFile::open(short_pycoder_gguf()));
+  QuantizeOptions options{.type = "tt2", .replace = true, .threads = 2};
+  must(quantize(*file, path, options));
+  const std::string whole = contents(path);
+  std::filesystem::remove(path);
+  options.resume = true;
+  const auto interrupt_at = [&](const char* name) {
+    return quantize(*file, path, options, [&](const QuantizedTensor& tensor, std::uint64_t, std::uint64_t) { return tensor.name != name; });
+  };
+  ASSERT_EQ(interrupt_at("blk.1.attn_q.weight").error().code, ErrorCode::kInterrupted);
+  EXPECT_FALSE(std::filesystem::exists(path));
+  ASSERT_TRUE(std::filesystem::exists(part));
+  {
+    std::string damaged = contents(part);
+    const auto at = whole.size() / 2;  // in a tensor that is done: the embedding is the first and larger than the rest
+    damaged[at] = static_cast<char>(damaged[at] ^ 1);
+    std::ofstream(part, std::ios::binary) << damaged;
+  }
+  std::vector<std::string> coded;
+  const QuantizeReport report = must(quantize(*file, path, options, [&](const QuantizedTensor& tensor, std::uint64_t, std::uint64_t) {
+    coded.push_back(tensor.name);
+    return true;
+  }));
+  EXPECT_EQ(contents(path), whole);
+  EXPECT_TRUE(std::isnan(tensor_of(report, "blk.0.attn_q.weight").relative_error)) << "was done before";
+  EXPECT_FALSE(std::isnan(tensor_of(report, "blk.1.attn_q.weight").relative_error));
+  EXPECT_FALSE(std::filesystem::exists(part));
+}
+
+TEST(Resume, another_run_is_not_mixed_in) {
+  const TemporaryFolder folder;
+  const auto path = folder.path() / "out.gguf";
+  const auto file = must(TensorFile::open(short_pycoder_gguf()));
+  const auto stop = [](const QuantizedTensor& tensor, std::uint64_t, std::uint64_t) { return tensor.name != "blk.1.attn_q.weight"; };
+  ASSERT_FALSE(quantize(*file, path, {.type = "tt2", .resume = true, .threads = 2}, stop).has_value());
+  const auto importance = invented_importance(*file);
+  std::string other_bytes = contents(short_pycoder_gguf());
+  const TensorView& changed = *file->find("blk.0.attn_q.weight");
+  const auto place = other_bytes.find(std::string(reinterpret_cast<const char*>(changed.bytes.data()), 64));
+  ASSERT_NE(place, std::string::npos);
+  other_bytes[place] = static_cast<char>(other_bytes[place] ^ 1);
+  const auto other_path = folder.path() / "other.gguf";
+  std::ofstream(other_path, std::ios::binary) << other_bytes;
+  const auto other = must(TensorFile::open(other_path));
+  for (const auto& result : {quantize(*file, path, {.type = "tt3", .resume = true}), quantize(*other, path, {.type = "tt2", .resume = true}),
+                             quantize(*file, path, {.type = "tt2", .importance = importance, .resume = true})}) {
+    ASSERT_FALSE(result.has_value());
+    EXPECT_EQ(result.error().code, ErrorCode::kUsage);
+    EXPECT_NE(result.error().message.find("another input"), std::string::npos) << result.error().message;
+  }
+  EXPECT_TRUE(std::filesystem::exists(path.string() + ".part")) << "it may still be wanted";
 }
 
 }  // namespace

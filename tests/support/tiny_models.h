@@ -126,6 +126,20 @@ class TinyModel {
   }
 };
 
+/// The GGUF of a tiny model with a tensor for each expert, as converters wrote it before they stacked them.
+inline std::string gguf_with_single_experts(TinyModel tiny) {
+  const nlohmann::json stacked = tiny.recipe.at("gguf");
+  nlohmann::json& tensors = tiny.recipe.at("gguf");
+  for (const auto& [name, made] : stacked.items()) {
+    if (made.at("change") != "stack") continue;
+    tensors.erase(name);
+    const std::string stem = name.substr(0, name.find("_exps"));
+    for (std::size_t e = 0; e < made.at("from").size(); ++e)
+      tensors[stem + "." + std::to_string(e) + ".weight"] = {{"from", {made.at("from").at(e)}}, {"change", ""}};
+  }
+  return tiny.gguf();
+}
+
 /// One model from both kinds of files. The files live as long as this.
 struct TinyFiles {
   explicit TinyFiles(const std::string& name) : tiny(name), bytes(tiny.gguf()) {

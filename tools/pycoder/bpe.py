@@ -1,5 +1,6 @@
 """Byte-level byte-pair encoding with Llama 3's pre-tokenizer: training and encoding, small enough to be read."""
 import collections
+import functools
 
 import numpy as np
 import regex
@@ -10,6 +11,7 @@ SPLIT = regex.compile(PATTERN)
 SPECIAL = ("<|endoftext|>", "<|begin|>")  # the last two ids
 
 
+@functools.cache
 def byte_names():
     """GPT-2's printable character for each byte: itself where it is visible, else the next from U+0100 on."""
     names, spare = {}, 256
