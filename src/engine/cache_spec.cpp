@@ -109,6 +109,10 @@ Result<void> apply_option(std::string_view option, std::string_view text, CacheS
 Result<CacheSpec> CacheSpec::parse(std::string_view given) {
   const std::string text(given.substr(0, 100));
   CacheSpec spec;
+  if (text == "auto") {
+    spec.automatic = true;
+    return spec;
+  }
   std::string expanded = text;
   const std::string_view options = std::string_view(text).substr(std::min(text.find('+'), text.size()));
   for (const Alias& alias : kAliases) {
@@ -137,6 +141,7 @@ Result<CacheSpec> CacheSpec::parse(std::string_view given) {
 }
 
 std::string CacheSpec::name() const {
+  if (automatic) return "auto";
   const bool rotated = k.rotation == RotationKind::kPlainHadamard || v.rotation == RotationKind::kPlainHadamard;
   std::string text = k.name() == v.name() ? k.name() : k.name() + ":" + v.name();
   if (rotated) text += "+rotate=on";

@@ -54,16 +54,16 @@ std::vector<float> slow_coordinates(const ModelConfig& config, std::size_t conte
 }  // namespace
 
 Result<CachePlan> plan_cache(const ModelConfig& config, const CacheSpec& spec, std::size_t context) {
+  if (spec.automatic) return fail(ErrorCode::kUsage, "the cache 'auto' must be chosen for a model before it is used");
   CachePlan plan;
   plan.spec = spec;
   Result<std::shared_ptr<const Codec>> k = make_codec(spec.k, config.head_dim);
   if (!k) return fail(k.error().code, fmt::format("a cache of keys: {}", k.error().message));
   Result<std::shared_ptr<const Codec>> v = make_codec(value_spec(spec, config.head_dim), config.head_dim);
   if (!v) return fail(v.error().code, fmt::format("a cache of values: {}", v.error().message));
-  if (spec.center == KeyCentering::kBias) {
-    return fail(ErrorCode::kUsage,
-                fmt::format("cache {}: centring by the bias of the keys is not built{}; take center=mean", spec.name(),
-                            config.qkv_bias ? "" : fmt::format(", and those of {} have none", config.architecture)));
+  if (spec.center == KeyCentering::kBias && !has_key_bias(config)) {
+    return fail(ErrorCode::kUsage, fmt::format("cache {}: the keys of {} have no bias{}; take center=mean", spec.name(),
+                                               config.architecture, config.qkv_bias ? " behind their norm" : ""));
   }
   plan.k = std::move(*k);
   plan.v = std::move(*v);
@@ -72,7 +72,8 @@ Result<CachePlan> plan_cache(const ModelConfig& config, const CacheSpec& spec, s
   plan.n_kv_heads = config.n_kv_heads;
   plan.sinks = std::min(spec.sinks, context);
   plan.recent = std::min(spec.recent, context);
-  plan.block = spec.center == KeyCentering::kOff ? 0 : std::min(kCenteringBlock, context);
+  const bool by_mean = spec.center == KeyCentering::kAuto || spec.center == KeyCentering::kMean;
+  plan.block = by_mean ? std::min(kCenteringBlock, context) : 0;
   plan.key_bytes = plan.k->storage_bytes(context);
   plan.value_bytes = plan.v->storage_bytes(context);
   plan.head_bytes =
