@@ -79,6 +79,9 @@ std::vector<Seed> tokenizer_seeds() {
           {"tokenizer", "sentencepiece_bpe", "\5" + sentencepiece_seed(2)},
           {"tokenizer", "tiktoken", "\6\1YWI= 256\nYWJj 257\n"},
           {"tokenizer", "tiktoken_alone", std::string("\6\0YQ== 0\nYWI= 1\n", 16)},
+          {"tokenizer", "vocab_and_merges",
+           "\7" + std::string(R"({"a":0,"b":1,"ab":2,"<|endoftext|>":3})") + '\0' + "#version: 0.2\na b\n" + '\0' +
+               R"({"tokenizer_class":"GPT2Tokenizer"})"},
           {"tokenizer", "text", "\4It's 12345 words,  \r\n\tnaïve 世界 🙂 \xff\xc3"}};
 }
 
@@ -190,11 +193,18 @@ std::vector<Seed> seeds() {
   all.push_back(
       {"plan", "small",
        R"({"schema":"turboquant.plan/1","model":"m","method":"measured","tensors":{"a":"tt2"},"groups":[{"name":"g","tensors":["a"],)"
-       R"("weights":64,"choice":0,"options":[{"codec":"tt2","bytes":20,"kld":0.5,"measured":true},{"codec":"tt3","bytes":30,"kld":0.1,"measured":false}]}]})"},
+       R"("weights":64,"choice":0,"options":[{"codec":"tt2","bytes":20,"kld":0.5,"measured":true},{"codec":"tt3","bytes":30,"kld":0.1,"measured":false}]}]})"});
+  all.push_back(
       {"plan", "cache",
        R"({"schema":"turboquant.plan/1","model":"m","method":"measured","tensors":{},"cache":["tq3:tq2"],"cache_groups":[)"
        R"({"name":"layer.0.k","values":64,"choice":1,"options":[{"codec":"tq2","bytes":20,"kld":0.5,"measured":true},{"codec":"tq3","bytes":28,"kld":0.1,"measured":true}]},)"
        R"({"name":"layer.0.v","values":64,"choice":0,"options":[{"codec":"tq2","bytes":20,"kld":0.2,"measured":true},{"codec":"tq3","bytes":28,"kld":0.1,"measured":true}]}]})"});
+  all.push_back(
+      {"json_schema", "object",
+       std::string(
+           R"({"properties":{"a":{"type":"string","minLength":1},"b":{"items":{"$ref":"#"}},"c":{"enum":[1,"x"]}},)"
+           R"("required":["a"]})") +
+           '\0' + R"({"a": "é\n", "b": [{"a":"x"}], "c": 1})"});
   for (Seed& seed : tokenizer_seeds()) all.push_back(std::move(seed));
   for (Seed& seed : config_seeds()) all.push_back(std::move(seed));
   for (Seed& seed : chat_template_seeds()) all.push_back(std::move(seed));

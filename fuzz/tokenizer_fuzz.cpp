@@ -68,6 +68,17 @@ void read_tiktoken(std::string_view input) {
   use(Tokenizer::from_tiktoken(file, is_alone ? "" : R"({"pre_tokenizer":"gpt-2"})"), input);
 }
 
+/// Zero bytes end the vocabulary and the merges; the config is what is left.
+void read_vocab_and_merges(std::string_view input) {
+  auto next = [rest = input]() mutable {
+    const std::string_view part = rest.substr(0, rest.find('\0'));
+    rest.remove_prefix(std::min(part.size() + 1, rest.size()));
+    return part;
+  };
+  const std::string_view vocab = next(), merges = next(), config = next();
+  use(Tokenizer::from_vocab_and_merges(vocab, merges, config), input);
+}
+
 void read_gguf(std::string_view input) {
   const auto file = TensorFile::from_gguf(std::as_bytes(std::span(input)), "fuzz.gguf");
   if (file) use(Tokenizer::for_model(**file), input);
@@ -137,8 +148,8 @@ void encode_text(std::string_view input) {
   }
 }
 
-constexpr std::array kTargets = {read_json,   read_llama2c,       read_gguf,    read_lists,
-                                 encode_text, read_sentencepiece, read_tiktoken};
+constexpr std::array kTargets = {read_json,   read_llama2c,       read_gguf,     read_lists,
+                                 encode_text, read_sentencepiece, read_tiktoken, read_vocab_and_merges};
 
 }  // namespace
 }  // namespace tq

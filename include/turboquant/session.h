@@ -21,9 +21,9 @@ namespace tq {
 /// ⟨q, k⟩ differ by the same number for every key), the scale of the codes does.
 enum class KeyCentering : std::uint8_t {
   kOff,
-  kAuto,  ///< in those heads where it halves the energy that is coded
+  kAuto,  ///< the bias and the mean, each in those heads where it halves the energy that is coded
   kMean,  ///< the mean of the first 32 keys, in the coordinates that the rotary embedding turns slowly
-  kBias   ///< the bias of the key projection; not built
+  kBias   ///< the bias of the key projection, at all positions and coordinates: what it adds to scores is computed
 };
 
 /// What stores the keys and the values of one layer.
@@ -42,12 +42,14 @@ struct CacheSpec {
   std::size_t sinks = 0;            ///< the first tokens of a sequence that stay exact, which is f16
   std::size_t recent = 0;           ///< the last tokens, the query's own among them, that are exact, too
   KeyCentering center = KeyCentering::kOff;
+  bool automatic = false;  ///< `auto`: advise_cache() (cache_advice.h) has yet to choose for a model
   std::string note;  ///< what another engine's name (`turbo3`) was taken to mean; empty otherwise
 
   /// Reads `K[:V][+option…]`: `tq4`, `tq4:tq3`, `q4_0+rotate=on`, `tq4:tq3+sink=4+recent=128+center=auto`. Keys of `tq`
   /// get the unbiased scale, values the least-squares one. `rotate=on` puts llama.cpp's Hadamard rotation before the
   /// block types; `sink=N`, `recent=N` and `center=auto|off|mean|bias` are the fields above. K and V may be averages of
-  /// two neighbouring widths, `tq2.5` or `tq3.5:tq2`. kUsage, with a suggestion, for anything else.
+  /// two neighbouring widths, `tq2.5` or `tq3.5:tq2`. `auto` alone leaves the choice to advise_cache(), and sessions
+  /// refuse it as it is. kUsage, with a suggestion, for anything else.
   static Result<CacheSpec> parse(std::string_view text);
   /// The canonical text form.
   std::string name() const;

@@ -30,7 +30,7 @@ struct TextPart {
   bool parse_special = false;  ///< its control tokens count; off for what a user wrote
 };
 
-/// Byte-level BPE (GGUF `gpt2` model, `tokenizer.json`, rank files of tiktoken), score-merged BPE and unigram of
+/// Byte-level BPE (GGUF `gpt2` model, `tokenizer.json`, `vocab.json` with `merges.txt`, rank files of tiktoken), score-merged BPE and unigram of
 /// SentencePiece (GGUF `llama` and `t5` models, `tokenizer.json`, `tokenizer.model`, llama2.c `tokenizer.bin`). Any
 /// bytes are safe as text, invalid UTF-8 included, in O(n log n). Immutable; safe to share between threads.
 class Tokenizer {
@@ -41,7 +41,8 @@ class Tokenizer {
   /// not built.
   static Result<std::shared_ptr<const Tokenizer>> from_metadata(const Metadata& metadata);
   /// From a `tokenizer.json`, a `tokenizer.model` of SentencePiece, a rank file of tiktoken, a llama2.c `tokenizer.bin`,
-  /// a folder that holds one of them, or a GGUF file. The kind is told by the first bytes.
+  /// a `vocab.json` with `merges.txt` beside it, a folder that holds one of them, or a GGUF file. The kind is told by the
+  /// first bytes, that of `vocab.json` by its name.
   static Result<std::shared_ptr<const Tokenizer>> open(const std::filesystem::path& path);
   /// From the contents of a `tokenizer.json`; `config_json` is the `tokenizer_config.json` beside it, or empty. Fuzzed.
   static Result<std::shared_ptr<const Tokenizer>> from_json(std::string_view json, std::string_view config_json);
@@ -52,6 +53,10 @@ class Tokenizer {
   static Result<std::shared_ptr<const Tokenizer>> from_sentencepiece(std::string_view bytes,
                                                                      std::string_view config_json);
   static Result<std::shared_ptr<const Tokenizer>> from_tiktoken(std::string_view bytes, std::string_view config_json);
+  /// From the contents of a `vocab.json` and a `merges.txt`; `config_json` says by its `tokenizer_class` how text is cut.
+  /// Fuzzed.
+  static Result<std::shared_ptr<const Tokenizer>> from_vocab_and_merges(std::string_view vocab, std::string_view merges,
+                                                                        std::string_view config_json);
   /// The tokenizer that belongs to a model file: its metadata, or the tokenizer file beside it.
   static Result<std::shared_ptr<const Tokenizer>> for_model(const TensorFile& file);
 

@@ -157,9 +157,11 @@ Result<std::vector<BenchRow>> run(const BenchChoice& choice, const std::vector<s
   for (const std::string& name : weights) {
     auto model = load(choice, file, name == "file" ? "" : name);
     if (!model) return std::unexpected(model.error());
+    std::vector<CacheSpec> chosen = caches;
+    choose_caches(chosen, **model);
     ProgressBar bar("bench");
     Result<std::vector<BenchRow>> measured =
-        bench(std::move(*model), caches, choice.options, [&](std::uint64_t done, std::uint64_t total) {
+        bench(std::move(*model), chosen, choice.options, [&](std::uint64_t done, std::uint64_t total) {
           bar.update(done, total);
           return !interrupted();
         });

@@ -8,6 +8,7 @@
 #include "cli/files.h"
 #include "cli/printable.h"
 #include "eval/windows.h"
+#include "turboquant/cache_advice.h"
 #include "turboquant/eval.h"
 #include "turboquant/plan.h"
 
@@ -62,6 +63,30 @@ Result<std::vector<CacheSpec>> CacheChoice::specs(const std::string& fallback) c
     specs.push_back(std::move(*spec));
   }
   return specs;
+}
+
+AutomaticCache choose_caches(std::vector<CacheSpec>& specs, const Model& model) {
+  AutomaticCache chosen;
+  for (CacheSpec& spec : specs) {
+    if (!spec.automatic) continue;
+    const CacheAdvice advice = advise_cache(model);
+    if (chosen.kv.empty())
+      fmt::print(stderr, "tq: --kv auto takes {}: {}\n", advice.spec.name(), one_line(advice.reason));
+    chosen = {advice.spec.name(), advice.reason};
+    spec = advice.spec;
+  }
+  return chosen;
+}
+
+Result<AutomaticCache> choose_caches(std::vector<std::string>& names, const std::shared_ptr<const TensorFile>& file) {
+  if (std::find(names.begin(), names.end(), "auto") == names.end()) return AutomaticCache{};
+  const auto model = Model::load(file);
+  if (!model) return std::unexpected(model.error());
+  std::vector<CacheSpec> specs(1);
+  specs.front().automatic = true;
+  AutomaticCache chosen = choose_caches(specs, **model);
+  std::replace(names.begin(), names.end(), std::string("auto"), chosen.kv);
+  return chosen;
 }
 
 void EngineChoice::add_to(CommandLine& line) {

@@ -36,6 +36,15 @@ struct CacheChoice {
   Result<std::vector<CacheSpec>> specs(const std::string& fallback) const;
 };
 
+/// What was chosen in the place of `auto`, and why; empty where nothing was.
+struct AutomaticCache {
+  std::string kv, reason;
+};
+/// Puts the cache that is safe for the model in the place of `auto`, and says on standard error which it is and why.
+AutomaticCache choose_caches(std::vector<CacheSpec>& specs, const Model& model);
+/// The same for names, among which `auto` may be; the model is loaded only then.
+Result<AutomaticCache> choose_caches(std::vector<std::string>& names, const std::shared_ptr<const TensorFile>& file);
+
 /// `--weights LIST`.
 struct WeightsChoice {
   std::string list;

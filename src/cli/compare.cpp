@@ -130,8 +130,8 @@ Result<std::string> read_task(const CompareChoice& choice, const Tokenizer& toke
 /// The base's text, and what others wrote from the line of the first difference on.
 void print_texts(const CompareReport& report) {
   const auto shown = [](std::string_view text) {
-    PrintableStream stream(isatty(STDOUT_FILENO) == 1);
-    return stream.put(text.substr(0, text.find_last_not_of('\n') + 1)) + stream.finish();
+    text = text.substr(0, text.find_last_not_of('\n') + 1);
+    return isatty(STDOUT_FILENO) == 1 ? printable(text) : std::string(text);
   };
   fmt::print("\n== base\n{}\n", shown(report.base.text));
   constexpr std::size_t kLines = 8;
@@ -186,6 +186,7 @@ Result<void> compare_command(const Arguments& arguments) {
   if (!tokenizer) return std::unexpected(tokenizer.error());
   const Result<ModelConfig> config = read_model_config(**file);
   if (!config) return std::unexpected(config.error());
+  if (const auto chosen = choose_caches(choice.options.kv, *file); !chosen) return std::unexpected(chosen.error());
   Result<std::string> prompt = read_task(choice, **tokenizer, *config);
   if (!prompt) return fail(std::move(prompt));
   Result<CompareReport> report = [&] {

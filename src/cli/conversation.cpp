@@ -29,7 +29,7 @@ std::size_t context_for(const RunChoice& choice, std::size_t trained) {
 }  // namespace
 
 Result<Conversation> Conversation::open(const RunChoice& choice) {
-  const Result<CacheSpec> cache = only_cache(choice.cache);
+  Result<std::vector<CacheSpec>> cache = only_cache(choice.cache);
   if (!cache) return std::unexpected(cache.error());
   if (const Result<void> known = check_weights(choice.weights_or_plan()); !known) return std::unexpected(known.error());
   const auto file = choice.model.open();
@@ -43,16 +43,26 @@ Result<Conversation> Conversation::open(const RunChoice& choice) {
                "tq: the model has no chat template; 'User:' and 'Assistant:' lines stand in (--chat-template)\n");
   const auto model = load_compressed(*file, choice.weights_or_plan(), choice.engine.thread_count());
   if (!model) return std::unexpected(model.error());
+  choose_caches(*cache, **model);
   Result<std::unique_ptr<Session>> session =
-      create_session(choice, *model, *cache, context_for(choice, (*model)->config().context_length));
+      create_session(choice, *model, cache->front(), context_for(choice, (*model)->config().context_length));
   if (!session) return fail(std::move(session));
 
+  std::vector<TokenId> ends;
+  const std::size_t vocab_size = (*model)->config().vocab_size;
+  for (std::size_t id = 0; id < vocab_size; ++id) {
+    if (format->ends_turn(static_cast<TokenId>(id))) ends.push_back(static_cast<TokenId>(id));
+  }
+  Result<AnswerSchema> schema = AnswerSchema::open(choice.json_schema, **tokenizer, vocab_size, std::move(ends));
+  if (!schema) return fail(std::move(schema));
+
   Conversation made(choice);
+  made.schema_ = std::move(*schema);
   made.tokenizer_ = *tokenizer;
   made.session_ = std::move(*session);
   made.format_ = std::move(*format);
   made.format_.stop.insert(made.format_.stop.end(), choice.stop.begin(), choice.stop.end());
-  made.kv_ = cache->name();
+  made.kv_ = cache->front().name();
   made.began_ = std::time(nullptr);  // once: a date that changes would cost the whole cache
   made.set_system(choice.system);
   if (!choice.restore_cache.empty()) {
@@ -132,6 +142,8 @@ Result<void> Conversation::answer(const std::string& message) {
 
 Result<void> Conversation::generate(std::span<float> logits, Turn& turn, std::string& text) {
   Output output(choice_.json == "-");
+  schema_.restart();
+  TextStream stream(*tokenizer_, true);
   StopStrings stop(format_.stop);
   const auto show = [&](const std::string& part) {
     text += part;
@@ -147,6 +159,7 @@ Result<void> Conversation::generate(std::span<float> logits, Turn& turn, std::st
     } else if (session_->position() == session_->context()) {
       turn.stop = "context";
     } else {
+      if (Result<void> masked = schema_.mask(logits); !masked) return masked;
       const TokenId token = sampler_.next(logits);
       if (format_.ends_turn(token)) {
         turn.stop = "end";
@@ -154,15 +167,17 @@ Result<void> Conversation::generate(std::span<float> logits, Turn& turn, std::st
       }
       ++turn.generated_tokens;
       sampler_.accept({&token, 1});
-      show(stop.put(tokenizer_->piece(token)));
-      if (stop.stopped()) {
-        turn.stop = "stop";
+      schema_.accept(token);
+      show(stop.put(stream.add(token)));
+      if (stop.stopped() || schema_.is_done()) {
+        turn.stop = stop.stopped() ? "stop" : "schema";
       } else if (const Result<void> done = session_->append({&token, 1}, 1, logits); !done) {
         return done;
       }
     }
   }
   turn.decode_seconds = seconds_since(start);
+  show(stop.put(stream.finish()));
   show(stop.finish());
   output.finish();
   if (turn.stop == "context")
@@ -237,10 +252,11 @@ void Conversation::print_statistics() const {
   const CacheFootprint cache = session_->cache();
   fmt::print(
       stderr,
-      "tq: {} answers, {} tokens, {} t/s; read {} tokens, {} more were in the cache; cache {} {} ({}) for {} tokens; "
+      "tq: {} answer{}, {} tokens, {} t/s; read {} tokens, {} more were in the cache; cache {} {} ({}) for {} tokens; "
       "peak memory {}\n",
-      turns_.size(), generated, three_digits(per_second(generated, decode_seconds)), read, reused, kv_,
-      bytes_text(cache.bytes), bits_text(cache, kv_), session_->context(), bytes_text(peak_memory()));
+      turns_.size(), turns_.size() == 1 ? "" : "s", generated, three_digits(per_second(generated, decode_seconds)),
+      read, reused, kv_, bytes_text(cache.bytes), bits_text(cache, kv_), session_->context(),
+      bytes_text(peak_memory()));
 }
 
 }  // namespace tq::cli

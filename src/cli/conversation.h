@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "cli/generation.h"
 #include "cli/run_options.h"
 #include "turboquant/chat.h"
 
@@ -19,7 +20,7 @@ struct Turn {
   std::size_t prompt_tokens = 0;  ///< of the whole conversation up to the answer
   std::size_t reused_tokens = 0;  ///< of them, those that the cache held already
   std::size_t generated_tokens = 0;
-  std::string stop = {};  ///< "end", "stop", "length", "context", "interrupted"
+  std::string stop = {};  ///< "end", "stop", "schema", "length", "context", "interrupted"
   double prompt_seconds = 0, decode_seconds = 0;
 };
 
@@ -53,6 +54,7 @@ class Conversation {
   std::shared_ptr<const Tokenizer> tokenizer_;
   std::unique_ptr<Session> session_;
   ChatFormat format_;
+  AnswerSchema schema_;
   Sampler sampler_;
   std::string kv_;
   std::time_t began_ = 0;

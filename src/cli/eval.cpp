@@ -91,7 +91,7 @@ Result<void> complete_options(EvalChoice& choice) {
   return choice.report.check();
 }
 
-Result<EvalReport> run_evaluation(const EvalChoice& choice) {
+Result<EvalReport> run_evaluation(EvalChoice& choice) {
   Result<std::string> text =
       choice.file.empty() ? Result<std::string>(std::string(embedded_text())) : read_text(choice.file);
   if (!text) return fail(std::move(text));
@@ -99,6 +99,7 @@ Result<EvalReport> run_evaluation(const EvalChoice& choice) {
   if (!file) return std::unexpected(file.error());
   const auto tokenizer = choice.model.open_tokenizer(**file);
   if (!tokenizer) return std::unexpected(tokenizer.error());
+  if (const auto chosen = choose_caches(choice.options.kv, *file); !chosen) return std::unexpected(chosen.error());
   if (choice.file.empty()) fmt::print(stderr, "tq: using the built-in text, Python code; -f FILE chooses another\n");
   const std::string name = choice.file.empty()  ? "built-in Python code"
                            : choice.file == "-" ? "standard input"

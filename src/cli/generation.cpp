@@ -7,17 +7,49 @@
 #include <cstdio>
 #include <vector>
 
+#include "cli/files.h"
 #include "cli/interrupt.h"
+#include "cli/printable.h"
 #include "cli/progress_bar.h"
 
 namespace tq::cli {
 
-Output::Output(bool silent) : silent_(silent), stream_(isatty(STDOUT_FILENO) == 1) {}
+Output::Output(bool silent) : silent_(silent), is_terminal_(isatty(STDOUT_FILENO) == 1) {}
 
-void Output::show(const std::string& text) const {
+void Output::put(std::string_view text) const {
   if (silent_ || text.empty()) return;
+  const std::string safe = is_terminal_ ? printable(text) : std::string();
+  if (is_terminal_) text = safe;
   std::fwrite(text.data(), 1, text.size(), stdout);
   std::fflush(stdout);
+}
+
+Result<AnswerSchema> AnswerSchema::open(const std::string& path, const Tokenizer& tokenizer, std::size_t vocab_size,
+                                        std::vector<TokenId> ends) {
+  AnswerSchema schema;
+  if (path.empty()) return schema;
+  const Result<std::string> text = read_text(path);
+  if (!text) return std::unexpected(text.error());
+  Result<std::shared_ptr<const OutputGrammar>> grammar = OutputGrammar::from_json_schema(*text, path);
+  if (!grammar) return std::unexpected(grammar.error());
+  schema.grammar_ = std::move(*grammar);
+  schema.ends_ = std::move(ends);
+  schema.pieces_.resize(vocab_size);
+  for (std::size_t id = 0; id < vocab_size; ++id) schema.pieces_[id] = tokenizer.piece(static_cast<TokenId>(id));
+  return schema;
+}
+
+void AnswerSchema::restart() {
+  if (grammar_ != nullptr) constraint_.emplace(grammar_);
+}
+
+Result<void> AnswerSchema::mask(std::span<float> logits) {
+  if (!constraint_ || constraint_->mask(pieces_, ends_, logits)) return {};
+  return fail(ErrorCode::kFailed, "no token of the model goes on with a text that the JSON schema allows");
+}
+
+void AnswerSchema::accept(TokenId token) {
+  if (constraint_) constraint_->accept(pieces_[static_cast<std::size_t>(token)]);
 }
 
 Result<void> read_through(Session& session, std::span<const TokenId> tokens, std::size_t batch,

@@ -3,12 +3,16 @@
 
 #include <chrono>
 #include <cstddef>
+#include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
-#include "cli/printable.h"
+#include "turboquant/output_grammar.h"
 #include "turboquant/session.h"
+#include "turboquant/tokenizer.h"
 
 namespace tq::cli {
 
@@ -20,20 +24,40 @@ inline double per_second(std::size_t count, double seconds) {
   return seconds > 0 ? static_cast<double>(count) / seconds : 0.0;
 }
 
-/// Text goes to standard output as it comes, unless the JSON goes there.
+/// Text goes to standard output as it comes, unless the JSON goes there. On a terminal it is made printable, so parts
+/// must not end within a character.
 class Output {
  public:
   explicit Output(bool silent);
 
-  void put(std::string_view bytes) { show(stream_.put(bytes)); }
+  void put(std::string_view text) const;
   /// Ends the line.
-  void finish() { show(stream_.finish() + "\n"); }
+  void finish() const { put("\n"); }
 
  private:
-  void show(const std::string& text) const;
+  bool silent_, is_terminal_;
+};
 
-  bool silent_;
-  PrintableStream stream_;
+/// What --json-schema asks of an answer. Default: nothing.
+class AnswerSchema {
+ public:
+  AnswerSchema() = default;
+  /// Of the schema in the file at `path`; nothing where it is empty. `ends` are the tokens that end an answer.
+  static Result<AnswerSchema> open(const std::string& path, const Tokenizer& tokenizer, std::size_t vocab_size,
+                                   std::vector<TokenId> ends);
+  /// Begins an answer.
+  void restart();
+  /// Leaves the logits of tokens alone that may come next. kFailed when there is none.
+  Result<void> mask(std::span<float> logits);
+  void accept(TokenId token);
+  /// The answer is complete, and nothing may follow.
+  bool is_done() const { return constraint_ && constraint_->must_end(); }
+
+ private:
+  std::shared_ptr<const OutputGrammar> grammar_;
+  std::optional<OutputConstraint> constraint_;
+  std::vector<std::string> pieces_;
+  std::vector<TokenId> ends_;
 };
 
 /// Batch by batch, so that Ctrl-C and the bar are looked after.

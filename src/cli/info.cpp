@@ -32,6 +32,7 @@ struct ModelInfo {
   ModelFootprint footprint;
   std::size_t context = 0;
   std::uint64_t scratch_bytes = 0;  ///< to compute in
+  AutomaticCache automatic;
   std::vector<MemoryRow> memory;
 
   std::uint64_t total(const MemoryRow& row) const { return footprint.weights_bytes + row.cache.bytes + scratch_bytes; }
@@ -57,7 +58,12 @@ ModelFootprint measure(const TensorFile& file) {
 }
 
 /// A spec that was asked for must fit the model; one of the default list may not.
-Result<void> measure_memory(const std::vector<CacheSpec>& specs, bool asked_for, ModelInfo& info) {
+Result<void> measure_memory(std::vector<CacheSpec> specs, bool asked_for, ModelInfo& info) {
+  if (std::any_of(specs.begin(), specs.end(), [](const CacheSpec& spec) { return spec.automatic; })) {
+    const auto model = Model::load(info.file);
+    if (!model) return std::unexpected(model.error());
+    info.automatic = choose_caches(specs, **model);
+  }
   for (const CacheSpec& spec : specs) {
     Result<CacheFootprint> cache = cache_footprint(*info.config, spec, info.context);
     if (!cache && asked_for) return fail(std::move(cache));
@@ -177,6 +183,7 @@ void print_tensors(const TensorFile& file) {
 
 void print_memory(const ModelInfo& info) {
   if (info.memory.empty()) return;
+  if (!info.automatic.kv.empty()) fmt::print("\n--kv auto      {}: {}\n", info.automatic.kv, info.automatic.reason);
   std::size_t widest = 5;
   for (const MemoryRow& row : info.memory) widest = std::max(widest, row.kv.size());
   fmt::print("\nmemory at a context of {} tokens\n{:<{}} {:>7} {:>7} {:>12} {:>12} {:>12} {:>12}\n", info.context,
@@ -225,6 +232,7 @@ std::string to_json(const ModelInfo& info) {
   json["tokenizer"] = nullptr;
   if (info.tokenizer != nullptr)
     json["tokenizer"] = {{"kind", info.tokenizer->kind()}, {"vocab_size", info.tokenizer->vocab_size()}};
+  if (!info.automatic.kv.empty()) json["auto"] = {{"kv", info.automatic.kv}, {"reason", info.automatic.reason}};
   json["memory"] = nlohmann::ordered_json::array();
   for (const MemoryRow& row : info.memory) {
     if (!row.impossible.empty()) continue;

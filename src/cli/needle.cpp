@@ -128,7 +128,7 @@ Result<void> complete_options(NeedleChoice& choice) {
   return check_report_path(choice.html, {"--html", "an HTML file", "<"});
 }
 
-Result<NeedleReport> run_search(const NeedleChoice& choice) {
+Result<NeedleReport> run_search(NeedleChoice& choice) {
   Result<std::string> text =
       choice.file.empty() ? Result<std::string>(std::string(embedded_text())) : read_text(choice.file);
   if (!text) return fail(std::move(text));
@@ -136,6 +136,7 @@ Result<NeedleReport> run_search(const NeedleChoice& choice) {
   if (!file) return std::unexpected(file.error());
   const auto tokenizer = choice.model.open_tokenizer(**file);
   if (!tokenizer) return std::unexpected(tokenizer.error());
+  if (const auto chosen = choose_caches(choice.options.kv, *file); !chosen) return std::unexpected(chosen.error());
   if (choice.file.empty()) fmt::print(stderr, "tq: using the built-in text, Python code; -f FILE chooses another\n");
   const std::string name = choice.file.empty()  ? "built-in Python code"
                            : choice.file == "-" ? "standard input"

@@ -42,39 +42,10 @@ std::string escaped(std::string_view text, std::string_view kept) {
   return out;
 }
 
-/// How many bytes a character with this first byte has; 1 for bytes that begin none.
-std::size_t announced_length(unsigned char first) {
-  if (first >= 0xF0 && first <= 0xF4) return 4;
-  if (first >= 0xE0) return first <= 0xEF ? 3 : 1;
-  return first >= 0xC2 ? 2 : 1;
-}
-
-/// Length of the incomplete character at the end of `text`, 0 if there is none.
-std::size_t incomplete_tail(std::string_view text) {
-  for (std::size_t length = 1; length <= std::min<std::size_t>(3, text.size()); ++length) {
-    const auto byte = static_cast<unsigned char>(text[text.size() - length]);
-    if ((byte & 0xC0U) != 0x80U) return announced_length(byte) > length ? length : 0;
-  }
-  return 0;
-}
-
 }  // namespace
 
 std::string one_line(std::string_view text) { return escaped(text, ""); }
 
-std::string PrintableStream::put(std::string_view bytes) {
-  std::string text = std::move(waiting_);
-  text += bytes;
-  const std::size_t ready = text.size() - incomplete_tail(text);
-  waiting_ = text.substr(ready);
-  text.resize(ready);
-  return escaping_ ? escaped(text, "\n\t") : text;
-}
-
-std::string PrintableStream::finish() {
-  std::string text = std::move(waiting_);
-  waiting_.clear();
-  return escaping_ ? escaped(text, "\n\t") : text;
-}
+std::string printable(std::string_view text) { return escaped(text, "\n\t"); }
 
 }  // namespace tq::cli

@@ -11,20 +11,7 @@ namespace tq::cli {
 /// `\u202e`, `\xff`.
 std::string one_line(std::string_view text);
 
-/// A stream of UTF-8 that arrives cut anywhere, as the pieces of tokens do.
-class PrintableStream {
- public:
-  /// `escaping`: escape as one_line() does, but keep \n and \t. Otherwise bytes pass unchanged.
-  explicit PrintableStream(bool escaping) : escaping_(escaping) {}
-
-  /// What can be shown now: whole characters. An incomplete one at the end waits for the next call.
-  std::string put(std::string_view bytes);
-  /// What still waits, at the end of the text.
-  std::string finish();
-
- private:
-  bool escaping_;
-  std::string waiting_;
-};
+/// Lines: the same, but \n and \t stay.
+std::string printable(std::string_view text);
 
 }  // namespace tq::cli

@@ -26,9 +26,7 @@ void print_tables(const std::vector<EvalReport>& reports) {
   for (const EvalReport& report : reports) {
     if (&report != reports.data()) fmt::print("\n");
     fmt::print("{}:\n", one_line(report.model.name));
-    PrintableStream safe(true);
-    fmt::print("{}", safe.put(to_table(report)));
-    fmt::print("{}", safe.finish());
+    fmt::print("{}", printable(to_table(report)));
   }
 }
 

@@ -23,15 +23,16 @@ namespace {
 struct Prepared {
   std::shared_ptr<const Tokenizer> tokenizer;
   std::unique_ptr<Session> session;
-  std::string prompt, kv;
+  std::string prompt, kv, kv_reason;
   std::vector<TokenId> prompt_tokens;
+  AnswerSchema schema;
   std::size_t keep = 0;      ///< first tokens that a shift of the context keeps
   std::size_t restored = 0;  ///< tokens of the prompt that the cache holds already
 };
 
 struct Outcome {
   std::vector<TokenId> tokens;
-  std::string text, stop;  ///< stop: "length", "eos", "stop", "context"
+  std::string text, stop;  ///< stop: "length", "eos", "stop", "schema", "context"
   std::size_t shifts = 0;
   double prompt_seconds = 0, decode_seconds = 0;
 };
@@ -72,7 +73,7 @@ Result<void> restore(const std::string& path, Prepared& run) {
 }
 
 Result<Prepared> prepare(const RunChoice& choice) {
-  const Result<CacheSpec> cache = only_cache(choice.cache);
+  Result<std::vector<CacheSpec>> cache = only_cache(choice.cache);
   if (!cache) return std::unexpected(cache.error());
   if (const Result<void> known = check_weights(choice.weights_or_plan()); !known) return std::unexpected(known.error());
   Prepared run;
@@ -91,6 +92,13 @@ Result<Prepared> prepare(const RunChoice& choice) {
 
   const auto model = load_compressed(*file, choice.weights_or_plan(), choice.engine.thread_count());
   if (!model) return std::unexpected(model.error());
+  run.kv_reason = choose_caches(*cache, **model).reason;
+  std::vector<TokenId> ends;
+  if (run.tokenizer->eos()) ends.push_back(*run.tokenizer->eos());
+  Result<AnswerSchema> schema =
+      AnswerSchema::open(choice.json_schema, *run.tokenizer, (*model)->config().vocab_size, std::move(ends));
+  if (!schema) return std::unexpected(schema.error());
+  run.schema = std::move(*schema);
   const std::size_t trained = (*model)->config().context_length;
   const std::size_t context = context_for(choice, trained, run.prompt_tokens.size());
   if (run.prompt_tokens.size() > context) {
@@ -98,11 +106,11 @@ Result<Prepared> prepare(const RunChoice& choice) {
                 fmt::format("the prompt has {} tokens and the context holds {}; shorten the prompt or raise -c",
                             run.prompt_tokens.size(), context));
   }
-  Result<std::unique_ptr<Session>> session = create_session(choice, *model, *cache, context);
+  Result<std::unique_ptr<Session>> session = create_session(choice, *model, cache->front(), context);
   if (!session) return fail(std::move(session));
   run.session = std::move(*session);
-  run.kv = cache->name();
-  run.keep = tokens_to_keep(choice, *cache, run);
+  run.kv = cache->front().name();
+  run.keep = tokens_to_keep(choice, cache->front(), run);
   if (const Result<void> restored = restore(choice.restore_cache, run); !restored) {
     return std::unexpected(restored.error());
   }
@@ -122,10 +130,12 @@ Result<Outcome> generate(Prepared& run, const RunChoice& choice, Output& output)
   output.put(run.prompt);
   Sampler sampler(choice.sampling);
   sampler.accept(run.prompt_tokens);
+  run.schema.restart();
+  TextStream text(*run.tokenizer, true);
   StopStrings stop(choice.stop);
-  const auto show = [&](const std::string& text) {
-    outcome.text += text;
-    output.put(text);
+  const auto show = [&](const std::string& part) {
+    outcome.text += part;
+    output.put(part);
   };
   start = Clock::now();
   while (outcome.stop.empty() && !interrupted()) {
@@ -133,6 +143,7 @@ Result<Outcome> generate(Prepared& run, const RunChoice& choice, Output& output)
       outcome.stop = "length";
       break;
     }
+    if (const Result<void> masked = run.schema.mask(logits); !masked) return std::unexpected(masked.error());
     const TokenId token = sampler.next(logits);
     if (run.tokenizer->eos() == token) {
       outcome.stop = "eos";
@@ -140,9 +151,10 @@ Result<Outcome> generate(Prepared& run, const RunChoice& choice, Output& output)
     }
     outcome.tokens.push_back(token);
     sampler.accept({&token, 1});
-    show(stop.put(run.tokenizer->piece(token)));
-    if (stop.stopped()) {
-      outcome.stop = "stop";
+    run.schema.accept(token);
+    show(stop.put(text.add(token)));
+    if (stop.stopped() || run.schema.is_done()) {
+      outcome.stop = stop.stopped() ? "stop" : "schema";
       break;
     }
     if (session.position() == session.context() && choice.context_shift) {
@@ -158,6 +170,7 @@ Result<Outcome> generate(Prepared& run, const RunChoice& choice, Output& output)
     }
   }
   outcome.decode_seconds = seconds_since(start);
+  show(stop.put(text.finish()));
   show(stop.finish());
   output.finish();
   return outcome;
@@ -166,6 +179,7 @@ Result<Outcome> generate(Prepared& run, const RunChoice& choice, Output& output)
 void print_statistics(const Prepared& run, const Outcome& outcome) {
   const CacheFootprint cache = run.session->cache();
   if (outcome.stop == "stop") fmt::print(stderr, "tq: a stop string ended the text\n");
+  if (outcome.stop == "schema") fmt::print(stderr, "tq: the JSON is complete\n");
   if (outcome.stop == "eos") fmt::print(stderr, "tq: the model ended the text\n");
   if (outcome.stop == "context")
     fmt::print(stderr, "tq: the context of {} tokens is full; -c N makes it longer, --context-shift goes on\n",
@@ -190,6 +204,7 @@ std::string to_json(const Prepared& run, const Outcome& outcome, std::uint64_t s
   json["model"] = model.config().name;
   json["weights"] = model.weights_name();
   json["kv"] = run.kv;
+  if (!run.kv_reason.empty()) json["kv_reason"] = run.kv_reason;
   json["seed"] = seed;
   json["prompt"] = run.prompt;
   json["text"] = outcome.text;

@@ -49,6 +49,10 @@ void add_sampling_options(CommandLine& line, RunChoice& choice) {
   add("--repeat-last-n", choice.sampling.repeat_last_n,
       "how many tokens are recent, the prompt's among them\n(default 64); 0: none, -1: all", whole_number(-1, 1 << 30));
   add("-s,--seed", choice.seed, "seed (default 1); -1: a random one, which is printed", whole_number(-1, INT64_MAX));
+  line.add(choice.json_schema, {.names = "--json-schema",
+                                .help = "hold the text to the JSON schema in a file",
+                                .value = "FILE",
+                                .group = kGenerationGroup});
   line.add(choice.stop, {.names = "-r,--stop,--reverse-prompt",
                          .help = "end before this text; may be given several times",
                          .value = "TEXT",
@@ -59,7 +63,8 @@ void add_compression_options(CommandLine& line, RunChoice& choice) {
   choice.cache.add_to(
       line,
       "cache: K or K:V of the names that 'tq codecs' lists, as\nin tq4:tq3 or q4_0+rotate=on (default f16);\n"
-      "+sink=N and +recent=N keep tokens exact,\n+center=auto|mean centres keys");
+      "+sink=N and +recent=N keep tokens exact,\n+center=auto|mean|bias centres keys; 'auto' chooses one\nthat is safe "
+      "for the model and says why");
   line.add(choice.plan, {.names = "--plan",
                          .help = "what 'tq plan' wrote: codecs for the matrices, in place\nof --weights, for the "
                                  "layers of the cache, or for both",
@@ -168,10 +173,9 @@ Result<std::string> read_prompt(const RunChoice& choice) {
   return read_text(from_stdin ? "-" : choice.file);
 }
 
-Result<CacheSpec> only_cache(const CacheChoice& choice) {
-  const Result<std::vector<CacheSpec>> specs = choice.specs("f16");
-  if (!specs) return std::unexpected(specs.error());
-  if (specs->size() == 1) return specs->front();
+Result<std::vector<CacheSpec>> only_cache(const CacheChoice& choice) {
+  Result<std::vector<CacheSpec>> specs = choice.specs("f16");
+  if (!specs || specs->size() == 1) return specs;
   return fail(ErrorCode::kUsage, fmt::format("tq run takes one cache, not the {} of --kv {}; tq eval compares several",
                                              specs->size(), choice.list));
 }

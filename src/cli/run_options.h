@@ -18,7 +18,7 @@ struct RunChoice {
   CacheChoice cache;
   EngineChoice engine;
   std::string weights, plan, prompt, file, dash, json, save_cache, restore_cache;
-  std::string system, chat_template, chat_variables;
+  std::string system, chat_template, chat_variables, json_schema;
   std::vector<std::string> stop;
   bool has_prompt = false, has_keep = false, has_tokens = false, context_shift = false, chat = false;
   long long tokens = 128, context = -1, seed = 1, keep = -1;
@@ -39,8 +39,8 @@ Result<void> check_run_choice(const RunChoice& choice);
 
 /// The prompt from the one place that was named; kUsage when there is none, or more than one.
 Result<std::string> read_prompt(const RunChoice& choice);
-/// The one cache of --kv.
-Result<CacheSpec> only_cache(const CacheChoice& choice);
+/// The one cache of --kv; `auto` has yet to be chosen.
+Result<std::vector<CacheSpec>> only_cache(const CacheChoice& choice);
 
 /// Says on standard error when `context` is longer than what the model was trained for.
 Result<std::unique_ptr<Session>> create_session(const RunChoice& choice, std::shared_ptr<const Model> model,

@@ -16,6 +16,7 @@ constexpr std::size_t kTileTokens = 8;
 /// Positions whose scores are turned into weights at once: scores and codes of a tile then stay in the level-2 cache.
 /// Fixed, since it decides how sums round.
 constexpr std::size_t kChunkPositions = 512;
+static_assert(kChunkPositions <= KeyBias::kPositions);
 
 void soft_cap(float* x, std::size_t n, float cap) {
   for (std::size_t i = 0; i < n; ++i) x[i] = cap * std::tanh(x[i] / cap);
@@ -54,6 +55,8 @@ class Tile {
       scratch.offsets.resize(count());
       kernels().dot_tile(mean.data(), dim_, 1, scratch.queries.data(), dim_, count(), dim_, scratch.offsets.data(), 1);
     }
+    if (leaves_bias_out())
+      cache_.key_bias()->prepare(job_.layer, kv_head_, scratch.queries.data(), count(), scratch.key_bias);
   }
 
   /// For each query, the sum of the chunk's values weighted by its own softmax (count x dim, in the codec's basis), and
@@ -110,6 +113,10 @@ class Tile {
     std::size_t begin, end;
     std::size_t size() const { return end > begin ? end - begin : 0; }
   };
+
+  bool leaves_bias_out() const {
+    return cache_.key_bias() != nullptr && cache_.key_bias()->left_out(job_.layer, kv_head_);
+  }
 
   std::size_t position_of(std::size_t query) const { return job_.position + first_ + query / group_; }
   std::size_t first_seen(std::size_t query) const {
@@ -172,6 +179,7 @@ class Tile {
         }
       }
     }
+    if (leaves_bias_out()) cache_.key_bias()->add_scores(job_.layer, count(), begin, n, scores, n, scratch.key_bias);
   }
 
   /// Adds the exact values of n positions from `begin` on, and leaves weights of 0 in their places.

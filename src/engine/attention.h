@@ -16,7 +16,8 @@ struct AttentionScratch {
   Workspace workspace;
   std::vector<float> queries, scores, sums, log_sums;
   std::vector<float> offsets;  ///< what centring took out of the scores of each query
-  std::vector<float> exact;    ///< scores, then weights of exact rows
+  KeyBiasQuery key_bias;
+  std::vector<float> exact;  ///< scores, then weights of exact rows
   std::vector<float> chunk_sums, chunk_log_sums;
 };
 

@@ -142,6 +142,10 @@ std::string side_name(const CacheSpec& spec, CodecSpec CacheCodecs::*side, const
 Result<CacheSpec> CacheSpec::parse(std::string_view given) {
   const std::string text(given.substr(0, 100));
   CacheSpec spec;
+  if (text == "auto") {
+    spec.automatic = true;
+    return spec;
+  }
   std::string expanded = text;
   const std::string_view options = std::string_view(text).substr(std::min(text.find('+'), text.size()));
   for (const Alias& alias : kAliases) {
@@ -170,6 +174,7 @@ Result<CacheSpec> CacheSpec::parse(std::string_view given) {
 }
 
 std::string CacheSpec::name() const {
+  if (automatic) return "auto";
   const bool rotated = k.rotation == RotationKind::kPlainHadamard || v.rotation == RotationKind::kPlainHadamard;
   std::string text = k_name() == v_name() ? k_name() : k_name() + ":" + v_name();
   if (!layers.empty()) text = plan;

@@ -91,7 +91,8 @@ void Decoder::attention_block(std::size_t layer_index, std::size_t position, KvC
       {{layer.query.matrix, query_.data()}, {layer.key.matrix, key_.data()}, {layer.value.matrix, value_.data()}},
       *pool_, workspaces_);
   add_bias(layer.query.bias, n_tokens_, query_.data());
-  add_bias(layer.key.bias, n_tokens_, key_.data());
+  const KeyBias* left_out = cache.key_bias();
+  add_bias(left_out == nullptr ? layer.key.bias : left_out->rest(layer_index), n_tokens_, key_.data());
   add_bias(layer.value.bias, n_tokens_, value_.data());
   if (config_.query_key_norm) {
     normalize_heads(query_, layer.query_norm);

@@ -82,12 +82,12 @@ std::vector<float> slow_coordinates(const ModelConfig& config, std::size_t conte
 }  // namespace
 
 Result<CachePlan> plan_cache(const ModelConfig& config, const CacheSpec& spec, std::size_t context) {
+  if (spec.automatic) return fail(ErrorCode::kUsage, "the cache 'auto' must be chosen for a model before it is used");
   CachePlan plan;
   plan.spec = spec;
-  if (spec.center == KeyCentering::kBias) {
-    return fail(ErrorCode::kUsage,
-                fmt::format("cache {}: centring by the bias of the keys is not built{}; take center=mean", spec.name(),
-                            config.qkv_bias ? "" : fmt::format(", and those of {} have none", config.architecture)));
+  if (spec.center == KeyCentering::kBias && !has_key_bias(config)) {
+    return fail(ErrorCode::kUsage, fmt::format("cache {}: the keys of {} have no bias{}; take center=mean", spec.name(),
+                                               config.architecture, config.qkv_bias ? " behind their norm" : ""));
   }
   Result<std::shared_ptr<const Codec>> exact = make_codec(CodecSpec::parse("f16").value(), config.head_dim);
   if (!exact) return fail(std::move(exact));
@@ -96,7 +96,8 @@ Result<CachePlan> plan_cache(const ModelConfig& config, const CacheSpec& spec, s
   plan.head_dim = config.head_dim;
   plan.sinks = std::min(spec.sinks, context);
   plan.recent = std::min(spec.recent, context);
-  plan.block = spec.center == KeyCentering::kOff ? 0 : std::min(kCenteringBlock, context);
+  const bool by_mean = spec.center == KeyCentering::kAuto || spec.center == KeyCentering::kMean;
+  plan.block = by_mean ? std::min(kCenteringBlock, context) : 0;
   if (Result<void> added = add_layers(config, context, plan); !added) return std::unexpected(added.error());
   const auto exact_bits = [&](CacheSide side) {
     const auto rows = static_cast<double>(plan.head_rows(side) + plan.recent);

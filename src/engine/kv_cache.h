@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "engine/key_bias.h"
 #include "turboquant/session.h"
 
 namespace tq {
@@ -107,6 +108,9 @@ class KvCache {
     if (plan_.block == 0) return {};
     return std::span(means_).subspan((layer * plan_.n_kv_heads + kv_head) * plan_.head_dim, plan_.head_dim);
   }
+  /// The keys that come are without this part of their bias; null: they are whole.
+  const KeyBias* key_bias() const { return key_bias_.get(); }
+  void leave_out(std::shared_ptr<const KeyBias> bias) { key_bias_ = std::move(bias); }
   /// 1 for the coordinates that may be centred, 0 for the others.
   std::span<const float> centred_coordinates() const { return centred_; }
 
@@ -115,6 +119,7 @@ class KvCache {
   std::size_t oldest_ = 0;
   std::size_t batch_position_ = 0, batch_tokens_ = 0;
   std::vector<float> means_, centred_;
+  std::shared_ptr<const KeyBias> key_bias_;
   std::vector<std::byte> fresh_;
   std::unique_ptr<std::byte[]> storage_;
 };

@@ -227,6 +227,14 @@ Result<void> read_head(ByteReader& reader, std::string_view name, std::string_vi
   return {};
 }
 
+/// Of which heads the cache has no bias.
+std::string describe_bias(const KeyBias* bias) {
+  if (bias == nullptr) return "";
+  Hash hash;
+  for (const bool left_out : bias->heads_left_out()) hash.add_value(static_cast<std::uint8_t>(left_out));
+  return fmt::format(" bias={:016x}", hash.value());
+}
+
 }  // namespace
 
 std::string describe_cache(const LoadedModel& model, const KvCache& cache, std::size_t context) {
@@ -236,10 +244,11 @@ std::string describe_cache(const LoadedModel& model, const KvCache& cache, std::
   return fmt::format(
       "model: {}\narchitecture: {}\nshape: vocab_size={} hidden_size={} n_layers={} n_heads={} n_kv_heads={} "
       "head_dim={} feed_forward_size={} rope_dim={} rms_norm_eps={}\nweights: {}\nweights_hash: {:016x}\n{}"
-      "centring: block={} coordinates={}\n{}",
+      "centring: block={} coordinates={}{}\n{}",
       in_quotes(config.name), config.architecture, config.vocab_size, config.hidden_size, config.n_layers,
       config.n_heads, config.n_kv_heads, config.head_dim, config.feed_forward_size, config.rope_dim,
       config.rms_norm_eps, model.weights_name(), hash_weights(model), describe_policy(plan), plan.block, slow,
+      describe_bias(cache.key_bias()),
       describe_layers(config, context));
 }
 

@@ -127,6 +127,8 @@ Result<std::unique_ptr<Session>> Session::create(std::shared_ptr<const Model> mo
   auto loaded = std::static_pointer_cast<const LoadedModel>(std::move(model));
   Result<KvCache> cache = KvCache::create(config, options.cache, context, largest_frequencies(config, context));
   if (!cache) return fail(std::move(cache));
+  if (const KeyCentering center = options.cache.center; center == KeyCentering::kAuto || center == KeyCentering::kBias)
+    cache->leave_out(KeyBias::create(*loaded, context, center == KeyCentering::kBias));
   return std::make_unique<DecoderSession>(std::move(loaded), std::move(*cache), context, options);
 }
 

@@ -14,6 +14,7 @@
 #include "text/sentencepiece_model.h"
 #include "text/tiktoken_ranks.h"
 #include "text/tokenizer_json.h"
+#include "text/vocab_and_merges.h"
 
 namespace tq {
 namespace {
@@ -27,7 +28,8 @@ constexpr std::uint64_t kMaxFileBytes = std::uint64_t{256} << 20;
 /// A whole tokenizer.json in a GGUF, and, as `tq quantize` writes it, the tokenizer_config.json beside it.
 constexpr std::string_view kJsonKey = "tokenizer.huggingface.json", kJsonConfigKey = "tokenizer.huggingface.config";
 
-constexpr std::string_view kFileNames = "tokenizer.json, tokenizer.model, *.tiktoken, tokenizer.bin";
+constexpr std::string_view kFileNames =
+    "tokenizer.json, tokenizer.model, *.tiktoken, tokenizer.bin, vocab.json with merges.txt";
 
 struct Kind {
   std::string_view model;  ///< `tokenizer.ggml.model`
@@ -105,7 +107,31 @@ Opened make_from_file(std::string_view contents, std::string_view config_json, c
                           : read_tiktoken_ranks(contents, *config, name);
 }
 
+Opened open_vocab_and_merges(const fs::path& folder) {
+  const fs::path vocab = folder / "vocab.json";
+  for (const char* name : {"merges.txt", "vocab.json"}) {
+    if (!is_present(folder / name)) return bad_file(vocab.string(), "there is no {} beside it", name);
+  }
+  const Result<std::string> config_json = read_config_beside(vocab);
+  if (!config_json) return std::unexpected(config_json.error());
+  const Result<TokenizerConfig> config = TokenizerConfig::read(*config_json, "tokenizer_config.json");
+  if (!config) return std::unexpected(config.error());
+  if (config->added.empty() && is_present(folder / "added_tokens.json")) {
+    return fail(ErrorCode::kUsage,
+                fmt::format("{}: tokens that stand in added_tokens.json and not in the added_tokens_decoder of "
+                            "tokenizer_config.json are not built",
+                            vocab.string()));
+  }
+  const Result<std::string> tokens = read_file(vocab, kMaxFileBytes);
+  if (!tokens) return std::unexpected(tokens.error());
+  const Result<std::string> merges = read_file(folder / "merges.txt", kMaxFileBytes);
+  if (!merges) return std::unexpected(merges.error());
+  return read_vocab_and_merges(*tokens, *merges, *config, vocab.string());
+}
+
 Opened open_file(const fs::path& path) {
+  if (path.filename() == "vocab.json" || path.filename() == "merges.txt")
+    return open_vocab_and_merges(path.parent_path());
   // A GGUF may be as large as its weights, so look before reading it all.
   Result<MappedFile> mapped = MappedFile::open(path);
   if (!mapped) return fail(std::move(mapped));
@@ -131,7 +157,8 @@ fs::path tokenizer_in(const fs::path& folder) {
   for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
     if (entry->path().extension() == ".tiktoken") ranks.push_back(entry->path());
   }
-  return ranks.empty() ? fs::path() : *std::ranges::min_element(ranks);
+  if (!ranks.empty()) return *std::ranges::min_element(ranks);
+  return is_present(folder / "merges.txt") ? folder / "vocab.json" : fs::path();
 }
 
 bool is_folder(const fs::path& path) {
@@ -176,6 +203,12 @@ Opened Tokenizer::from_tiktoken(std::string_view bytes, std::string_view config_
   const Result<TokenizerConfig> config = TokenizerConfig::read(config_json, "tokenizer_config.json");
   if (!config) return std::unexpected(config.error());
   return read_tiktoken_ranks(bytes, *config, "tokenizer.tiktoken");
+}
+
+Opened Tokenizer::from_vocab_and_merges(std::string_view vocab, std::string_view merges, std::string_view config_json) {
+  const Result<TokenizerConfig> config = TokenizerConfig::read(config_json, "tokenizer_config.json");
+  if (!config) return std::unexpected(config.error());
+  return read_vocab_and_merges(vocab, merges, *config, "vocab.json");
 }
 
 Opened Tokenizer::open(const fs::path& path) {

@@ -69,6 +69,9 @@ Result<TokenizerConfig> TokenizerConfig::read(std::string_view json, std::string
   config.eos = named_token(*root, "eos_token");
   std::string_view pre_tokenizer;
   if (get_field(*root, "pre_tokenizer", pre_tokenizer)) config.pre_tokenizer = pre_tokenizer;
+  std::string_view tokenizer_class;
+  if (get_field(*root, "tokenizer_class", tokenizer_class)) config.tokenizer_class = tokenizer_class;
+  get_field(*root, "add_prefix_space", config.adds_space_prefix);
   bool adds_bos = false;
   if (get_field(*root, "add_bos_token", adds_bos)) config.adds_bos = adds_bos;
   if (Result<void> read = read_added(*root, config.added, name); !read) return fail(std::move(read));

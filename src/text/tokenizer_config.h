@@ -16,8 +16,10 @@ struct TokenizerConfig {
     TokenId id = 0;
   };
   std::string bos, eos;  ///< their texts; empty where it does not say
-  /// A name of the table of pre-tokenizers, for rank files that no encoding is known for: a key of our own.
+  /// A name of the table of pre-tokenizers, for files that do not say how text is cut: a key of our own.
   std::string pre_tokenizer;
+  std::string tokenizer_class;
+  bool adds_space_prefix = false;  ///< in front of a text
   std::optional<bool> adds_bos;
   std::vector<Added> added;
 

@@ -82,6 +82,28 @@ TEST(Run, LlamaSpellingsMeanTheSame) {
   EXPECT_NE(tq(greedy({"--kv", "turbo3"})).err.find("read as tq3"), std::string::npos);
 }
 
+TEST(Run, AutomaticCachesAreNamedWithTheirReason) {
+  const Outcome outcome = tq(greedy({"--json", "-", "--kv", "auto"}));
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  const json report = json::parse(outcome.out);
+  const std::string kv = report["kv"], reason = report["kv_reason"];
+  EXPECT_TRUE(kv.starts_with("tq") && kv.find("+sink=4") != kv.npos) << kv;
+  EXPECT_NE(reason.find("the model is small"), std::string::npos) << reason;
+  EXPECT_NE(outcome.err.find("--kv auto takes " + kv + ": " + reason), std::string::npos) << outcome.err;
+  EXPECT_EQ(tq(greedy({"--kv", "auto"})).out, tq(greedy({"--kv", kv})).out);
+
+  const Outcome info = tq({"info", "--kv", "f16,auto", "--json", "-"});
+  ASSERT_EQ(info.exit_code, 0) << info.err;
+  const json facts = json::parse(info.out);
+  EXPECT_EQ(facts["auto"]["kv"], kv);
+  EXPECT_EQ(facts["auto"]["reason"], reason);
+  EXPECT_EQ(facts["memory"][1]["kv"], kv);
+  const Outcome eval = tq({"eval", "--kv", "auto", "-c", "64", "--chunks", "1", "--json", "-"});
+  ASSERT_EQ(eval.exit_code, 0) << eval.err;
+  EXPECT_EQ(json::parse(eval.out)["rows"][0]["kv"], kv);
+  EXPECT_EQ(tq(greedy({"--kv", "auto+sink=4"})).exit_code, 2);
+}
+
 TEST(Run, AFullContextIsSaidAndAPromptBeyondItRefused) {
   const Outcome full = tq({"run", "-p", kPrompt, "-n", "-1", "--temp", "0", "-c", "24", "--json", "-"});
   ASSERT_EQ(full.exit_code, 0) << full.err;

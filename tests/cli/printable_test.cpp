@@ -20,36 +20,9 @@ TEST(Printable, NothingThatMovesTheCursorSurvives) {
   EXPECT_EQ(one_line("grüße 日本 🙂"), "grüße 日本 🙂");
 }
 
-TEST(Printable, CharactersCutBetweenTokensArriveWhole) {
-  const std::string text = "aé日🙂z";
-  for (const bool escaping : {false, true}) {
-    for (std::size_t step = 1; step <= text.size(); ++step) {
-      PrintableStream stream(escaping);
-      std::string shown;
-      for (std::size_t i = 0; i < text.size(); i += step) {
-        const std::string part = stream.put(text.substr(i, step));
-        EXPECT_FALSE(!part.empty() && (static_cast<unsigned char>(part[0]) & 0xC0U) == 0x80U) << "a character was torn";
-        shown += part;
-      }
-      EXPECT_EQ(shown + stream.finish(), text);
-    }
-  }
-}
-
-TEST(Printable, BrokenBytesPassToAFileAndAreEscapedOnATerminal) {
-  const std::string broken = "x\xff\xe6\x97y\xf0\x9f";
-  const auto shown = [&](bool escaping) {
-    PrintableStream stream(escaping);
-    const std::string whole = stream.put(broken);
-    return whole + stream.finish();
-  };
-  EXPECT_EQ(shown(false), broken);
-  EXPECT_EQ(shown(true), "x\\xff\\xe6\\x97y\\xf0\\x9f");
-}
-
-TEST(Printable, TextKeepsItsLinesAndTabs) {
-  PrintableStream terminal(true);
-  EXPECT_EQ(terminal.put("a\n\tb\r\x1b]0;title\x07"), "a\n\tb\\x0d\\x1b]0;title\\x07");
+TEST(Printable, LinesKeepTheirEndsAndTabs) {
+  EXPECT_EQ(printable("a\n\tb\r\x1b]0;title\x07"), "a\n\tb\\x0d\\x1b]0;title\\x07");
+  EXPECT_EQ(printable("x\xff\xe6\x97y\xf0\x9f"), "x\\xff\\xe6\\x97y\\xf0\\x9f");
 }
 
 TEST(Units, ThreeDigits) {

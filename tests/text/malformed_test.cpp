@@ -187,6 +187,24 @@ TEST(Malformed, tokenizer_json) {
   }
 }
 
+TEST(Malformed, a_vocabulary_and_merges) {
+  const std::string config = R"({"tokenizer_class":"GPT2Tokenizer"})", vocab = R"({"a":0,"b":1,"ab":2})";
+  const auto read = [&](const std::string& json, const std::string& merges) {
+    return Tokenizer::from_vocab_and_merges(json, merges, config);
+  };
+  ASSERT_TRUE(read(vocab, "a b\n\na b").has_value());
+  for (const std::string& merges :
+       {"ab", "a ", " ", "a zz", "b a", "a b c", "#version: 0.2\n#version: 0.2", "a b\n\xff"})
+    expect_refused(read(vocab, merges), ErrorCode::kBadFile, "merges " + merges);
+  for (const std::string& json :
+       {"", "[]", "{", "{}", R"({"a":-1})", R"({"a":0.5})", R"({"a":"0"})", R"({"a":0,"b":0})", R"({"a":0,"a":1})",
+        R"({"a":0,"b":1,"ab":4194304})", R"({"a":0,"b":1,"ab":9223372036854775807})"})
+    expect_refused(read(json, "a b"), ErrorCode::kBadFile, "vocabulary " + std::string(json));
+  for (const std::string& other : {"", "{}", R"({"tokenizer_class":"BertTokenizer"})", R"({"pre_tokenizer":"none"})"})
+    expect_refused(Tokenizer::from_vocab_and_merges(vocab, "a b", other), ErrorCode::kUsage,
+                   "config " + std::string(other));
+}
+
 TEST(Malformed, json_that_is_none) {
   const std::string good = byte_json({}).dump();
   std::string deep = good, latin1 = good;

@@ -55,6 +55,48 @@ TEST(Open, the_config_beside_is_read) {
   EXPECT_EQ(Tokenizer::open(folder.path()).error().code, ErrorCode::kBadFile);
 }
 
+const std::string kVocab = R"({"a":0,"b":1,"ab":2,"Ġ":3,"<|endoftext|>":4,"Ã":5,"©":6,"e":7,"Ì":8,"ģ":9})";
+
+TEST(Open, a_vocabulary_and_its_merges_in_two_files) {
+  const Folder folder;
+  const fs::path vocab = folder.write("vocab.json", kVocab);
+  EXPECT_EQ(Tokenizer::open(folder.path()).error().code, ErrorCode::kUsage) << "one of the two is no tokenizer";
+  EXPECT_EQ(Tokenizer::open(vocab).error().code, ErrorCode::kBadFile);
+  const fs::path merges = folder.write("merges.txt", "#version: 0.2\r\na b\r\n");
+  const auto refused = Tokenizer::open(folder.path());
+  ASSERT_FALSE(refused.has_value()) << "nothing says how text is cut";
+  EXPECT_EQ(refused.error().code, ErrorCode::kUsage);
+  EXPECT_NE(refused.error().message.find("tokenizer_class"), std::string::npos) << refused.error().message;
+  folder.write("tokenizer_config.json", R"({"tokenizer_class": "GPT2TokenizerFast"})");
+  for (const fs::path& path : {folder.path(), vocab, merges}) {
+    const TokenizerPointer tokenizer = must(Tokenizer::open(path));
+    EXPECT_EQ(tokenizer->kind(), "gpt2 gpt-2");
+    EXPECT_EQ(tokenizer->encode("ab a"), (Ids{2, 3, 0}));
+    EXPECT_EQ(tokenizer->encode("<|endoftext|>ab", {.parse_special = true}), (Ids{4, 2}));
+    EXPECT_EQ(tokenizer->piece(4), "") << "it stands among the words and is none";
+    EXPECT_EQ(tokenizer->eos(), 4);
+    EXPECT_EQ(tokenizer->bos(), 4);
+    EXPECT_FALSE(tokenizer->adds_bos());
+  }
+  folder.write("added_tokens.json", R"({"<|im_start|>": 10})");
+  EXPECT_EQ(Tokenizer::open(vocab).error().code, ErrorCode::kUsage) << "tokens that would be overlooked";
+}
+
+TEST(Open, the_class_of_a_vocabulary_says_what_happens_to_text) {
+  const auto with = [](const std::string& config) {
+    return must(Tokenizer::from_vocab_and_merges(kVocab, "a b\n", config));
+  };
+  const TokenizerPointer qwen = with(
+      R"({"tokenizer_class": "Qwen2Tokenizer", "add_prefix_space": true, "eos_token": "<|im_end|>",
+          "added_tokens_decoder": {"10": {"content": "<|im_end|>", "special": true}}})");
+  EXPECT_EQ(qwen->kind(), "gpt2 qwen2");
+  EXPECT_EQ(qwen->eos(), 10);
+  EXPECT_EQ(qwen->bos(), std::nullopt);
+  EXPECT_EQ(qwen->encode("ab<|im_end|>", {.parse_special = true}), (Ids{3, 2, 10}));
+  EXPECT_EQ(qwen->encode("e\u0301"), (Ids{3, 5, 6})) << "NFC";
+  EXPECT_EQ(with(R"({"tokenizer_class": "GPT2Tokenizer"})")->encode("e\u0301"), (Ids{7, 8, 9})) << "not here";
+}
+
 TEST(ForModel, metadata_comes_before_files_beside) {
   const auto gguf = must(TensorFile::open(pycoder() / "pycoder.f16.gguf"));
   EXPECT_EQ(must(Tokenizer::for_model(*gguf))->vocab_size(), 3840U);

@@ -98,19 +98,8 @@ inline nlohmann::json byte_json(const std::vector<std::pair<std::string, std::st
 /// A tokenizer from a vocabulary as JSON (token → id) and a list of merges.
 inline TokenizerPointer from_lists(const std::string& pre, const std::filesystem::path& vocabulary,
                                    const std::filesystem::path& merges) {
-  const nlohmann::json ids = nlohmann::json::parse(contents_of(vocabulary));
-  Metadata::Strings tokens(ids.size()), lines;
-  for (const auto& [text, id] : ids.items()) tokens.at(id.get<std::size_t>()) = text;
-  std::istringstream file(contents_of(merges));
-  for (std::string line; std::getline(file, line);) {
-    if (!line.empty() && !line.starts_with("#version")) lines.push_back(line);
-  }
-  Metadata metadata;
-  metadata.set("tokenizer.ggml.model", std::string("gpt2"));
-  metadata.set("tokenizer.ggml.pre", pre);
-  metadata.set("tokenizer.ggml.tokens", std::move(tokens));
-  metadata.set("tokenizer.ggml.merges", std::move(lines));
-  return must(Tokenizer::from_metadata(metadata));
+  const nlohmann::json config = {{"pre_tokenizer", pre}};
+  return must(Tokenizer::from_vocab_and_merges(contents_of(vocabulary), contents_of(merges), config.dump()));
 }
 
 /// A tokenizer.bin of llama2.c with these pieces behind the 259 that are always there.

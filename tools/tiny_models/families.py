@@ -155,16 +155,18 @@ def gguf_tensors(c):
 
 
 def gguf_keys(c):
-    """Keys of a GGUF: numbers with a point are f32, others u32."""
+    """Keys of a GGUF: numbers with a point are f32, others u32. Other engines load a file without a tokenizer when it
+    says so and how many tokens there are."""
     kind = c["model_type"]
     if kind == "gpt2":
-        return {"general.architecture": "gpt2", "gpt2.context_length": c["n_positions"], "gpt2.embedding_length": c["n_embd"],
+        return {"general.architecture": "gpt2", "tokenizer.ggml.model": "none", "gpt2.vocab_size": c["vocab_size"],
+                "gpt2.context_length": c["n_positions"], "gpt2.embedding_length": c["n_embd"],
                 "gpt2.feed_forward_length": 4 * c["n_embd"], "gpt2.block_count": c["n_layer"], "gpt2.attention.head_count": c["n_head"],
                 "gpt2.attention.layer_norm_epsilon": c["layer_norm_epsilon"]}
     arch = {"mistral": "llama", "mixtral": "llama", "qwen3_moe": "qwen3moe", "gemma3_text": "gemma3"}.get(kind, kind)
     rope = c.get("rope_scaling", {})
     rope_type = rope.get("rope_type", rope.get("type", ""))
-    keys = {"context_length": c["max_position_embeddings"], "embedding_length": c["hidden_size"], "block_count": c["num_hidden_layers"],
+    keys = {"vocab_size": c["vocab_size"], "context_length": c["max_position_embeddings"], "embedding_length": c["hidden_size"], "block_count": c["num_hidden_layers"],
             "feed_forward_length": c["intermediate_size"], "attention.head_count": c["num_attention_heads"],
             "attention.head_count_kv": c["num_key_value_heads"], "attention.key_length": head_dim(c), "attention.value_length": head_dim(c),
             "attention.layer_norm_rms_epsilon": c["rms_norm_eps"], "rope.freq_base": c.get("rope_theta", 10000.0),
@@ -187,4 +189,4 @@ def gguf_keys(c):
         keys |= {"attn_logit_softcapping": c["attn_logit_softcapping"], "final_logit_softcapping": c["final_logit_softcapping"]}
     if kind == "gemma3_text":
         keys["rope.freq_base_swa"] = c["rope_local_base_freq"]
-    return {"general.architecture": arch} | {f"{arch}.{key}": value for key, value in keys.items()}
+    return {"general.architecture": arch, "tokenizer.ggml.model": "none"} | {f"{arch}.{key}": value for key, value in keys.items()}
