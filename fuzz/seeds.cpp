@@ -173,6 +173,48 @@ std::vector<Seed> chat_template_seeds() {
   return {{"chat_template", "chatml", chatml}, {"chat_template", "macros", macros}, {"chat_template", "texts", texts}};
 }
 
+/// Two windows of four tokens and a vocabulary of three.
+std::string kld_base_seed() {
+  Bytes bytes;
+  bytes.add("_logits_").add<std::uint32_t>(4).add(3).add(2);
+  for (int i = 0; i < 8; ++i) bytes.add(i % 3);
+  for (int row = 0; row < 2; ++row) {
+    bytes.add(1e-4F).add(-6.6F);
+    for (std::uint16_t code = 0; code < 4; ++code) bytes.add(code);
+  }
+  return bytes.get();
+}
+
+/// Behind what the harness puts in front: two lanes of which the base has its words.
+std::string checkpoint_seed() {
+  Bytes bytes;
+  bytes.add<std::uint64_t>(1).add<std::uint64_t>(2).add<std::int32_t>(3).add<std::int32_t>(1);
+  bytes.add<std::uint64_t>(1).add<std::uint64_t>(0);
+  const std::string record(18 * 8, '\0');
+  return bytes.get() + record + Bytes().add<std::uint64_t>(2).get() + record + record;
+}
+
+/// The first byte chooses the task, in the order of task_names().
+std::vector<Seed> task_seeds() {
+  const auto seed = [](char task, const char* name, const char* line) {
+    return Seed{"task", name, std::string(1, task) + line + "\n\n" + line};
+  };
+  return {
+      seed(0, "lambada_text", R"({"text":"a b\n c"})"),
+      seed(0, "lambada", R"({"context":"a","continuation":"b"})"),
+      seed(1, "hellaswag",
+           R"({"activity_label":"A","ctx_a":"a [title] b [x]","ctx_b":"THE","endings":["c  d","e"],"label":"1"})"),
+      seed(2, "piqa", R"({"goal":"g","sol1":"a","sol2":"\u00e9","label":1})"),
+      seed(3, "arc", R"({"question":"q","choices":{"text":["a","b"],"label":["A","B"]},"answerKey":"B"})"),
+      seed(
+          3, "arc_ai2",
+          R"({"question":{"stem":"q","choices":[{"text":"a","label":"1"},{"text":"b","label":"2"}]},"answerKey":"2"})"),
+      seed(3, "query", R"({"query":"q","choices":["a","b"],"gold":0})"),
+      seed(4, "winogrande", R"({"sentence":"a _ b .","option1":"c","option2":"d","answer":"2"})"),
+      seed(4, "context_options", R"({"context_options":["a","b"],"continuation":"c","gold":1})"),
+      seed(5, "own", R"({"context":"","choices":["a"," b"],"answer":1})")};
+}
+
 std::vector<Seed> seeds() {
   std::vector<Seed> all = {
       {"gguf", "small", small_gguf().bytes()},
@@ -211,6 +253,9 @@ std::vector<Seed> seeds() {
   for (Seed& seed : vector_seeds()) all.push_back(std::move(seed));
   for (Seed& seed : imatrix_seeds()) all.push_back(std::move(seed));
   for (Seed& seed : saved_cache_seeds()) all.push_back(std::move(seed));
+  all.push_back({"kld_base", "small", kld_base_seed()});
+  all.push_back({"checkpoint", "begun", checkpoint_seed()});
+  for (Seed& seed : task_seeds()) all.push_back(std::move(seed));
   return all;
 }
 

@@ -25,6 +25,14 @@ namespace tq {
 /// never better.
 class Comparison {
  public:
+  /// What one position says. NaN: unknown, and unknown then in the figures, too.
+  struct Position {
+    double kld = std::numeric_limits<double>::quiet_NaN();
+    double nll = std::numeric_limits<double>::quiet_NaN(), base_nll = std::numeric_limits<double>::quiet_NaN();
+    double mean_abs = std::numeric_limits<double>::quiet_NaN(), delta_p = std::numeric_limits<double>::quiet_NaN();
+    bool agreed = false;
+  };
+  void add(const Position& position);
   /// The logits of one position (vocab_size each) from base and candidate; `next` is the token of the text that
   /// follows.
   void add(std::span<const float> base_logits, std::span<const float> logits, TokenId next);
@@ -46,6 +54,22 @@ class Comparison {
   Summary summary() const;
   /// KL divergence of each position, in the order of add().
   std::span<const float> kld() const { return kld_; }
+
+  /// Every field, in order, to or from a file that an evaluation goes on from.
+  template <class Archive>
+  void exchange(Archive& archive) {
+    archive(kld_);
+    archive(nll_);
+    archive(base_nll_);
+    archive(agreed_);
+    archive(abs_logits_);
+    archive(delta_p_squared_);
+  }
+  /// Whether what was read can be that of so many positions.
+  bool is_consistent(std::size_t positions) const {
+    return kld_.size() == positions && nll_.size() == positions && base_nll_.size() == positions &&
+           agreed_ <= positions;
+  }
 
  private:
   std::vector<float> kld_, nll_, base_nll_;  // per position
@@ -69,6 +93,16 @@ class Continuation {
   };
   Summary summary() const;
 
+  /// As those of Comparison; `most` tokens or fewer.
+  template <class Archive>
+  void exchange(Archive& archive) {
+    archive(tokens_);
+    archive(correct_);
+    archive(missed_);
+    archive(nll_);
+  }
+  bool is_consistent(std::size_t most) const { return tokens_ <= most && correct_ <= tokens_; }
+
  private:
   std::uint64_t tokens_ = 0, correct_ = 0;
   double missed_ = 0, nll_ = 0;  // sums
@@ -86,6 +120,14 @@ struct EvalOptions {
   std::size_t continuation_tokens = 64;   ///< of each; cut to context / 2
   std::uint64_t seed = 1;                 ///< of the rotations in the caches of the rows
   unsigned threads = 0;                   ///< 0: all cores
+  bool noise_floor = true;                ///< false: EvalReport::noise_floor stays NaN
+
+  /// A file in which the evaluation keeps what is done, and from which it goes on where it exists; the figures are
+  /// those of an evaluation that was never interrupted, to the last digit. Empty: none.
+  std::string resume = {};
+  /// The base's predictions as a file of llama-perplexity (its --kl-divergence-base), to write or to take in place of
+  /// text and base; then there are no continuations, no mae_logits and no noise floor. Empty: neither.
+  std::string write_kld_base = {}, read_kld_base = {};
 };
 
 /// Positions from … to − 1 of a window, over all windows.
@@ -149,7 +191,8 @@ using Progress = std::function<bool(std::uint64_t done, std::uint64_t total)>;
 /// by side, so nothing larger than a few positions' logits is kept. The base is always scored through prefill.
 ///
 /// kUsage when the text is shorter than one window, a token is not in the vocabulary, or a spec is unknown or does not
-/// fit the model; all specs are looked at before anything runs. `progress` may be empty.
+/// fit the model; all specs are looked at before anything runs. kBadFile for a damaged file of EvalOptions, kUsage for
+/// one of another evaluation or vocabulary. `progress` may be empty.
 Result<EvalReport> evaluate(std::shared_ptr<const TensorFile> file, const Tokenizer& tokenizer, std::string_view text,
                             std::string text_name, const EvalOptions& options, const Progress& progress);
 

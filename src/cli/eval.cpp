@@ -6,6 +6,7 @@
 #include "cli/choices.h"
 #include "cli/commands.h"
 #include "cli/embedded_model.h"
+#include "cli/eval_tasks.h"
 #include "cli/files.h"
 #include "cli/interrupt.h"
 #include "cli/progress_bar.h"
@@ -22,6 +23,7 @@ struct EvalChoice {
   WeightsChoice weights;
   PlanFileChoice plan;
   std::string file;
+  TasksChoice tasks;
   ReportFiles report;
   std::optional<double> max_kld;
   EvalOptions options;
@@ -62,6 +64,20 @@ void add_options(CommandLine& line, EvalChoice& choice) {
                             .value = "X",
                             .group = kScoringGroup,
                             .check = number(0, 1e9)});
+  choice.tasks.add_to(line);
+  line.add(choice.options.resume, {.names = "--resume",
+                                   .help = "keep what is done in FILE and, where it exists, go\non from it",
+                                   .value = "FILE",
+                                   .group = kScoringGroup});
+  line.add(choice.options.write_kld_base,
+           {.names = "--write-kld-base",
+            .help = "write the base's predictions as llama-perplexity's\n--kl-divergence-base does",
+            .value = "FILE",
+            .group = kOutputGroup});
+  line.add(choice.options.read_kld_base, {.names = "--read-kld-base",
+                                          .help = "take text and base from what that option or\nllama-perplexity wrote",
+                                          .value = "FILE",
+                                          .group = kInputGroup});
   line.add(choice.options.seed, {.names = "-s,--seed",
                                  .help = "seed (default 1)",
                                  .value = "N",
@@ -69,6 +85,20 @@ void add_options(CommandLine& line, EvalChoice& choice) {
                                  .check = whole_number(0, INT64_MAX)});
   choice.engine.add_to(line);
   choice.report.add_to(line);
+}
+
+Result<void> check_combination(const EvalChoice& choice, const CommandLine& line) {
+  if (Result<void> checked = choice.tasks.check(line); !checked) return checked;
+  if (!choice.options.write_kld_base.empty() && !choice.options.resume.empty())
+    return fail(ErrorCode::kUsage, "--write-kld-base needs an evaluation in one go, and so no --resume");
+  if (choice.options.read_kld_base.empty()) return {};
+  for (const char* option : {"--file", "--ctx-size", "--base", "--write-kld-base"}) {
+    if (line.was_given(option))
+      return fail(ErrorCode::kUsage, fmt::format("{} does not go with --read-kld-base, whose file has text, window and "
+                                                 "base",
+                                                 option));
+  }
+  return {};
 }
 
 /// Every spec is looked at before anything runs: a typing error must not cost an hour.
@@ -88,10 +118,13 @@ Result<void> complete_options(EvalChoice& choice) {
   if (!base) return fail(base.error().code, fmt::format("--base: {}", base.error().message));
   options.base_kv = base->name();
   options.threads = choice.engine.thread_count();
+  if (Result<void> writable = check_kld_base_path(options.write_kld_base); !writable) return writable;
+  if (Result<void> writable = check_checkpoint_path(options.resume); !writable) return writable;
   return choice.report.check();
 }
 
 Result<EvalReport> run_evaluation(EvalChoice& choice) {
+  const bool has_text = choice.options.read_kld_base.empty();
   Result<std::string> text =
       choice.file.empty() ? Result<std::string>(std::string(embedded_text())) : read_text(choice.file);
   if (!text) return fail(std::move(text));
@@ -100,7 +133,8 @@ Result<EvalReport> run_evaluation(EvalChoice& choice) {
   const auto tokenizer = choice.model.open_tokenizer(**file);
   if (!tokenizer) return std::unexpected(tokenizer.error());
   if (const auto chosen = choose_caches(choice.options.kv, *file); !chosen) return std::unexpected(chosen.error());
-  if (choice.file.empty()) fmt::print(stderr, "tq: using the built-in text, Python code; -f FILE chooses another\n");
+  if (choice.file.empty() && has_text)
+    fmt::print(stderr, "tq: using the built-in text, Python code; -f FILE chooses another\n");
   const std::string name = choice.file.empty()  ? "built-in Python code"
                            : choice.file == "-" ? "standard input"
                                                 : choice.file;
@@ -123,6 +157,13 @@ Result<void> judge(const EvalReport& report, double max_kld) {
               fmt::format("the mean KL divergence is above the allowed {:.4g} for {}", max_kld, worse));
 }
 
+/// Says how an interrupted evaluation can go on.
+Error going_on(Error error, const EvalOptions& options) {
+  if (error.code == ErrorCode::kInterrupted && !options.resume.empty())
+    error.message += fmt::format("; the same command goes on from --resume {}", options.resume);
+  return error;
+}
+
 }  // namespace
 
 Result<void> eval_command(const Arguments& arguments) {
@@ -131,23 +172,37 @@ Result<void> eval_command(const Arguments& arguments) {
                     .usage = "[-m MODEL -f TEXT] [options]",
                     .examples = {"--kv f16,q8_0,q4_0,q4_0+rotate=on,tq4,tq3,tq2",
                                  "-m model.gguf -f wiki.test.raw --weights file,tq4 --kv f16,tq4 --html out.html",
-                                 "-m model.gguf -f wiki.test.raw --kv tq4 --decode --max-kld 0.01"}});
+                                 "-m model.gguf -f wiki.test.raw --kv tq4 --decode --max-kld 0.01",
+                                 "-m model.gguf --task hellaswag=hellaswag_val.jsonl --kv f16,q4_0,tq4,tq3"}});
   EvalChoice choice;
   add_options(line, choice);
   const Result<bool> go_on = line.parse(arguments);
   if (!go_on) return std::unexpected(go_on.error());
   if (!*go_on) return {};
   choice.engine.explain();
+  if (Result<void> checked = check_combination(choice, line); !checked) return checked;
   if (Result<void> completed = complete_options(choice); !completed) return completed;
+  if (choice.tasks.asked()) {
+    const EvalOptions& options = choice.options;
+    return evaluate_tasks(choice.tasks, choice.model,
+                          {.weights = options.weights,
+                           .kv = options.kv,
+                           .base_kv = options.base_kv,
+                           .context = line.was_given("--ctx-size") ? options.context : 0,
+                           .seed = options.seed,
+                           .threads = options.threads},
+                          choice.report, rerun_line("eval", arguments));
+  }
 
   Result<EvalReport> report = run_evaluation(choice);
-  if (!report) return std::unexpected(report.error());
+  if (!report) return std::unexpected(going_on(report.error(), choice.options));
   report->settings.command = rerun_line("eval", arguments);
   if (!choice.report.to_standard_output()) fmt::print("{}", to_table(*report));
   if (Result<void> written = choice.report.write({&*report, 1}, to_json(*report)); !written) return written;
   if (report->partial) {
-    return fail(ErrorCode::kInterrupted,
-                fmt::format("interrupted; the figures are of the first {} windows alone", report->settings.chunks));
+    const Error error{ErrorCode::kInterrupted, fmt::format("interrupted; the figures are of the first {} windows alone",
+                                                           report->settings.chunks)};
+    return std::unexpected(going_on(error, choice.options));
   }
   return choice.max_kld ? judge(*report, *choice.max_kld) : Result<void>{};
 }

@@ -48,11 +48,12 @@ bool begins_with_one_of(const fs::path& path, std::string_view beginnings) {
   return !(file >> first) || beginnings.find(first) != beginnings.npos;
 }
 
-bool begins_as_cache(const fs::path& path) {
+/// Also when it is empty. `magic` has 8 bytes.
+bool begins_with(const fs::path& path, std::string_view magic) {
   std::array<char, 8> first = {};
   std::ifstream file(path, std::ios::binary);
   return !file.read(first.data(), first.size()) ? file.gcount() == 0
-                                                : std::string_view(first.data(), first.size()) == "tq cache";
+                                                : std::string_view(first.data(), first.size()) == magic;
 }
 
 /// `begins_well` says whether an existing file may be replaced.
@@ -134,7 +135,18 @@ Result<void> check_report_path(const std::string& path, const ReportKind& kind) 
 }
 
 Result<void> check_cache_path(const std::string& path) {
-  return check_output_path(path, "--save-cache", "a saved cache", begins_as_cache);
+  return check_output_path(path, "--save-cache", "a saved cache",
+                           [](const fs::path& file) { return begins_with(file, "tq cache"); });
+}
+
+Result<void> check_kld_base_path(const std::string& path) {
+  return check_output_path(path, "--write-kld-base", "a base file of llama-perplexity",
+                           [](const fs::path& file) { return begins_with(file, "_logits_"); });
+}
+
+Result<void> check_checkpoint_path(const std::string& path) {
+  return check_output_path(path, "--resume", "an unfinished evaluation",
+                           [](const fs::path& file) { return begins_with(file, "tq eval\n"); });
 }
 
 Result<void> write_report(std::string_view report, const std::string& path) {

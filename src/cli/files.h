@@ -24,8 +24,10 @@ struct ReportKind {
 };
 /// The same for any kind of report.
 Result<void> check_report_path(const std::string& path, const ReportKind& kind);
-/// The same for a saved cache.
+/// The same for a saved cache, a base file of llama-perplexity, and an unfinished evaluation.
 Result<void> check_cache_path(const std::string& path);
+Result<void> check_kld_base_path(const std::string& path);
+Result<void> check_checkpoint_path(const std::string& path);
 
 /// Writes a report to a file, or to standard output for `-`. A file appears complete or not at all.
 Result<void> write_report(std::string_view report, const std::string& path);

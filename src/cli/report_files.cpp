@@ -9,7 +9,8 @@
 namespace tq::cli {
 namespace {
 
-constexpr std::array kOptions = {"--json", "--html", "--markdown"};
+/// What a command line has for its files alone, and not for its figures.
+constexpr std::array kOptions = {"--json", "--html", "--markdown", "--resume", "--write-kld-base"};
 
 /// In single quotes where the shell would read it as anything but one word.
 std::string shell_word(const std::string& word) {

@@ -21,7 +21,8 @@ struct ReportFiles {
   bool to_standard_output() const { return json == "-" || html == "-" || markdown == "-"; }
 };
 
-/// A line for a shell that runs `tq COMMAND` with these arguments again, without the options of ReportFiles.
+/// A line for a shell that runs `tq COMMAND` with these arguments again, without the options that only name
+/// files to write.
 std::string rerun_line(std::string_view command, const Arguments& arguments);
 
 }  // namespace tq::cli

@@ -34,7 +34,7 @@ std::vector<PositionBin> bins_of(std::span<const double> sums, std::size_t windo
 
 Result<void> Meter::advance(std::uint64_t tokens) {
   done_ += tokens;
-  if (!progress_ || progress_(done_, total_)) return {};
+  if (progress_ == nullptr || !*progress_ || (*progress_)(done_, total_)) return {};
   return fail(ErrorCode::kInterrupted, "the evaluation was stopped before it had a result");
 }
 
@@ -53,36 +53,41 @@ Result<void> Lane::append(std::span<const TokenId> tokens, std::size_t n_logits,
   const auto start = SteadyClock::now();
   Result<void> result = session_->append(tokens, n_logits, logits);
   const double seconds = seconds_since(start);
-  seconds_ += seconds;
+  record_.seconds += seconds;
   if (pace == Pace::kOther) return result;
-  Clock& clock = pace == Pace::kPrefill ? prefill_ : decode_;
+  Clock& clock = pace == Pace::kPrefill ? record_.prefill : record_.decode;
   clock.tokens += tokens.size();
   clock.seconds += seconds;
   return result;
 }
 
-void Lane::compare(std::span<const float> base_logits, std::span<const float> logits, std::span<const TokenId> next) {
+void Lane::compare(const BaseSlice& base, std::span<const float> logits, std::span<const TokenId> next,
+                   ThreadPool& threads) {
   const auto start = SteadyClock::now();
   const std::size_t vocab = vocab_size();
-  assert(base_logits.size() == next.size() * vocab && logits.size() == next.size() * vocab);
-  for (std::size_t i = 0; i < next.size(); ++i) {
-    window_.add(base_logits.subspan(i * vocab, vocab), logits.subspan(i * vocab, vocab), next[i]);
-  }
-  seconds_ += seconds_since(start);
+  assert(base.size() == next.size() && (logits.empty() || logits.size() == next.size() * vocab));
+  std::vector<Comparison::Position> positions(next.size());
+  threads.for_ranges(next.size(), 1, [&](std::size_t begin, std::size_t end, unsigned) {
+    for (std::size_t i = begin; i < end; ++i)
+      positions[i] =
+          logits.empty() ? base.itself(i, next[i]) : base.compare(i, logits.subspan(i * vocab, vocab), next[i]);
+  });
+  for (const Comparison::Position& position : positions) window_.add(position);
+  record_.seconds += seconds_since(start);
 }
 
 void Lane::end_window() {
   const std::span<const float> kld = window_.kld();
-  kld_at_.resize(kld.size());
-  for (std::size_t i = 0; i < kld.size(); ++i) kld_at_[i] += static_cast<double>(kld[i]);
-  text_.merge(window_);
+  record_.kld_at.resize(kld.size());
+  for (std::size_t i = 0; i < kld.size(); ++i) record_.kld_at[i] += static_cast<double>(kld[i]);
+  record_.text.merge(window_);
   window_ = {};
-  ++windows_;
+  ++record_.windows;
 }
 
-void Lane::note_peak_memory() { peak_memory_ = std::max(peak_memory_, peak_memory_bytes()); }
+void Lane::note_peak_memory() { record_.peak_memory = std::max(record_.peak_memory, peak_memory_bytes()); }
 
-double Lane::Clock::tokens_per_second() const {
+double Clock::tokens_per_second() const {
   return seconds > 0 ? static_cast<double>(tokens) / seconds : std::numeric_limits<double>::quiet_NaN();
 }
 
@@ -97,13 +102,13 @@ EvalRow Lane::row(std::size_t first_scored) const {
   row.kv_bits_v = footprint_.bits_v;
   row.weights_bytes = weights.weights_bytes;
   row.kv_bytes = footprint_.bytes;
-  row.peak_rss_bytes = peak_memory_;
-  row.text = text_.summary();
-  row.continuation = continuation_.summary();
-  row.prefill_tps = prefill_.tokens_per_second();
-  row.decode_tps = decode_.tokens_per_second();
-  row.seconds = seconds_;
-  row.kld_by_position = bins_of(kld_at_, windows_, first_scored);
+  row.peak_rss_bytes = record_.peak_memory;
+  row.text = record_.text.summary();
+  row.continuation = record_.continuation.summary();
+  row.prefill_tps = record_.prefill.tokens_per_second();
+  row.decode_tps = record_.decode.tokens_per_second();
+  row.seconds = record_.seconds;
+  row.kld_by_position = bins_of(record_.kld_at, record_.windows, first_scored);
   return row;
 }
 

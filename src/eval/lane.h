@@ -7,6 +7,7 @@
 #include <span>
 #include <vector>
 
+#include "eval/base_slice.h"
 #include "turboquant/eval.h"
 
 namespace tq::eval {
@@ -14,14 +15,15 @@ namespace tq::eval {
 /// Tells the caller how far the work is, and hears from it whether to go on.
 class Meter {
  public:
-  Meter(const Progress& progress, std::uint64_t total) : progress_(progress), total_(total) {}
+  Meter() = default;
+  Meter(const Progress& progress, std::uint64_t total) : progress_(&progress), total_(total) {}
 
   /// kInterrupted when the caller wants to stop.
   Result<void> advance(std::uint64_t tokens);
 
  private:
-  const Progress& progress_;
-  std::uint64_t total_, done_ = 0;
+  const Progress* progress_ = nullptr;
+  std::uint64_t total_ = 0, done_ = 0;
 };
 
 /// What the clock of an append() is for. Only work that a user of `tq run` would wait for makes a speed.
@@ -29,6 +31,36 @@ enum class Pace : std::uint8_t {
   kPrefill,  ///< many tokens, the logits of the last at most
   kDecode,   ///< one token and its logits
   kOther     ///< the logits of many tokens, or none of one: only scoring asks for that
+};
+
+struct Clock {
+  std::uint64_t tokens = 0;
+  double seconds = 0;
+  double tokens_per_second() const;  ///< NaN when nothing was measured
+};
+
+/// What was measured on a lane, but for the window at work.
+struct LaneRecord {
+  std::uint64_t peak_memory = 0, windows = 0;
+  Comparison text;
+  std::vector<double> kld_at;  ///< of each scored position, summed over windows
+  Continuation continuation;
+  Clock prefill, decode;
+  double seconds = 0;
+
+  template <class Archive>
+  void exchange(Archive& archive) {
+    archive(peak_memory);
+    archive(windows);
+    text.exchange(archive);
+    archive(kld_at);
+    continuation.exchange(archive);
+    for (Clock* clock : {&prefill, &decode}) {
+      archive(clock->tokens);
+      archive(clock->seconds);
+    }
+    archive(seconds);
+  }
 };
 
 /// A model with one cache, and what was measured on it.
@@ -43,13 +75,17 @@ class Lane {
 
   /// Session::append(), on the clock.
   Result<void> append(std::span<const TokenId> tokens, std::size_t n_logits, std::span<float> logits, Pace pace);
-  /// Compares the logits of consecutive positions (next.size() x vocab_size) with the base's; `next` are the tokens
-  /// that follow.
-  void compare(std::span<const float> base_logits, std::span<const float> logits, std::span<const TokenId> next);
-  void compare(std::span<const float> logits, TokenId base_token) { continuation_.add(logits, base_token); }
+  /// Compares the logits of the positions of `base` (next.size() x vocab_size) with it; `next` are the tokens that
+  /// follow. No logits: the base with itself.
+  void compare(const BaseSlice& base, std::span<const float> logits, std::span<const TokenId> next,
+               ThreadPool& threads);
+  void compare(std::span<const float> logits, TokenId base_token) { record_.continuation.add(logits, base_token); }
   /// The window that was compared since the last call counts from now on; one that is not ended never does.
   void end_window();
   void note_peak_memory();
+
+  const LaneRecord& record() const { return record_; }
+  void restore(LaneRecord record) { record_ = std::move(record); }
 
   /// The same weights and cache, nothing measured yet.
   Lane twin() const { return {model_, cache_}; }
@@ -60,23 +96,12 @@ class Lane {
   EvalRow row(std::size_t first_scored) const;
 
  private:
-  struct Clock {
-    std::uint64_t tokens = 0;
-    double seconds = 0;
-    double tokens_per_second() const;  ///< NaN when nothing was measured
-  };
-
   std::shared_ptr<const Model> model_;
   CacheSpec cache_;
   std::unique_ptr<Session> session_;
   CacheFootprint footprint_;
-  std::uint64_t peak_memory_ = 0;
-  Comparison text_, window_;
-  std::vector<double> kld_at_;  // of each scored position, summed over windows
-  std::size_t windows_ = 0;
-  Continuation continuation_;
-  Clock prefill_, decode_;
-  double seconds_ = 0;
+  LaneRecord record_;
+  Comparison window_;
 };
 
 /// Runs `tokens` in one go of at most a batch at a time; the logits of the last n_logits, 0 or 1, are written.

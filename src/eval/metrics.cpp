@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <limits>
 
+#include "eval/base_slice.h"
 #include "eval/statistics.h"
 #include "turboquant/eval.h"
 
@@ -12,62 +13,18 @@ namespace {
 
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
-/// The lowest index of the largest value, as a greedy sampler picks it.
-std::size_t top_of(std::span<const float> logits) {
-  return static_cast<std::size_t>(std::max_element(logits.begin(), logits.end()) - logits.begin());
-}
-
-bool all_finite(std::span<const float> logits) {
-  return std::all_of(logits.begin(), logits.end(), [](float logit) { return std::isfinite(logit); });
-}
-
-/// log Σ exp of the logits, of which `largest` is the largest.
-double log_sum_exp(std::span<const float> logits, double largest) {
-  double sum = 0;
-  for (const float logit : logits) sum += std::exp(static_cast<double>(logit) - largest);
-  return largest + std::log(sum);
-}
-
-/// What one position adds.
-struct Position {
-  double kld = kNaN, nll = kNaN, base_nll = kNaN;
-  double mean_abs = kNaN, delta_p = kNaN;
-  bool agreed = false;
-};
-
-Position compare(std::span<const float> base, std::span<const float> logits, std::size_t next) {
-  Position result;
-  if (!all_finite(base) || !all_finite(logits)) return result;
-  const std::size_t base_top = top_of(base), top = top_of(logits);
-  const auto base_largest = static_cast<double>(base[base_top]);
-  double base_sum = 0, weighted = 0, abs = 0;
-  for (std::size_t i = 0; i < base.size(); ++i) {
-    const double difference = static_cast<double>(base[i]) - static_cast<double>(logits[i]);
-    const double weight = std::exp(static_cast<double>(base[i]) - base_largest);
-    base_sum += weight;
-    weighted += weight * difference;
-    abs += std::abs(difference);
-  }
-  const double base_log_sum = base_largest + std::log(base_sum);
-  const double log_sum = log_sum_exp(logits, static_cast<double>(logits[top]));
-  // KL = Σ p (log p − log q) = Σ p (base logit − logit) + log Σ exp(logit) − log Σ exp(base logit): never below 0 but
-  // by rounding.
-  const double kld = weighted / base_sum + log_sum - base_log_sum;
-  result.kld = std::max(kld, 0.0);
-  result.nll = log_sum - static_cast<double>(logits[next]);
-  result.base_nll = base_log_sum - static_cast<double>(base[next]);
-  result.mean_abs = abs / static_cast<double>(base.size());
-  result.delta_p = std::exp(-result.nll) - std::exp(-result.base_nll);
-  result.agreed = base_top == top;
-  return result;
-}
-
 }  // namespace
 
 void Comparison::add(std::span<const float> base_logits, std::span<const float> logits, TokenId next) {
   assert(base_logits.size() == logits.size());
-  assert(next >= 0 && static_cast<std::size_t>(next) < logits.size());
-  const Position position = compare(base_logits, logits, static_cast<std::size_t>(next));
+  eval::BaseSlice base(base_logits.size());
+  std::ranges::copy(base_logits, base.logits(1).begin());
+  ThreadPool alone(1);
+  base.prepare(alone);
+  add(base.compare(0, logits, next));
+}
+
+void Comparison::add(const Position& position) {
   kld_.push_back(static_cast<float>(position.kld));
   nll_.push_back(static_cast<float>(position.nll));
   base_nll_.push_back(static_cast<float>(position.base_nll));
@@ -114,14 +71,14 @@ Comparison::Summary Comparison::summary() const {
 void Continuation::add(std::span<const float> logits, TokenId base_token) {
   assert(base_token >= 0 && static_cast<std::size_t>(base_token) < logits.size());
   ++tokens_;
-  if (!all_finite(logits)) {
+  if (!eval::all_finite(logits)) {
     missed_ = nll_ = kNaN;
     return;
   }
   const auto token = static_cast<std::size_t>(base_token);
-  const std::size_t top = top_of(logits);
+  const std::size_t top = eval::top_of(logits);
   const auto largest = static_cast<double>(logits[top]);
-  nll_ += log_sum_exp(logits, largest) - static_cast<double>(logits[token]);
+  nll_ += eval::log_sum_exp(logits, largest) - static_cast<double>(logits[token]);
   if (top == token) {
     ++correct_;
   } else {

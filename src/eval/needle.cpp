@@ -11,6 +11,7 @@
 #include "eval/lane.h"
 #include "eval/levels.h"
 #include "eval/provenance.h"
+#include "eval/statistics.h"
 #include "turboquant/sampler.h"
 
 namespace tq {
@@ -26,13 +27,6 @@ struct Score {
   double probability = 0;
   bool exact = false;
 };
-
-double log_probability(std::span<const float> logits, TokenId token) {
-  const auto highest = static_cast<double>(*std::ranges::max_element(logits));
-  double sum = 0;
-  for (const float logit : logits) sum += std::exp(static_cast<double>(logit) - highest);
-  return static_cast<double>(logits[static_cast<std::size_t>(token)]) - highest - std::log(sum);
-}
 
 class Search {
  public:
@@ -73,7 +67,7 @@ class Search {
     Score score;
     for (const std::vector<TokenId>& answer : riddle.answers) {
       const bool right = logs.empty();
-      logs.push_back(log_probability(logits_, answer[0]));
+      logs.push_back(eval::log_probability(logits_, static_cast<std::size_t>(answer[0])));
       if (right) score.exact = argmax(logits_) == answer[0];
       if (answer.size() == 1) continue;
       lane.rewind(riddle.tokens.size());
@@ -83,7 +77,7 @@ class Search {
         return std::unexpected(read.error());
       for (std::size_t i = 0; i < n; ++i) {
         const std::span<const float> logits = std::span(rest_).subspan(i * lane.vocab_size(), lane.vocab_size());
-        logs.back() += log_probability(logits, answer[i + 1]);
+        logs.back() += eval::log_probability(logits, static_cast<std::size_t>(answer[i + 1]));
         if (right) score.exact = score.exact && argmax(logits) == answer[i + 1];
       }
     }

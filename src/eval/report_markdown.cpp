@@ -6,12 +6,13 @@
 #include <cmath>
 #include <string>
 
+#include "eval/markdown.h"
 #include "turboquant/report.h"
 
 namespace tq {
-namespace {
+namespace eval {
 
-std::string escaped(std::string_view text) {
+std::string escaped_markdown(std::string_view text) {
   std::string result;
   for (const char c : text) {
     const bool markup = std::string_view("\\`*_{}[]<>()#!|~&@").find(c) != std::string_view::npos;
@@ -21,13 +22,18 @@ std::string escaped(std::string_view text) {
   return result;
 }
 
-/// A code block whose fence is longer than any run of backticks in it.
-std::string code_block(std::string_view text) {
+std::string markdown_code(std::string_view text) {
   std::size_t longest = 2, run = 0;
   for (const char c : text) longest = std::max(longest, run = c == '`' ? run + 1 : 0);
   const std::string fence(longest + 1, '`');
   return fmt::format("{}\n{}\n{}\n", fence, text, fence);
 }
+
+}  // namespace eval
+
+namespace {
+
+constexpr auto escaped = eval::escaped_markdown;
 
 std::string number(double value, const char* format) {
   return std::isfinite(value) ? fmt::format(fmt::runtime(format), value) : "–";
@@ -69,7 +75,7 @@ std::string to_markdown(const EvalReport& report) {
       escaped(report.base.weights), escaped(settings.base), number(report.base.text.ppl, "{:.4f}"),
       settings.scored_tokens, settings.chunks, settings.context, escaped(settings.path), escaped(settings.text),
       escaped(settings.text_sha256), escaped(report.machine.cpu), escaped(report.machine.simd), report.machine.threads);
-  if (!settings.command.empty()) text += "\n" + code_block(settings.command);
+  if (!settings.command.empty()) text += "\n" + eval::markdown_code(settings.command);
   return text;
 }
 

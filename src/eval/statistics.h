@@ -1,6 +1,7 @@
 // What a list of measurements says. docs/evaluation.md states each definition.
 #pragma once
 
+#include <cstddef>
 #include <span>
 #include <vector>
 
@@ -12,6 +13,19 @@ struct Mean {
   double standard_error = 0;  ///< sd / √n, sd with n − 1
 };
 Mean mean_of(std::span<const float> values);
+Mean mean_of(std::span<const double> values);
+
+/// How probable a split of `lost` + `gained` at least as uneven as this one is when each falls on either side with 1/2:
+/// the exact sign test, two-sided; McNemar's when they are discordant pairs. 1 for none.
+double sign_test(std::size_t lost, std::size_t gained);
+
+/// The lowest index of the largest value, as a greedy sampler picks it.
+std::size_t top_of(std::span<const float> logits);
+bool all_finite(std::span<const float> logits);
+/// ln Σ exp of the logits, of which `largest` is the largest.
+double log_sum_exp(std::span<const float> logits, double largest);
+/// ln of the softmax of `logits` at `token`; NaN where a logit is not a number.
+double log_probability(std::span<const float> logits, std::size_t token);
 
 /// Sorted once, asked often. One value that is not a number makes every percentile NaN.
 class Percentiles {

@@ -32,4 +32,8 @@ struct Windows {
 Result<Windows> cut_windows(std::string_view text, const Tokenizer& tokenizer, std::size_t vocab_size,
                             std::size_t context, std::size_t chunks);
 
+/// The windows of tokens that were cut elsewhere, with the same rule for BOS: at most `chunks` of them, 0: all.
+Result<Windows> windows_of(std::vector<TokenId> tokens, const Tokenizer& tokenizer, std::size_t context,
+                           std::size_t chunks);
+
 }  // namespace tq::eval

@@ -240,6 +240,7 @@ TEST(Eval, TheJsonHasTheContractsFields) {
   const Outcome outcome =
       tq({"eval", "-c", "64", "--chunks", "2", "--kv", "f16,tq3", "--weights", "file,tq4", "--json", "-"});
   ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_EQ(outcome.err.find('\r'), std::string::npos) << "no bar where there is no terminal";
   const json report = json::parse(outcome.out);
   EXPECT_EQ(report["schema"], "turboquant.eval/1");
   for (const char* field : {"name", "architecture", "parameters", "file_bytes"})
@@ -292,21 +293,6 @@ TEST(Eval, AQualityGateNamesTheRowsThatFail) {
   EXPECT_NE(outcome.out.find("tq2"), std::string::npos) << "the table comes before the verdict";
   EXPECT_EQ(json::parse(read_file(path))["rows"].size(), 2U);
   EXPECT_EQ(tq({"eval", "-c", "64", "--chunks", "1", "--kv", "tq2", "--max-kld", "1000"}).exit_code, 0);
-}
-
-TEST(Eval, TheBarIsOnATerminalOnlyAndErased) {
-  const std::vector<std::string> arguments = {"eval", "-c", "32", "--chunks", "1", "--kv", "f16"};
-  // Scalar kernels take more than the tenth of a second that the bar waits.
-  const std::string slow = "TQ_SIMD=scalar";
-  const Outcome quiet = tq(arguments, {.environment = {slow}});
-  EXPECT_EQ(quiet.exit_code, 0) << quiet.err;
-  EXPECT_EQ(quiet.err.find('\r'), std::string::npos);
-  const Outcome shown = tq(arguments, {.environment = {"TERM=xterm", slow}, .terminal = Stream::kErr});
-  EXPECT_NE(shown.err.find("eval  ["), std::string::npos) << shown.err;
-  EXPECT_TRUE(shown.err.ends_with("\r\x1b[K")) << shown.err;
-  EXPECT_EQ(shown.out.find('\x1b'), std::string::npos);
-  EXPECT_EQ(tq(arguments, {.environment = {"TERM=dumb", slow}, .terminal = Stream::kErr}).err.find('\x1b'),
-            std::string::npos);
 }
 
 TEST(Eval, CtrlCLeavesNothingHalfWritten) {

@@ -1,6 +1,14 @@
 #include "cli/printable.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <chrono>
+#include <cstdlib>
+#include <thread>
 
 #include "cli/progress_bar.h"
 #include "cli/units.h"
@@ -36,6 +44,50 @@ TEST(Units, ThreeDigits) {
   EXPECT_EQ(count_text(12), "12");
   EXPECT_EQ(duration_text(7.4), "0:07");
   EXPECT_EQ(duration_text(3723), "1:02:03");
+}
+
+/// What a bar of one long update writes to a standard error that is a terminal, or a pipe.
+std::string drawn_by_bar(bool on_terminal, const char* term) {
+  std::array<int, 2> ends{};  // ours, and the child's standard error
+  if (on_terminal) {
+    ends[0] = posix_openpt(O_RDWR | O_NOCTTY);
+    EXPECT_EQ(grantpt(ends[0]), 0);
+    EXPECT_EQ(unlockpt(ends[0]), 0);
+    ends[1] = open(ptsname(ends[0]), O_RDWR | O_NOCTTY);
+  } else {
+    EXPECT_EQ(pipe(ends.data()), 0);
+  }
+  const pid_t child = fork();
+  if (child == 0) {
+    dup2(ends[1], STDERR_FILENO);
+    setenv("TERM", term, 1);
+    {
+      ProgressBar bar("eval");
+      bar.update(1, 2);
+      std::this_thread::sleep_for(std::chrono::milliseconds(120));  // the bar waits a tenth of a second
+      bar.update(2, 2);
+    }
+    std::fflush(stderr);
+    _exit(0);
+  }
+  close(ends[1]);
+  std::string text;
+  std::array<char, 4096> buffer;
+  for (ssize_t count = 0; (count = read(ends[0], buffer.data(), buffer.size())) > 0;)
+    text.append(buffer.data(), static_cast<std::size_t>(count));
+  EXPECT_EQ(waitpid(child, nullptr, 0), child);
+  close(ends[0]);
+  return text;
+}
+
+// That tq eval has one, CtrlCWritesTheWindowsThatWereComplete waits for.
+TEST(ProgressBar, IsOnATerminalOnlyAfterAWhileAndErased) {
+  const std::string shown = drawn_by_bar(true, "xterm");
+  EXPECT_NE(shown.find("eval  ["), std::string::npos) << shown;
+  EXPECT_EQ(shown.find(" 50 %"), std::string::npos) << "too early";
+  EXPECT_TRUE(shown.ends_with("\r\x1b[K")) << shown;
+  EXPECT_EQ(drawn_by_bar(true, "dumb"), "");
+  EXPECT_EQ(drawn_by_bar(false, "xterm"), "");
 }
 
 TEST(ProgressBar, TheLineFitsAndSurvivesOddNumbers) {

@@ -70,6 +70,25 @@ def log_softmax(logits):
     return logits - top - np.log(np.exp(logits - top).sum(-1, keepdims=True))
 
 
+def perplexity(forward, ids, window, chunks):
+    nats = []
+    for chunk in range(chunks):
+        part = ids[chunk * window:(chunk + 1) * window]
+        logs = log_softmax(forward(part))
+        nats += [-logs[at, part[at + 1]] for at in range(window // 2, window - 1)]
+    found = {"layers": forward.shape["layers"], "window": window, "chunks": chunks, "scored": len(nats), "ppl": math.exp(sum(nats) / len(nats))}
+    print(found, flush=True)
+    return found
+
+
+def built_in_perplexities(weights, shape, tokenizer):
+    """Of eval_text.py.txt beside the model; long windows on its first two layers, which tests can afford under sanitizers."""
+    text = pathlib.Path(__file__).parents[2] / "models/pycoder/eval_text.py.txt"
+    ids = tokenizer.encode(text.read_text(encoding="utf-8"))
+    cases = ((shape["layers"], 128, 2), (2, 512, 1), (2, 2048, 1))
+    return [perplexity(Forward(weights, {**shape, "layers": layers}), ids, window, chunks) for layers, window, chunks in cases]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     export.add_inputs(parser)
@@ -86,15 +105,8 @@ def main():
     for first, last in ((0, 16), (100, 164), (1000, 1300)):
         logits = forward(ids[first:last])
         out["logits"].append({"ids": ids[first:last], "last": [round(x, 6) for x in logits[-1].tolist()], "argmax": logits.argmax(-1).tolist()})
-    out["perplexity"] = []
-    for window, chunks in ((128, 16), (512, 4), (2048, 1)):
-        nats = []
-        for chunk in range(chunks):
-            part = ids[chunk * window:(chunk + 1) * window]
-            logs = log_softmax(forward(part))
-            nats += [-logs[at, part[at + 1]] for at in range(window // 2, window - 1)]
-        out["perplexity"].append({"window": window, "chunks": chunks, "scored": len(nats), "ppl": math.exp(sum(nats) / len(nats))})
-        print(out["perplexity"][-1], flush=True)
+    out["perplexity"] = [perplexity(forward, ids, *sizes) for sizes in ((128, 16), (512, 4), (2048, 1))]
+    out["perplexity_of_built_in_text"] = built_in_perplexities(weights, shape, tokenizer)
     out["generation"] = []
     for prompt in PROMPTS:
         said = tokenizer.encode(prompt)
