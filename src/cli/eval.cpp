@@ -5,8 +5,6 @@
 
 #include "cli/choices.h"
 #include "cli/commands.h"
-#include "cli/embedded_model.h"
-#include "cli/files.h"
 #include "cli/interrupt.h"
 #include "cli/progress_bar.h"
 #include "cli/report_files.h"
@@ -21,7 +19,8 @@ struct EvalChoice {
   CacheChoice cache;
   EngineChoice engine;
   WeightsChoice weights;
-  std::string file, plan;
+  TextChoice text;
+  std::string plan;
   ReportFiles report;
   std::optional<double> max_kld;
   EvalOptions options;
@@ -29,10 +28,7 @@ struct EvalChoice {
 
 void add_options(CommandLine& line, EvalChoice& choice) {
   choice.model.add_to(line);
-  line.add(choice.file, {.names = "-f,--file",
-                         .help = "the text to score; - is standard input\n(default: built-in Python code)",
-                         .value = "FILE",
-                         .group = kInputGroup});
+  choice.text.add_to(line, "the text to score");
   choice.weights.add_to(line);
   line.add(choice.plan, {.names = "--plan",
                          .help = "what 'tq plan' wrote: one more row of weights",
@@ -60,6 +56,11 @@ void add_options(CommandLine& line, EvalChoice& choice) {
   line.add(
       choice.options.decode,
       {.names = "--decode", .help = "score token by token, the path that generation takes", .group = kScoringGroup});
+  line.add(choice.options.layers,
+           {.names = "--layers",
+            .help = "measure K, V, attention and hidden state of each\nlayer, too: where does an "
+                    "error begin?",
+            .group = kScoringGroup});
   line.add(choice.max_kld, {.names = "--max-kld",
                             .help = "exit with 5 if a mean KL divergence is above X",
                             .value = "X",
@@ -71,7 +72,8 @@ void add_options(CommandLine& line, EvalChoice& choice) {
                                  .group = kScoringGroup,
                                  .check = whole_number(0, INT64_MAX)});
   choice.engine.add_to(line);
-  choice.report.add_to(line);
+  choice.report.add_to(line, kPlotsPage);
+  choice.report.add_markdown_to(line);
 }
 
 /// Every spec is looked at before anything runs: a typing error must not cost an hour.
@@ -87,10 +89,9 @@ Result<void> complete_options(EvalChoice& choice) {
     if (choice.weights.list.empty()) options.weights.clear();
     options.weights.push_back(choice.plan);
   }
-  const Result<std::vector<CacheSpec>> specs = choice.cache.specs("f16");
-  if (!specs) return std::unexpected(specs.error());
-  options.kv.clear();
-  for (const CacheSpec& spec : *specs) options.kv.push_back(spec.name());
+  Result<std::vector<std::string>> kv = choice.cache.names("f16");
+  if (!kv) return std::unexpected(kv.error());
+  options.kv = std::move(*kv);
 
   const Result<CacheSpec> base = CacheSpec::parse(options.base_kv);
   if (!base) return fail(base.error().code, fmt::format("--base: {}", base.error().message));
@@ -100,22 +101,19 @@ Result<void> complete_options(EvalChoice& choice) {
 }
 
 Result<EvalReport> run_evaluation(const EvalChoice& choice) {
-  Result<std::string> text =
-      choice.file.empty() ? Result<std::string>(std::string(embedded_text())) : read_text(choice.file);
-  if (!text) return fail(std::move(text));
+  const Result<std::string> text = choice.text.read();
+  if (!text) return std::unexpected(text.error());
   const auto file = choice.model.open();
   if (!file) return std::unexpected(file.error());
   const auto tokenizer = choice.model.open_tokenizer(**file);
   if (!tokenizer) return std::unexpected(tokenizer.error());
-  if (choice.file.empty()) fmt::print(stderr, "tq: using the built-in text, Python code; -f FILE chooses another\n");
-  const std::string name = choice.file.empty()  ? "built-in Python code"
-                           : choice.file == "-" ? "standard input"
-                                                : choice.file;
+  choice.text.explain();
   ProgressBar bar("eval");
-  return evaluate(*file, **tokenizer, *text, name, choice.options, [&](std::uint64_t done, std::uint64_t total) {
-    bar.update(done, total);
-    return !interrupted();
-  });
+  return evaluate(*file, **tokenizer, *text, choice.text.name(), choice.options,
+                  [&](std::uint64_t done, std::uint64_t total) {
+                    bar.update(done, total);
+                    return !interrupted();
+                  });
 }
 
 Result<void> judge(const EvalReport& report, double max_kld) {
@@ -151,7 +149,8 @@ Result<void> eval_command(const Arguments& arguments) {
   if (!report) return std::unexpected(report.error());
   report->settings.command = rerun_line("eval", arguments);
   if (!choice.report.to_standard_output()) fmt::print("{}", to_table(*report));
-  if (Result<void> written = choice.report.write({&*report, 1}, to_json(*report)); !written) return written;
+  const ReportForms forms = forms_of({&*report, 1}, [&] { return to_json(*report); });
+  if (Result<void> written = choice.report.write(forms); !written) return written;
   if (report->partial) {
     return fail(ErrorCode::kInterrupted,
                 fmt::format("interrupted; the figures are of the first {} windows alone", report->settings.chunks));
