@@ -104,6 +104,9 @@ Result<void> Evaluation::run(std::optional<TokenId> end_of_text) {
   for (Lane& lane : lanes_) {
     if (Result<void> opened = lane.open(session_); !opened) return opened;
   }
+  for (Lane& lane : lanes_) {
+    if (options_.layers) lane.trace_layers(base());
+  }
   SessionOptions alone = session_;
   alone.threads = make_thread_pool(1);
   if (Result<void> opened = floor_.open(alone); !opened) return opened;
@@ -114,6 +117,7 @@ Result<void> Evaluation::run(std::optional<TokenId> end_of_text) {
       const std::size_t n = std::min(kSlice, windows_.end_scored() - at);
       if (Result<void> scored = score_slice(window.subspan(at, n), window.subspan(at + 1, n)); !scored) return scored;
     }
+    for (Lane& row : rows()) row.compare_caches(base());
     for (Lane& lane : lanes_) lane.end_window();
     if (scored_windows_++ > 0) continue;
     floor_.end_window();
@@ -194,8 +198,10 @@ Result<void> Evaluation::score_slice(std::span<const TokenId> tokens, std::span<
 }
 
 Result<void> Evaluation::read_slice(Lane& row, std::span<const TokenId> tokens, std::span<float> logits) {
-  if (!options_.decode) return row.append(tokens, tokens.size(), logits, Pace::kOther);
-  return read_by_token(row, tokens, logits);
+  if (options_.decode) return read_by_token(row, tokens, logits);
+  Result<void> read = row.append(tokens, tokens.size(), logits, Pace::kOther);
+  if (read) row.compare_layers(base(), 0);
+  return read;
 }
 
 Result<void> Evaluation::read_by_token(Lane& row, std::span<const TokenId> tokens, std::span<float> logits) {
@@ -203,6 +209,7 @@ Result<void> Evaluation::read_by_token(Lane& row, std::span<const TokenId> token
   for (std::size_t i = 0; i < tokens.size(); ++i) {
     if (Result<void> read = row.append(tokens.subspan(i, 1), 1, logits.subspan(i * vocab, vocab), Pace::kDecode); !read)
       return read;
+    row.compare_layers(base(), i);
   }
   return {};
 }
@@ -225,13 +232,12 @@ Result<EvalReport> evaluate(std::shared_ptr<const TensorFile> file, const Tokeni
   const std::shared_ptr<ThreadPool> threads = make_thread_pool(options.threads);
   Evaluation evaluation(options, *windows, lanes, {.context = options.context, .threads = threads}, progress);
   EvalReport report;
-  report.machine = {eval::cpu_name(), simd_target(), thread_count(*threads), eval::restart_peak_memory()};
+  report.machine = eval::describe_machine(*threads);
   const Result<void> done = evaluation.run(tokenizer.eos());
   report.partial = !done && done.error().code == ErrorCode::kInterrupted && evaluation.scored_windows() > 0;
   if (!done && !report.partial) return std::unexpected(done.error());
 
-  const Model& model = lanes.front().model();
-  report.model = {model.config().name, model.config().architecture, model.footprint().parameters, file->file_bytes()};
+  report.model = eval::describe(lanes.front().model(), *file);
   report.settings = {std::move(text_name),
                      eval::sha256_hex(text),
                      levels->base.name(),

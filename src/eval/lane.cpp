@@ -50,6 +50,7 @@ Result<void> Lane::open(SessionOptions options) {
 }
 
 Result<void> Lane::append(std::span<const TokenId> tokens, std::size_t n_logits, std::span<float> logits, Pace pace) {
+  session_->trace(traced_ && pace != Pace::kPrefill ? &trace_ : nullptr);
   const auto start = SteadyClock::now();
   Result<void> result = session_->append(tokens, n_logits, logits);
   const double seconds = seconds_since(start);
@@ -71,12 +72,22 @@ void Lane::compare(std::span<const float> base_logits, std::span<const float> lo
   seconds_ += seconds_since(start);
 }
 
+void Lane::compare_layers(const Lane& base, std::size_t first_token) {
+  if (traced_) window_layers_.add(model_->config(), base.trace_, first_token, trace_);
+}
+
+void Lane::compare_caches(const Lane& base) {
+  if (traced_) window_layers_.add_cache(*base.session_, *session_);
+}
+
 void Lane::end_window() {
   const std::span<const float> kld = window_.kld();
   kld_at_.resize(kld.size());
   for (std::size_t i = 0; i < kld.size(); ++i) kld_at_[i] += static_cast<double>(kld[i]);
   text_.merge(window_);
   window_ = {};
+  layers_.merge(window_layers_);
+  window_layers_ = {};
   ++windows_;
 }
 
@@ -104,6 +115,7 @@ EvalRow Lane::row(std::size_t first_scored) const {
   row.decode_tps = decode_.tokens_per_second();
   row.seconds = seconds_;
   row.kld_by_position = bins_of(kld_at_, windows_, first_scored);
+  row.layers = layers_.results();
   return row;
 }
 

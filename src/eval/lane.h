@@ -7,6 +7,7 @@
 #include <span>
 #include <vector>
 
+#include "eval/layer_errors.h"
 #include "turboquant/eval.h"
 
 namespace tq::eval {
@@ -47,6 +48,12 @@ class Lane {
   /// that follow.
   void compare(std::span<const float> base_logits, std::span<const float> logits, std::span<const TokenId> next);
   void compare(std::span<const float> logits, TokenId base_token) { continuation_.add(logits, base_token); }
+  /// From now on append() keeps what the layers compute, but in prefill; not where the base's have another shape.
+  void trace_layers(const Lane& base) { traced_ = same_shape(model_->config(), base.model_->config()); }
+  /// Where layers are traced: compares what the last append() computed with the base's last, from its token number
+  /// `first_token` on; and what is in the two caches.
+  void compare_layers(const Lane& base, std::size_t first_token);
+  void compare_caches(const Lane& base);
   /// The window that was compared since the last call counts from now on; one that is not ended never does.
   void end_window();
   void note_peak_memory();
@@ -74,6 +81,9 @@ class Lane {
   Comparison text_, window_;
   std::vector<double> kld_at_;  // of each scored position, summed over windows
   std::size_t windows_ = 0;
+  bool traced_ = false;
+  LayerTrace trace_;
+  LayerErrors layers_, window_layers_;
   Continuation continuation_;
   Clock prefill_, decode_;
   double seconds_ = 0;
