@@ -116,6 +116,7 @@ struct EvalOptions {
   std::size_t context = 512;              ///< window, at least 3 tokens
   std::size_t chunks = 0;                 ///< windows to score; 0: all that the text has
   bool decode = false;                    ///< score token by token instead of through prefill
+  bool layers = false;                    ///< measure the error of each layer, too: EvalRow::layers
   std::size_t continuations = 8;          ///< of the base, greedy, from the first halves of that many windows; 0: none
   std::size_t continuation_tokens = 64;   ///< of each; cut to context / 2
   std::uint64_t seed = 1;                 ///< of the rotations in the caches of the rows
@@ -136,6 +137,21 @@ struct PositionBin {
   double kld_mean = 0;
 };
 
+/// How far vectors are from the base's.
+struct VectorError {
+  double mae = 0;             ///< mean |x − base| over all values
+  double cosine = 0;          ///< mean over the vectors of ⟨x, base⟩ / (‖x‖ ‖base‖)
+  double relative_error = 0;  ///< √(Σ‖x − base‖² / Σ‖base‖²)
+};
+
+/// What one layer holds and computes, next to what the base has there on the same text: errors of the layers before it
+/// are in it, too.
+struct LayerError {
+  VectorError k, v;       ///< of all tokens of a window, as attention reads them from the cache at its end
+  VectorError attention;  ///< of scored tokens: what the heads give, before the output matrix
+  VectorError hidden;     ///< of scored tokens: the residual stream behind the layer
+};
+
 /// One weights x cache combination. A speed that was not measured is NaN.
 struct EvalRow {
   std::string weights, kv;
@@ -148,6 +164,8 @@ struct EvalRow {
   double prefill_tps = 0, decode_tps = 0;  ///< tokens per second
   double seconds = 0;
   std::vector<PositionBin> kld_by_position = {};  ///< the scored part of a window in at most 16 bins
+  /// Of each layer, with EvalOptions::layers; empty for the base and for a model of another shape.
+  std::vector<LayerError> layers = {};
 };
 
 struct EvalReport {

@@ -47,6 +47,10 @@ std::uint64_t compared_bytes(const EvalReport& report, const EvalRow& row);
 /// The spec of the cache, the codec of the weights, or "weights tq4, cache tq3": whatever the rows differ in.
 std::string row_name(const EvalReport& report, const EvalRow& row);
 
+/// The layer, from 0, that raises the relative error of the hidden state the most; the first one whose error is not
+/// finite. Nothing where no layer was measured or none differs from the base.
+std::optional<std::size_t> worst_layer(const EvalRow& row);
+
 /// The best row for whoever has these bytes: no other row has a lower KL divergence in as many bytes or fewer.
 struct BestRow {
   std::size_t row = 0;  ///< index in EvalReport::rows

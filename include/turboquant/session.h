@@ -102,6 +102,15 @@ struct SessionOptions {
 std::uint64_t scratch_bytes(const ModelConfig& config, const SessionOptions& options, unsigned threads,
                             std::size_t n_logits = 1);
 
+/// What the layers of a session computed in one append(): where in a model does an error begin? One row for each token.
+struct LayerTrace {
+  struct Layer {
+    std::vector<float> attention;  ///< tokens x (n_heads x head_dim): what the heads give, before the output matrix
+    std::vector<float> hidden;     ///< tokens x hidden_size: the residual stream behind the layer
+  };
+  std::vector<Layer> layers;
+};
+
 /// Not thread-safe: one thread drives a session at a time. The numbers that it computes do not depend on the number of
 /// threads, nor, but for rounding, on how a text is cut into append() calls.
 class Session {
@@ -133,6 +142,15 @@ class Session {
   virtual Result<void> restore(const std::filesystem::path& path) = 0;
   /// The same from the bytes of a file; `name` is for messages.
   virtual Result<void> restore(std::span<const std::byte> bytes, std::string_view name) = 0;
+
+  /// Every append() from now on leaves in `trace`, which must outlive it, what its layers computed: n_layers x
+  /// (n_heads x head_dim + hidden_size) floats a token. Null: nobody asks, and nothing is copied.
+  virtual void trace(LayerTrace* trace) = 0;
+  /// The keys or values of a layer at positions first … first + n − 1 (all below position()), as attention at the last
+  /// position reads them: decoded, exact where the policy keeps them exact, in the model's own basis, keys behind the
+  /// rotary embedding. `rows` takes n x n_kv_heads x head_dim floats and says by its size what n is.
+  virtual void read_keys(std::size_t layer, std::size_t first, std::span<float> rows) = 0;
+  virtual void read_values(std::size_t layer, std::size_t first, std::span<float> rows) = 0;
 
   virtual std::span<const TokenId> tokens() const = 0;  ///< the sequence, position() of them
   virtual std::size_t position() const = 0;

@@ -37,6 +37,26 @@ Result<std::shared_ptr<const Tokenizer>> ModelChoice::open_tokenizer(const Tenso
   return tokenizer.empty() ? Tokenizer::for_model(file) : Tokenizer::open(tokenizer);
 }
 
+void TextChoice::add_to(CommandLine& line, const std::string& use) {
+  line.add(file, {.names = "-f,--file",
+                  .help = use + "; - is standard input\n(default: built-in Python code)",
+                  .value = "FILE",
+                  .group = kInputGroup});
+}
+
+Result<std::string> TextChoice::read() const {
+  return file.empty() ? Result<std::string>(std::string(embedded_text())) : read_text(file);
+}
+
+std::string TextChoice::name() const {
+  if (file.empty()) return "built-in Python code";
+  return file == "-" ? "standard input" : file;
+}
+
+void TextChoice::explain() const {
+  if (file.empty()) fmt::print(stderr, "tq: using the built-in text, Python code; -f FILE chooses another\n");
+}
+
 void CacheChoice::add_to(CommandLine& line, const std::string& description) {
   line.add(list, {.names = "--kv", .help = description, .value = "SPEC", .group = kCompressionGroup});
   line.add(type_k, {.names = "--cache-type-k", .help = "the codec of the keys", .value = "TYPE", .group = kLlamaGroup});
@@ -139,6 +159,14 @@ Result<std::shared_ptr<const CalibrationText>> read_calibration(const std::strin
     text.tokens.insert(text.tokens.end(), window.begin(), window.end());
   }
   return std::make_shared<const CalibrationText>(std::move(text));
+}
+
+Result<std::vector<std::string>> CacheChoice::names(const std::string& fallback) const {
+  const Result<std::vector<CacheSpec>> parsed = specs(fallback);
+  if (!parsed) return std::unexpected(parsed.error());
+  std::vector<std::string> result;
+  for (const CacheSpec& spec : *parsed) result.push_back(spec.name());
+  return result;
 }
 
 void WeightsChoice::add_to(CommandLine& line) {

@@ -25,6 +25,19 @@ struct ModelChoice {
   Result<std::shared_ptr<const Tokenizer>> open_tokenizer(const TensorFile& file) const;
 };
 
+/// `-f`: a text to measure on. No file is the built-in one.
+struct TextChoice {
+  std::string file;
+
+  /// `use` is what the text is for: "the text to score".
+  void add_to(CommandLine& line, const std::string& use);
+  Result<std::string> read() const;
+  /// As reports name it.
+  std::string name() const;
+  /// Says on standard error when it is the built-in text.
+  void explain() const;
+};
+
 /// `--kv LIST`, or llama.cpp's `-ctk K -ctv V` for a list of one.
 struct CacheChoice {
   std::string list, type_k, type_v;
@@ -34,6 +47,8 @@ struct CacheChoice {
   /// Every spec, parsed; `fallback` when nothing was asked for. Says on standard error what another engine's name was
   /// taken to mean.
   Result<std::vector<CacheSpec>> specs(const std::string& fallback) const;
+  /// The same in their canonical text form, as EvalOptions::kv.
+  Result<std::vector<std::string>> names(const std::string& fallback) const;
 };
 
 /// What was chosen in the place of `auto`, and why; empty where nothing was.

@@ -19,13 +19,17 @@
 namespace tq::cli {
 namespace {
 
+constexpr const char* kTextsPage =
+    "write a page with the texts side by side, one file\nthat needs no network; - is standard output";
+
 struct CompareChoice {
   ModelChoice model;
   CacheChoice cache;
   WeightsChoice weights;
   PlanFileChoice plan;
   EngineChoice engine;
-  std::string prompt, file, json, html;
+  std::string prompt, file;
+  ReportFiles report;
   bool has_prompt = false, check_python = false;
   std::size_t context = 0;
   CompareOptions options;
@@ -68,32 +72,23 @@ void add_options(CommandLine& line, CompareChoice& choice) {
                                  .group = kCompressionGroup,
                                  .check = whole_number(0, INT64_MAX)});
   choice.engine.add_to(line);
-  add_json_option(line, choice.json);
-  line.add(choice.html,
-           {.names = "--html",
-            .help = "write a page with the texts side by side, one file\nthat needs no network; - is standard output",
-            .value = "FILE",
-            .group = kOutputGroup});
+  choice.report.add_to(line, kTextsPage);
 }
 
 Result<void> complete_options(CompareChoice& choice) {
   if (choice.has_prompt && !choice.file.empty())
     return fail(ErrorCode::kUsage, "-p and -f both give the prompt; only one of them can");
-  if (choice.json == "-" && choice.html == "-")
-    return fail(ErrorCode::kUsage, "only one of --json and --html can be - (standard output)");
   Result<std::vector<std::string>> weights = choice.weights.names();
   if (!weights) return std::unexpected(weights.error());
   choice.options.weights = std::move(*weights);
-  const Result<std::vector<CacheSpec>> specs =
-      choice.cache.specs(choice.weights.list.empty() ? "f16,q8_0,q4_0,tq8,tq4,tq3,tq2" : "f16");
-  if (!specs) return std::unexpected(specs.error());
-  choice.options.kv.clear();
-  for (const CacheSpec& spec : *specs) choice.options.kv.push_back(spec.name());
+  Result<std::vector<std::string>> kv =
+      choice.cache.names(choice.weights.list.empty() ? "f16,q8_0,q4_0,tq8,tq4,tq3,tq2" : "f16");
+  if (!kv) return std::unexpected(kv.error());
+  choice.options.kv = std::move(*kv);
   Result<void> added = choice.plan.add_levels(choice.weights, choice.options.weights, choice.cache, choice.options.kv);
   if (!added) return added;
   choice.options.threads = choice.engine.thread_count();
-  if (Result<void> writable = check_json_path(choice.json); !writable) return writable;
-  return check_report_path(choice.html, {"--html", "an HTML file", "<"});
+  return choice.report.check();
 }
 
 /// The built-in code up to the last function whose description, one line, still fits: the model is to write its body.
@@ -202,14 +197,11 @@ Result<void> compare_command(const Arguments& arguments) {
   if (choice.check_python) {
     if (Result<void> checked = check_python(*report); !checked) return checked;
   }
-  if (choice.json != "-" && choice.html != "-") {
+  if (!choice.report.to_standard_output()) {
     fmt::print("{}", to_table(*report));
     print_texts(*report);
   }
-  if (!choice.json.empty()) {
-    if (Result<void> written = write_json(to_json(*report), choice.json); !written) return written;
-  }
-  return choice.html.empty() ? Result<void>{} : write_report(to_html(*report), choice.html);
+  return choice.report.write({[&] { return to_json(*report); }, [&] { return to_html(*report); }});
 }
 
 }  // namespace tq::cli

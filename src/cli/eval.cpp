@@ -5,9 +5,7 @@
 
 #include "cli/choices.h"
 #include "cli/commands.h"
-#include "cli/embedded_model.h"
 #include "cli/eval_tasks.h"
-#include "cli/files.h"
 #include "cli/interrupt.h"
 #include "cli/progress_bar.h"
 #include "cli/report_files.h"
@@ -22,7 +20,7 @@ struct EvalChoice {
   EngineChoice engine;
   WeightsChoice weights;
   PlanFileChoice plan;
-  std::string file;
+  TextChoice text;
   TasksChoice tasks;
   ReportFiles report;
   std::optional<double> max_kld;
@@ -31,10 +29,7 @@ struct EvalChoice {
 
 void add_options(CommandLine& line, EvalChoice& choice) {
   choice.model.add_to(line);
-  line.add(choice.file, {.names = "-f,--file",
-                         .help = "the text to score; - is standard input\n(default: built-in Python code)",
-                         .value = "FILE",
-                         .group = kInputGroup});
+  choice.text.add_to(line, "the text to score");
   choice.weights.add_to(line);
   choice.plan.add_to(line);
   choice.cache.add_to(
@@ -59,6 +54,11 @@ void add_options(CommandLine& line, EvalChoice& choice) {
   line.add(
       choice.options.decode,
       {.names = "--decode", .help = "score token by token, the path that generation takes", .group = kScoringGroup});
+  line.add(choice.options.layers,
+           {.names = "--layers",
+            .help = "measure K, V, attention and hidden state of each\nlayer, too: where does an "
+                    "error begin?",
+            .group = kScoringGroup});
   line.add(choice.max_kld, {.names = "--max-kld",
                             .help = "exit with 5 if a mean KL divergence is above X",
                             .value = "X",
@@ -84,13 +84,16 @@ void add_options(CommandLine& line, EvalChoice& choice) {
                                  .group = kScoringGroup,
                                  .check = whole_number(0, INT64_MAX)});
   choice.engine.add_to(line);
-  choice.report.add_to(line);
+  choice.report.add_to(line, kPlotsPage);
+  choice.report.add_markdown_to(line);
 }
 
 Result<void> check_combination(const EvalChoice& choice, const CommandLine& line) {
   if (Result<void> checked = choice.tasks.check(line); !checked) return checked;
   if (!choice.options.write_kld_base.empty() && !choice.options.resume.empty())
     return fail(ErrorCode::kUsage, "--write-kld-base needs an evaluation in one go, and so no --resume");
+  if (choice.options.layers && !(choice.options.resume.empty() && choice.options.read_kld_base.empty()))
+    return fail(ErrorCode::kUsage, "--layers needs the base and an evaluation in one go: no --resume, no --read-kld-base");
   if (choice.options.read_kld_base.empty()) return {};
   for (const char* option : {"--file", "--ctx-size", "--base", "--write-kld-base"}) {
     if (line.was_given(option))
@@ -107,10 +110,9 @@ Result<void> complete_options(EvalChoice& choice) {
   Result<std::vector<std::string>> weights = choice.weights.names();
   if (!weights) return std::unexpected(weights.error());
   options.weights = std::move(*weights);
-  const Result<std::vector<CacheSpec>> specs = choice.cache.specs("f16");
-  if (!specs) return std::unexpected(specs.error());
-  options.kv.clear();
-  for (const CacheSpec& spec : *specs) options.kv.push_back(spec.name());
+  Result<std::vector<std::string>> kv = choice.cache.names("f16");
+  if (!kv) return std::unexpected(kv.error());
+  options.kv = std::move(*kv);
   if (Result<void> added = choice.plan.add_levels(choice.weights, options.weights, choice.cache, options.kv); !added)
     return added;
 
@@ -124,25 +126,20 @@ Result<void> complete_options(EvalChoice& choice) {
 }
 
 Result<EvalReport> run_evaluation(EvalChoice& choice) {
-  const bool has_text = choice.options.read_kld_base.empty();
-  Result<std::string> text =
-      choice.file.empty() ? Result<std::string>(std::string(embedded_text())) : read_text(choice.file);
-  if (!text) return fail(std::move(text));
+  const Result<std::string> text = choice.text.read();
+  if (!text) return std::unexpected(text.error());
   const auto file = choice.model.open();
   if (!file) return std::unexpected(file.error());
   const auto tokenizer = choice.model.open_tokenizer(**file);
   if (!tokenizer) return std::unexpected(tokenizer.error());
   if (const auto chosen = choose_caches(choice.options.kv, *file); !chosen) return std::unexpected(chosen.error());
-  if (choice.file.empty() && has_text)
-    fmt::print(stderr, "tq: using the built-in text, Python code; -f FILE chooses another\n");
-  const std::string name = choice.file.empty()  ? "built-in Python code"
-                           : choice.file == "-" ? "standard input"
-                                                : choice.file;
+  if (choice.options.read_kld_base.empty()) choice.text.explain();
   ProgressBar bar("eval");
-  return evaluate(*file, **tokenizer, *text, name, choice.options, [&](std::uint64_t done, std::uint64_t total) {
-    bar.update(done, total);
-    return !interrupted();
-  });
+  return evaluate(*file, **tokenizer, *text, choice.text.name(), choice.options,
+                  [&](std::uint64_t done, std::uint64_t total) {
+                    bar.update(done, total);
+                    return !interrupted();
+                  });
 }
 
 Result<void> judge(const EvalReport& report, double max_kld) {
@@ -198,7 +195,8 @@ Result<void> eval_command(const Arguments& arguments) {
   if (!report) return std::unexpected(going_on(report.error(), choice.options));
   report->settings.command = rerun_line("eval", arguments);
   if (!choice.report.to_standard_output()) fmt::print("{}", to_table(*report));
-  if (Result<void> written = choice.report.write({&*report, 1}, to_json(*report)); !written) return written;
+  const ReportForms forms = forms_of({&*report, 1}, [&] { return to_json(*report); });
+  if (Result<void> written = choice.report.write(forms); !written) return written;
   if (report->partial) {
     const Error error{ErrorCode::kInterrupted, fmt::format("interrupted; the figures are of the first {} windows alone",
                                                            report->settings.chunks)};

@@ -7,8 +7,6 @@
 
 #include "cli/choices.h"
 #include "cli/commands.h"
-#include "cli/embedded_model.h"
-#include "cli/files.h"
 #include "cli/interrupt.h"
 #include "cli/progress_bar.h"
 #include "cli/report_files.h"
@@ -16,22 +14,24 @@
 namespace tq::cli {
 namespace {
 
+constexpr const char* kMapsPage =
+    "write a page with a map of lengths and depths, one\nfile that needs no network; - is standard output";
+
 struct NeedleChoice {
   ModelChoice model;
   CacheChoice cache;
   WeightsChoice weights;
   PlanFileChoice plan;
   EngineChoice engine;
-  std::string file, lengths, task, style, json, html;
+  TextChoice text;
+  std::string lengths, task, style;
+  ReportFiles report;
   NeedleOptions options;
 };
 
 void add_options(CommandLine& line, NeedleChoice& choice) {
   choice.model.add_to(line);
-  line.add(choice.file, {.names = "-f,--file",
-                         .help = "the text to hide facts in; - is standard input\n(default: built-in Python code)",
-                         .value = "FILE",
-                         .group = kInputGroup});
+  choice.text.add_to(line, "the text to hide facts in");
   line.add(choice.style, {.names = "--style",
                           .help = "how facts are written: prose (default with -f) or\ncode (default without)",
                           .value = "STYLE",
@@ -70,18 +70,12 @@ void add_options(CommandLine& line, NeedleChoice& choice) {
                                     .value = "SPEC",
                                     .group = kCompressionGroup});
   choice.engine.add_to(line);
-  add_json_option(line, choice.json);
-  line.add(
-      choice.html,
-      {.names = "--html",
-       .help = "write a page with a map of lengths and depths, one\nfile that needs no network; - is standard output",
-       .value = "FILE",
-       .group = kOutputGroup});
+  choice.report.add_to(line, kMapsPage);
 }
 
 Result<void> read_tasks(NeedleChoice& choice) {
   NeedleOptions& options = choice.options;
-  if (choice.style.empty()) choice.style = choice.file.empty() ? "code" : "prose";
+  if (choice.style.empty()) choice.style = choice.text.file.empty() ? "code" : "prose";
   if (choice.style != "code" && choice.style != "prose")
     return fail(ErrorCode::kUsage, fmt::format("--style is code or prose, not '{}'", choice.style));
   options.style = choice.style == "code" ? NeedleStyle::kCode : NeedleStyle::kProse;
@@ -110,42 +104,35 @@ Result<void> read_tasks(NeedleChoice& choice) {
 }
 
 Result<void> complete_options(NeedleChoice& choice) {
-  if (choice.json == "-" && choice.html == "-")
-    return fail(ErrorCode::kUsage, "only one of --json and --html can be - (standard output)");
   if (Result<void> read = read_tasks(choice); !read) return read;
   Result<std::vector<std::string>> weights = choice.weights.names();
   if (!weights) return std::unexpected(weights.error());
   choice.options.weights = std::move(*weights);
-  const Result<std::vector<CacheSpec>> specs =
-      choice.cache.specs(choice.weights.list.empty() ? "f16,q4_0,tq4,tq3,tq2" : "f16");
-  if (!specs) return std::unexpected(specs.error());
-  choice.options.kv.clear();
-  for (const CacheSpec& spec : *specs) choice.options.kv.push_back(spec.name());
+  Result<std::vector<std::string>> kv =
+      choice.cache.names(choice.weights.list.empty() ? "f16,q4_0,tq4,tq3,tq2" : "f16");
+  if (!kv) return std::unexpected(kv.error());
+  choice.options.kv = std::move(*kv);
   Result<void> added = choice.plan.add_levels(choice.weights, choice.options.weights, choice.cache, choice.options.kv);
   if (!added) return added;
   choice.options.threads = choice.engine.thread_count();
-  if (Result<void> writable = check_json_path(choice.json); !writable) return writable;
-  return check_report_path(choice.html, {"--html", "an HTML file", "<"});
+  return choice.report.check();
 }
 
 Result<NeedleReport> run_search(NeedleChoice& choice) {
-  Result<std::string> text =
-      choice.file.empty() ? Result<std::string>(std::string(embedded_text())) : read_text(choice.file);
-  if (!text) return fail(std::move(text));
+  const Result<std::string> text = choice.text.read();
+  if (!text) return std::unexpected(text.error());
   const auto file = choice.model.open();
   if (!file) return std::unexpected(file.error());
   const auto tokenizer = choice.model.open_tokenizer(**file);
   if (!tokenizer) return std::unexpected(tokenizer.error());
   if (const auto chosen = choose_caches(choice.options.kv, *file); !chosen) return std::unexpected(chosen.error());
-  if (choice.file.empty()) fmt::print(stderr, "tq: using the built-in text, Python code; -f FILE chooses another\n");
-  const std::string name = choice.file.empty()  ? "built-in Python code"
-                           : choice.file == "-" ? "standard input"
-                                                : choice.file;
+  choice.text.explain();
   ProgressBar bar("needle");
-  return find_needles(*file, **tokenizer, *text, name, choice.options, [&](std::uint64_t done, std::uint64_t total) {
-    bar.update(done, total);
-    return !interrupted();
-  });
+  return find_needles(*file, **tokenizer, *text, choice.text.name(), choice.options,
+                      [&](std::uint64_t done, std::uint64_t total) {
+                        bar.update(done, total);
+                        return !interrupted();
+                      });
 }
 
 }  // namespace
@@ -167,11 +154,8 @@ Result<void> needle_command(const Arguments& arguments) {
   Result<NeedleReport> report = run_search(choice);
   if (!report) return std::unexpected(report.error());
   report->command = rerun_line("needle", arguments);
-  if (choice.json != "-" && choice.html != "-") fmt::print("{}", to_table(*report));
-  if (!choice.json.empty()) {
-    if (Result<void> written = write_json(to_json(*report), choice.json); !written) return written;
-  }
-  return choice.html.empty() ? Result<void>{} : write_report(to_html(*report), choice.html);
+  if (!choice.report.to_standard_output()) fmt::print("{}", to_table(*report));
+  return choice.report.write({[&] { return to_json(*report); }, [&] { return to_html(*report); }});
 }
 
 }  // namespace tq::cli

@@ -40,7 +40,8 @@ Result<void> report_command(const Arguments& arguments) {
   std::vector<std::string> paths;
   ReportFiles files;
   line.add(paths, {.names = "reports", .group = kHidden});
-  files.add_to(line);
+  files.add_to(line, kPlotsPage);
+  files.add_markdown_to(line);
   const Result<bool> go_on = line.parse(arguments);
   if (!go_on) return std::unexpected(go_on.error());
   if (!*go_on) return {};
@@ -50,7 +51,7 @@ Result<void> report_command(const Arguments& arguments) {
   const Result<std::vector<EvalReport>> reports = read_reports(paths);
   if (!reports) return std::unexpected(reports.error());
   if (!files.to_standard_output()) print_tables(*reports);
-  return files.write(*reports, to_json(*reports));
+  return files.write(forms_of(*reports, [&] { return to_json(*reports); }));
 }
 
 }  // namespace tq::cli

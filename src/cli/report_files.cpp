@@ -23,12 +23,12 @@ std::string shell_word(const std::string& word) {
 
 }  // namespace
 
-void ReportFiles::add_to(CommandLine& line) {
+void ReportFiles::add_to(CommandLine& line, const char* page) {
   add_json_option(line, json);
-  line.add(html, {.names = "--html",
-                  .help = "write a page with plots, one file that needs no\nnetwork; - is standard output",
-                  .value = "FILE",
-                  .group = kOutputGroup});
+  line.add(html, {.names = "--html", .help = page, .value = "FILE", .group = kOutputGroup});
+}
+
+void ReportFiles::add_markdown_to(CommandLine& line) {
   line.add(markdown, {.names = "--markdown",
                       .help = "write Markdown, for pasting into an issue; - is\nstandard output",
                       .value = "FILE",
@@ -37,23 +37,29 @@ void ReportFiles::add_to(CommandLine& line) {
 
 Result<void> ReportFiles::check() const {
   if ((json == "-") + (html == "-") + (markdown == "-") > 1)
-    return fail(ErrorCode::kUsage, "only one of --json, --html and --markdown can be - (standard output)");
+    return fail(ErrorCode::kUsage, "only one report can be - (standard output)");
   if (Result<void> writable = check_json_path(json); !writable) return writable;
   if (Result<void> writable = check_report_path(html, {"--html", "an HTML file", "<"}); !writable) return writable;
   return check_report_path(markdown, {"--markdown", "a report in Markdown", "#"});
 }
 
-Result<void> ReportFiles::write(std::span<const EvalReport> reports, const std::string& json_text) const {
-  if (!json.empty()) {
-    if (Result<void> written = write_json(json_text, json); !written) return written;
+Result<void> ReportFiles::write(const ReportForms& forms) const {
+  const std::pair<const std::string&, const std::function<std::string()>&> files[] = {
+      {json, forms.json}, {html, forms.html}, {markdown, forms.markdown}};
+  for (const auto& [path, form] : files) {
+    if (path.empty()) continue;
+    if (Result<void> written = write_report(form(), path); !written) return written;
   }
-  if (!html.empty()) {
-    if (Result<void> written = write_report(to_html(reports), html); !written) return written;
-  }
-  if (markdown.empty()) return {};
-  std::string text;
-  for (const EvalReport& report : reports) text += (text.empty() ? "" : "\n") + to_markdown(report);
-  return write_report(text, markdown);
+  return {};
+}
+
+ReportForms forms_of(std::span<const EvalReport> reports, std::function<std::string()> json) {
+  const auto markdown = [reports] {
+    std::string text;
+    for (const EvalReport& report : reports) text += (text.empty() ? "" : "\n") + to_markdown(report);
+    return text;
+  };
+  return {std::move(json), [reports] { return to_html(reports); }, markdown};
 }
 
 std::string rerun_line(std::string_view command, const Arguments& arguments) {

@@ -47,6 +47,7 @@ void Decoder::run(std::span<const TokenId> tokens, std::size_t position, KvCache
   for (std::size_t layer = 0; layer < n_layers; ++layer) {
     attention_block(layer, position, cache);
     feed_forward_block(layer);
+    if (observer_ != nullptr) observer_->see_hidden(layer, residual_.data(), n_tokens_, config_.hidden_size);
   }
   cache.end_batch();
   if (n_logits > 0) compute_logits(n_logits, logits);

@@ -1,7 +1,9 @@
-// Sees what the linear layers of a model read, for calibration.
+// Sees what the linear layers of a model read, and what its layers leave behind: for calibration, and to find where an
+// error begins.
 #pragma once
 
 #include <cstddef>
+#include <limits>
 
 #include "engine/architectures.h"
 
@@ -16,8 +18,11 @@ class InputObserver {
   /// also where there is no gate.
   virtual void see(std::size_t layer, TensorRole role, const float* x, std::size_t n_tokens, std::size_t width) = 0;
 
+  /// n_tokens x hidden_size values of the residual stream behind `layer`.
+  virtual void see_hidden(std::size_t /*layer*/, const float* /*x*/, std::size_t /*n_tokens*/, std::size_t /*width*/) {}
+
   /// The layers from this one on need not run; there are no logits then.
-  virtual std::size_t layers() const = 0;
+  virtual std::size_t layers() const { return std::numeric_limits<std::size_t>::max(); }
 };
 
 /// An observer, or nobody, beside the layer that runs.

@@ -129,4 +129,20 @@ void KeyBias::add_scores(std::size_t layer, std::size_t n_queries, std::size_t b
   }
 }
 
+void KeyBias::add_to(std::size_t layer, std::size_t kv_head, std::size_t position, float* key) const {
+  const std::size_t dim = config_.head_dim, n_pairs = pairs(layer);
+  const std::size_t step = config_.rope_halves ? 1 : 2, apart = config_.rope_halves ? n_pairs : 1;
+  const float* bias = biases_[layer].data() + kv_head * dim;
+  const RotaryTable& table = angles(layer).table;
+  for (std::size_t i = 0; i < n_pairs; ++i) {
+    const double angle = static_cast<double>(position) * table.frequencies[i];
+    const float cosine = static_cast<float>(std::cos(angle)) * table.amplitude;
+    const float sine = static_cast<float>(std::sin(angle)) * table.amplitude;
+    const float a = bias[step * i], b = bias[step * i + apart];
+    key[step * i] += a * cosine - b * sine;
+    key[step * i + apart] += a * sine + b * cosine;
+  }
+  for (std::size_t j = 2 * n_pairs; j < dim; ++j) key[j] += bias[j];
+}
+
 }  // namespace tq

@@ -45,6 +45,8 @@ class KeyBias {
   void add_scores(std::size_t layer, std::size_t n_queries, std::size_t begin, std::size_t n, float* scores,
                   std::size_t stride, KeyBiasQuery& query) const;
   static constexpr std::size_t kPositions = 512;
+  /// key (head_dim values) += R_p b.
+  void add_to(std::size_t layer, std::size_t kv_head, std::size_t position, float* key) const;
 
  private:
   /// Angles of one RopeKind: the frequencies, and kPositions rows of cosines and then sines of the pairs.

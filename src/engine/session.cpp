@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "base/thread_pool.h"
+#include "engine/cache_reader.h"
 #include "engine/decoder.h"
 #include "engine/kv_cache.h"
 #include "engine/loaded_model.h"
@@ -16,6 +17,31 @@
 
 namespace tq {
 namespace {
+
+/// Puts what it sees into a trace.
+class Tracer final : public InputObserver {
+ public:
+  void begin(LayerTrace* trace, std::size_t n_layers) {
+    trace_ = trace;
+    trace_->layers.resize(n_layers);
+    for (LayerTrace::Layer& layer : trace_->layers) {
+      layer.attention.clear();
+      layer.hidden.clear();
+    }
+  }
+  void see(std::size_t layer, TensorRole role, const float* x, std::size_t n_tokens, std::size_t width) override {
+    if (role != TensorRole::kAttentionOutput) return;
+    std::vector<float>& rows = trace_->layers[layer].attention;
+    rows.insert(rows.end(), x, x + n_tokens * width);
+  }
+  void see_hidden(std::size_t layer, const float* x, std::size_t n_tokens, std::size_t width) override {
+    std::vector<float>& rows = trace_->layers[layer].hidden;
+    rows.insert(rows.end(), x, x + n_tokens * width);
+  }
+
+ private:
+  LayerTrace* trace_ = nullptr;
+};
 
 class DecoderSession final : public Session {
  public:
@@ -43,6 +69,7 @@ class DecoderSession final : public Session {
                     fmt::format("the token {} is not in the model's vocabulary of {}", token, vocab));
       }
     }
+    if (trace_ != nullptr) tracer_.begin(trace_, model_->config().n_layers);
     const std::size_t first_logits = tokens.size() - n_logits;
     for (std::size_t begin = 0; begin < tokens.size(); begin += batch_) {
       const std::size_t end = std::min(tokens.size(), begin + batch_);
@@ -83,6 +110,17 @@ class DecoderSession final : public Session {
     return {};
   }
 
+  void trace(LayerTrace* trace) override {
+    trace_ = trace;
+    decoder_.observe(trace == nullptr ? nullptr : &tracer_);
+  }
+  void read_keys(std::size_t layer, std::size_t first, std::span<float> rows) override {
+    read_rows(cache_, {CacheSide::kKeys, layer, first, position_}, rows);
+  }
+  void read_values(std::size_t layer, std::size_t first, std::span<float> rows) override {
+    read_rows(cache_, {CacheSide::kValues, layer, first, position_}, rows);
+  }
+
   std::span<const TokenId> tokens() const override { return tokens_; }
 
   std::size_t position() const override { return position_; }
@@ -98,6 +136,8 @@ class DecoderSession final : public Session {
   std::size_t context_, batch_, position_ = 0;
   std::uint64_t estimated_bytes_;
   Decoder decoder_;
+  Tracer tracer_;
+  LayerTrace* trace_ = nullptr;
 };
 
 /// Of each rotary pair in the layers where it turns fastest.

@@ -131,17 +131,10 @@ Result<CompareReport> compare_levels(std::shared_ptr<const TensorFile> file, con
   Meter meter(progress, lanes->size() * (n_prompt + options.tokens));
   SideBySide work(tokenizer, std::move(*tokens), options, {.context = context, .threads = threads}, meter);
   CompareReport report;
-  report.machine = {eval::cpu_name(), simd_target(), thread_count(*threads), eval::restart_peak_memory()};
-  for (Lane& lane : *lanes) {
-    Result<CompareRow> row = work.run(lane);
-    if (!row) return std::unexpected(row.error());
-    if (&lane == &lanes->front())
-      report.base = std::move(*row);
-    else
-      report.rows.push_back(std::move(*row));
-  }
-  const Model& model = lanes->front().model();
-  report.model = {model.config().name, model.config().architecture, model.footprint().parameters, file->file_bytes()};
+  report.machine = eval::describe_machine(*threads);
+  Result<void> done = eval::run_levels(*lanes, report, [&](Lane& lane) { return work.run(lane); });
+  if (!done) return std::unexpected(done.error());
+  report.model = eval::describe(lanes->front().model(), *file);
   report.prompt = std::move(prompt);
   report.prompt_tokens = n_prompt;
   report.wanted_tokens = options.tokens;

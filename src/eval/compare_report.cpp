@@ -2,19 +2,16 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
-#include <nlohmann/json.hpp>
 
 #include "eval/report_page.h"
+#include "eval/report_writer.h"
 #include "eval/text_table.h"
 #include "turboquant/compare.h"
 
 namespace tq {
 namespace {
 
-using Json = nlohmann::ordered_json;
-
-Json finite(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
+using eval::Json, eval::finite;
 
 template <class T>
 Json or_null(const std::optional<T>& value) {
@@ -23,24 +20,18 @@ Json or_null(const std::optional<T>& value) {
 
 Json to_json(const CompareRow& row) {
   const EvalRow& level = row.level;
-  return {{"weights", level.weights},
-          {"kv", level.kv},
-          {"weights_bpw_linear", finite(level.weights_bpw_linear)},
-          {"kv_bits_k", finite(level.kv_bits_k)},
-          {"kv_bits_v", finite(level.kv_bits_v)},
-          {"weights_bytes", level.weights_bytes},
-          {"kv_bytes", level.kv_bytes},
-          {"peak_rss_bytes", level.peak_rss_bytes},
-          {"text", row.text},
-          {"tokens", row.tokens},
-          {"first_divergence", or_null(row.first_divergence)},
-          {"token_accuracy", finite(level.continuation.token_accuracy)},
-          {"missed_divergence", finite(level.continuation.missed_divergence)},
-          {"base_token_ppl", finite(level.continuation.base_token_ppl)},
-          {"parses", or_null(row.parses)},
-          {"prefill_tps", finite(level.prefill_tps)},
-          {"decode_tps", finite(level.decode_tps)},
-          {"seconds", finite(level.seconds)}};
+  Json json = eval::row_head(level);
+  json.update({{"text", row.text},
+               {"tokens", row.tokens},
+               {"first_divergence", or_null(row.first_divergence)},
+               {"token_accuracy", finite(level.continuation.token_accuracy)},
+               {"missed_divergence", finite(level.continuation.missed_divergence)},
+               {"base_token_ppl", finite(level.continuation.base_token_ppl)},
+               {"parses", or_null(row.parses)},
+               {"prefill_tps", finite(level.prefill_tps)},
+               {"decode_tps", finite(level.decode_tps)},
+               {"seconds", finite(level.seconds)}});
+  return json;
 }
 
 std::string same_for(const CompareReport& report, const CompareRow& row) {
@@ -51,16 +42,7 @@ std::string same_for(const CompareReport& report, const CompareRow& row) {
 }  // namespace
 
 std::string to_json(const CompareReport& report) {
-  Json json;
-  json["schema"] = "turboquant.compare/1";
-  json["model"] = {{"name", report.model.name},
-                   {"architecture", report.model.architecture},
-                   {"parameters", report.model.parameters},
-                   {"file_bytes", report.model.file_bytes}};
-  json["machine"] = {{"cpu", report.machine.cpu},
-                     {"simd", report.machine.simd},
-                     {"threads", report.machine.threads},
-                     {"peak_rss_per_row", report.machine.peak_rss_per_row}};
+  Json json = eval::report_head("turboquant.compare/1", report.model, report.machine);
   json["settings"] = {{"prompt_tokens", report.prompt_tokens},
                       {"wanted_tokens", report.wanted_tokens},
                       {"seed", report.seed},
@@ -69,7 +51,7 @@ std::string to_json(const CompareReport& report) {
   json["base"] = to_json(report.base);
   json["rows"] = Json::array();
   for (const CompareRow& row : report.rows) json["rows"].push_back(to_json(row));
-  return json.dump(2, ' ', false, Json::error_handler_t::replace);
+  return eval::text_of(json);
 }
 
 std::string to_table(const CompareReport& report) {

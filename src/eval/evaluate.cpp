@@ -187,6 +187,9 @@ Result<void> Evaluation::run_windows(Keeper& keeper) {
   for (Lane& lane : readers()) {
     if (Result<void> opened = lane.open(session_); !opened) return opened;
   }
+  for (Lane& lane : lanes_) {
+    if (options_.layers) lane.trace_layers(base());
+  }
   if (measures_floor()) {
     SessionOptions alone = session_;
     alone.threads = make_thread_pool(1);
@@ -208,6 +211,7 @@ Result<void> Evaluation::score_window(std::size_t index) {
     if (Result<void> read = read_base(index, at, window.subspan(at, n)); !read) return read;
     if (Result<void> scored = score_slice(window.subspan(at, n), window.subspan(at + 1, n)); !scored) return scored;
   }
+  for (Lane& row : rows()) row.compare_caches(base());
   for (Lane& lane : lanes_) lane.end_window();
   if (measures_floor()) {
     floor_.end_window();
@@ -305,8 +309,10 @@ Result<void> Evaluation::score_slice(std::span<const TokenId> tokens, std::span<
 }
 
 Result<void> Evaluation::read_slice(Lane& row, std::span<const TokenId> tokens, std::span<float> logits) {
-  if (!options_.decode) return row.append(tokens, tokens.size(), logits, Pace::kOther);
-  return read_by_token(row, tokens, logits);
+  if (options_.decode) return read_by_token(row, tokens, logits);
+  Result<void> read = row.append(tokens, tokens.size(), logits, Pace::kOther);
+  if (read) row.compare_layers(base(), 0);
+  return read;
 }
 
 Result<void> Evaluation::read_by_token(Lane& row, std::span<const TokenId> tokens, std::span<float> logits) {
@@ -314,6 +320,7 @@ Result<void> Evaluation::read_by_token(Lane& row, std::span<const TokenId> token
   for (std::size_t i = 0; i < tokens.size(); ++i) {
     if (Result<void> read = row.append(tokens.subspan(i, 1), 1, logits.subspan(i * vocab, vocab), Pace::kDecode); !read)
       return read;
+    row.compare_layers(base(), i);
   }
   return {};
 }
@@ -396,7 +403,7 @@ Result<EvalReport> evaluate(std::shared_ptr<const TensorFile> file, const Tokeni
     if (!restored) return std::unexpected(restored.error());
   }
   EvalReport report;
-  report.machine = {eval::cpu_name(), simd_target(), thread_count(*threads), eval::restart_peak_memory()};
+  report.machine = eval::describe_machine(*threads);
   const Result<void> done = evaluation.run(tokenizer.eos(), progress, keeper);
   report.partial = !done && done.error().code == ErrorCode::kInterrupted && evaluation.scored_windows() > 0;
   if (!done && !report.partial) return std::unexpected(done.error());
@@ -404,8 +411,7 @@ Result<EvalReport> evaluate(std::shared_ptr<const TensorFile> file, const Tokeni
     if (Result<void> committed = base_out->commit(); !committed) return std::unexpected(committed.error());
   }
 
-  const Model& model = lanes.front().model();
-  report.model = {model.config().name, model.config().architecture, model.footprint().parameters, file->file_bytes()};
+  report.model = eval::describe(lanes.front().model(), *file);
   report.settings = {base_in ? "the tokens of " + options.read_kld_base : std::move(text_name),
                      text_sha256,
                      base_name,

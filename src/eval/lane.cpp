@@ -50,6 +50,7 @@ Result<void> Lane::open(SessionOptions options) {
 }
 
 Result<void> Lane::append(std::span<const TokenId> tokens, std::size_t n_logits, std::span<float> logits, Pace pace) {
+  session_->trace(traced_ && pace != Pace::kPrefill ? &trace_ : nullptr);
   const auto start = SteadyClock::now();
   Result<void> result = session_->append(tokens, n_logits, logits);
   const double seconds = seconds_since(start);
@@ -76,12 +77,22 @@ void Lane::compare(const BaseSlice& base, std::span<const float> logits, std::sp
   record_.seconds += seconds_since(start);
 }
 
+void Lane::compare_layers(const Lane& base, std::size_t first_token) {
+  if (traced_) window_layers_.add(model_->config(), base.trace_, first_token, trace_);
+}
+
+void Lane::compare_caches(const Lane& base) {
+  if (traced_) window_layers_.add_cache(*base.session_, *session_);
+}
+
 void Lane::end_window() {
   const std::span<const float> kld = window_.kld();
   record_.kld_at.resize(kld.size());
   for (std::size_t i = 0; i < kld.size(); ++i) record_.kld_at[i] += static_cast<double>(kld[i]);
   record_.text.merge(window_);
   window_ = {};
+  layers_.merge(window_layers_);
+  window_layers_ = {};
   ++record_.windows;
 }
 
@@ -109,6 +120,7 @@ EvalRow Lane::row(std::size_t first_scored) const {
   row.decode_tps = record_.decode.tokens_per_second();
   row.seconds = record_.seconds;
   row.kld_by_position = bins_of(record_.kld_at, record_.windows, first_scored);
+  row.layers = layers_.results();
   return row;
 }
 

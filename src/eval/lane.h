@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "eval/base_slice.h"
+#include "eval/layer_errors.h"
 #include "turboquant/eval.h"
 
 namespace tq::eval {
@@ -80,6 +81,12 @@ class Lane {
   void compare(const BaseSlice& base, std::span<const float> logits, std::span<const TokenId> next,
                ThreadPool& threads);
   void compare(std::span<const float> logits, TokenId base_token) { record_.continuation.add(logits, base_token); }
+  /// From now on append() keeps what the layers compute, but in prefill; not where the base's have another shape.
+  void trace_layers(const Lane& base) { traced_ = same_shape(model_->config(), base.model_->config()); }
+  /// Where layers are traced: compares what the last append() computed with the base's last, from its token number
+  /// `first_token` on; and what is in the two caches.
+  void compare_layers(const Lane& base, std::size_t first_token);
+  void compare_caches(const Lane& base);
   /// The window that was compared since the last call counts from now on; one that is not ended never does.
   void end_window();
   void note_peak_memory();
@@ -102,6 +109,9 @@ class Lane {
   CacheFootprint footprint_;
   LaneRecord record_;
   Comparison window_;
+  bool traced_ = false;
+  LayerTrace trace_;
+  LayerErrors layers_, window_layers_;
 };
 
 /// Runs `tokens` in one go of at most a batch at a time; the logits of the last n_logits, 0 or 1, are written.

@@ -30,4 +30,18 @@ Result<Levels> parse_levels(const LevelChoice& choice, const ModelConfig& config
 Result<std::vector<Lane>> load_lanes(const std::shared_ptr<const TensorFile>& file, const Levels& levels,
                                      unsigned threads);
 
+/// `run(lane)` gives a row: those of base and levels, one after the other, into report.base and report.rows.
+template <class Report, class Run>
+Result<void> run_levels(std::vector<Lane>& lanes, Report& report, Run&& run) {
+  for (Lane& lane : lanes) {
+    auto row = run(lane);
+    if (!row) return std::unexpected(row.error());
+    if (&lane == &lanes.front())
+      report.base = std::move(*row);
+    else
+      report.rows.push_back(std::move(*row));
+  }
+  return {};
+}
+
 }  // namespace tq::eval

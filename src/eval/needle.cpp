@@ -184,18 +184,11 @@ Result<NeedleReport> find_needles(std::shared_ptr<const TensorFile> file, const 
   for (const Riddle& riddle : *riddles) total += riddle.tokens.size();
   Meter meter(progress, lanes->size() * total);
   const std::shared_ptr<ThreadPool> threads = make_thread_pool(options.threads);
-  report.machine = {eval::cpu_name(), simd_target(), thread_count(*threads), eval::restart_peak_memory()};
+  report.machine = eval::describe_machine(*threads);
   Search search(*riddles, report, threads, meter);
-  for (Lane& lane : *lanes) {
-    Result<NeedleRow> row = search.run(lane);
-    if (!row) return std::unexpected(row.error());
-    if (&lane == &lanes->front())
-      report.base = std::move(*row);
-    else
-      report.rows.push_back(std::move(*row));
-  }
-  const Model& model = lanes->front().model();
-  report.model = {model.config().name, model.config().architecture, model.footprint().parameters, file->file_bytes()};
+  Result<void> done = eval::run_levels(*lanes, report, [&](Lane& lane) { return search.run(lane); });
+  if (!done) return std::unexpected(done.error());
+  report.model = eval::describe(lanes->front().model(), *file);
   return report;
 }
 

@@ -4,18 +4,16 @@
 
 #include <algorithm>
 #include <cmath>
-#include <nlohmann/json.hpp>
 
 #include "eval/report_page.h"
+#include "eval/report_writer.h"
 #include "eval/text_table.h"
 #include "turboquant/needle.h"
 
 namespace tq {
 namespace {
 
-using Json = nlohmann::ordered_json;
-
-Json finite(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
+using eval::Json, eval::finite;
 
 /// The cells of one task, or of one task and length.
 std::vector<const NeedleCell*> cells_of(const NeedleRow& row, NeedleTask task, std::size_t length = 0) {
@@ -86,17 +84,10 @@ void compare_levels(const NeedleReport& report, std::size_t task_index, std::vec
 
 Json to_json(const NeedleRow& row) {
   const EvalRow& level = row.level;
-  Json json = {{"weights", level.weights},
-               {"kv", level.kv},
-               {"weights_bpw_linear", finite(level.weights_bpw_linear)},
-               {"kv_bits_k", finite(level.kv_bits_k)},
-               {"kv_bits_v", finite(level.kv_bits_v)},
-               {"weights_bytes", level.weights_bytes},
-               {"kv_bytes", level.kv_bytes},
-               {"peak_rss_bytes", level.peak_rss_bytes},
-               {"prefill_tps", finite(level.prefill_tps)},
-               {"seconds", finite(level.seconds)},
-               {"cells", Json::array()}};
+  Json json = eval::row_head(level);
+  json["prefill_tps"] = finite(level.prefill_tps);
+  json["seconds"] = finite(level.seconds);
+  json["cells"] = Json::array();
   for (const NeedleCell& cell : row.cells) {
     json["cells"].push_back({{"task", needle_task_name(cell.task)},
                              {"length", cell.length},
@@ -121,16 +112,7 @@ std::vector<std::string> summary_in_words(const NeedleReport& report) {
 }
 
 std::string to_json(const NeedleReport& report) {
-  Json json;
-  json["schema"] = "turboquant.needle/1";
-  json["model"] = {{"name", report.model.name},
-                   {"architecture", report.model.architecture},
-                   {"parameters", report.model.parameters},
-                   {"file_bytes", report.model.file_bytes}};
-  json["machine"] = {{"cpu", report.machine.cpu},
-                     {"simd", report.machine.simd},
-                     {"threads", report.machine.threads},
-                     {"peak_rss_per_row", report.machine.peak_rss_per_row}};
+  Json json = eval::report_head("turboquant.needle/1", report.model, report.machine);
   Json tasks = Json::array();
   for (const NeedleTask task : report.tasks) tasks.push_back(needle_task_name(task));
   json["settings"] = {{"text", report.text},
@@ -146,7 +128,7 @@ std::string to_json(const NeedleReport& report) {
   json["base"] = to_json(report.base);
   json["rows"] = Json::array();
   for (const NeedleRow& row : report.rows) json["rows"].push_back(to_json(row));
-  return json.dump(2, ' ', false, Json::error_handler_t::replace);
+  return eval::text_of(json);
 }
 
 std::string to_table(const NeedleReport& report) {

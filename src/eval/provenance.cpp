@@ -12,6 +12,14 @@
 
 namespace tq::eval {
 
+decltype(EvalReport::model) describe(const Model& model, const TensorFile& file) {
+  return {model.config().name, model.config().architecture, model.footprint().parameters, file.file_bytes()};
+}
+
+decltype(EvalReport::machine) describe_machine(const ThreadPool& threads) {
+  return {cpu_name(), simd_target(), thread_count(threads), restart_peak_memory()};
+}
+
 std::string cpu_name() {
   std::ifstream info("/proc/cpuinfo");
   for (std::string line; std::getline(info, line);) {

@@ -5,7 +5,14 @@
 #include <string>
 #include <string_view>
 
+#include "turboquant/eval.h"
+
 namespace tq::eval {
+
+/// The model as a report names it.
+decltype(EvalReport::model) describe(const Model& model, const TensorFile& file);
+/// The machine; also restarts the peak of the memory.
+decltype(EvalReport::machine) describe_machine(const ThreadPool& threads);
 
 /// As the processor calls itself; "unknown" where the system does not say.
 std::string cpu_name();

@@ -1,21 +1,35 @@
 // The report as JSON, schema turboquant.eval/1. Field names are a contract; docs/evaluation.md explains them.
 #include <cmath>
-#include <nlohmann/json.hpp>
 #include <span>
 
+#include "eval/report_writer.h"
 #include "turboquant/report.h"
 
 namespace tq {
 namespace {
 
-using Json = nlohmann::ordered_json;
-
-Json finite(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
+using eval::Json, eval::finite;
 
 Json to_json(const std::vector<PositionBin>& bins) {
   Json json = Json::array();
   for (const PositionBin& bin : bins)
     json.push_back({{"from", bin.from}, {"to", bin.to}, {"kld_mean", finite(bin.kld_mean)}});
+  return json;
+}
+
+Json to_json(const VectorError& error) {
+  return {
+      {"mae", finite(error.mae)}, {"cosine", finite(error.cosine)}, {"relative_error", finite(error.relative_error)}};
+}
+
+Json to_json(const std::vector<LayerError>& layers) {
+  Json json = Json::array();
+  for (const LayerError& layer : layers) {
+    json.push_back({{"k", to_json(layer.k)},
+                    {"v", to_json(layer.v)},
+                    {"attention", to_json(layer.attention)},
+                    {"hidden", to_json(layer.hidden)}});
+  }
   return json;
 }
 
@@ -31,35 +45,30 @@ Json verdict_of(const EvalRow& row, std::size_t scored_tokens) {
 }
 
 Json to_json(const EvalRow& row) {
-  return {{"weights", row.weights},
-          {"kv", row.kv},
-          {"weights_bpw", finite(row.weights_bpw)},
-          {"weights_bpw_linear", finite(row.weights_bpw_linear)},
-          {"kv_bits_k", finite(row.kv_bits_k)},
-          {"kv_bits_v", finite(row.kv_bits_v)},
-          {"weights_bytes", row.weights_bytes},
-          {"kv_bytes", row.kv_bytes},
-          {"peak_rss_bytes", row.peak_rss_bytes},
-          {"ppl", finite(row.text.ppl)},
-          {"ppl_se", finite(row.text.ppl_se)},
-          {"ppl_ratio", finite(row.text.ppl_ratio)},
-          {"ppl_ratio_se", finite(row.text.ppl_ratio_se)},
-          {"kld_mean", finite(row.text.kld_mean)},
-          {"kld_mean_se", finite(row.text.kld_mean_se)},
-          {"kld_median", finite(row.text.kld_median)},
-          {"kld_p99", finite(row.text.kld_p99)},
-          {"kld_p999", finite(row.text.kld_p999)},
-          {"kld_max", finite(row.text.kld_max)},
-          {"top1_agreement", finite(row.text.top1_agreement)},
-          {"token_accuracy", finite(row.continuation.token_accuracy)},
-          {"missed_divergence", finite(row.continuation.missed_divergence)},
-          {"base_token_ppl", finite(row.continuation.base_token_ppl)},
-          {"mae_logits", finite(row.text.mae_logits)},
-          {"rms_delta_p", finite(row.text.rms_delta_p)},
-          {"prefill_tps", finite(row.prefill_tps)},
-          {"decode_tps", finite(row.decode_tps)},
-          {"seconds", finite(row.seconds)},
-          {"kld_by_position", to_json(row.kld_by_position)}};
+  Json json = eval::row_head(row);
+  json["weights_bpw"] = finite(row.weights_bpw);
+  json.update({{"ppl", finite(row.text.ppl)},
+               {"ppl_se", finite(row.text.ppl_se)},
+               {"ppl_ratio", finite(row.text.ppl_ratio)},
+               {"ppl_ratio_se", finite(row.text.ppl_ratio_se)},
+               {"kld_mean", finite(row.text.kld_mean)},
+               {"kld_mean_se", finite(row.text.kld_mean_se)},
+               {"kld_median", finite(row.text.kld_median)},
+               {"kld_p99", finite(row.text.kld_p99)},
+               {"kld_p999", finite(row.text.kld_p999)},
+               {"kld_max", finite(row.text.kld_max)},
+               {"top1_agreement", finite(row.text.top1_agreement)},
+               {"token_accuracy", finite(row.continuation.token_accuracy)},
+               {"missed_divergence", finite(row.continuation.missed_divergence)},
+               {"base_token_ppl", finite(row.continuation.base_token_ppl)},
+               {"mae_logits", finite(row.text.mae_logits)},
+               {"rms_delta_p", finite(row.text.rms_delta_p)},
+               {"prefill_tps", finite(row.prefill_tps)},
+               {"decode_tps", finite(row.decode_tps)},
+               {"seconds", finite(row.seconds)},
+               {"kld_by_position", to_json(row.kld_by_position)},
+               {"layers", to_json(row.layers)}});
+  return json;
 }
 
 }  // namespace
@@ -71,16 +80,7 @@ std::string to_json(std::span<const EvalReport> reports) {
 }
 
 std::string to_json(const EvalReport& report) {
-  Json json;
-  json["schema"] = "turboquant.eval/1";
-  json["model"] = {{"name", report.model.name},
-                   {"architecture", report.model.architecture},
-                   {"parameters", report.model.parameters},
-                   {"file_bytes", report.model.file_bytes}};
-  json["machine"] = {{"cpu", report.machine.cpu},
-                     {"simd", report.machine.simd},
-                     {"threads", report.machine.threads},
-                     {"peak_rss_per_row", report.machine.peak_rss_per_row}};
+  Json json = eval::report_head("turboquant.eval/1", report.model, report.machine);
   json["settings"] = {{"text", report.settings.text},
                       {"text_sha256", report.settings.text_sha256},
                       {"context", report.settings.context},
@@ -103,8 +103,10 @@ std::string to_json(const EvalReport& report) {
   for (const EvalRow& row : report.rows) {
     json["rows"].push_back(to_json(row));
     json["rows"].back()["verdict"] = verdict_of(row, report.settings.scored_tokens);
+    const std::optional<std::size_t> worst = worst_layer(row);
+    json["rows"].back()["worst_layer"] = worst ? Json(*worst) : Json(nullptr);
   }
-  return json.dump(2, ' ', false, Json::error_handler_t::replace);
+  return eval::text_of(json);
 }
 
 }  // namespace tq

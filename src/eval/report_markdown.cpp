@@ -6,6 +6,7 @@
 #include <cmath>
 #include <string>
 
+#include "eval/layer_report.h"
 #include "eval/markdown.h"
 #include "turboquant/report.h"
 
@@ -59,6 +60,17 @@ std::string line_of(const EvalReport& report, const EvalRow& row) {
       number(100 * row.text.top1_agreement, "{:.2f}"), number(100 * row.continuation.token_accuracy, "{:.2f}"));
 }
 
+std::string layers_of(const EvalReport& report) {
+  std::string text;
+  for (const std::vector<std::string>& line : eval::layer_lines(report)) {
+    const bool titles = text.empty();
+    text += titles ? "\n|" : "|";
+    for (const std::string& cell : line) text += " " + escaped(cell) + " |";
+    text += titles ? "\n|---|--:|--:|--:|--:|--:|\n" : "\n";
+  }
+  return text.empty() ? text : fmt::format("{}\nLayers: {}.\n", text, eval::kLayerNote);
+}
+
 }  // namespace
 
 std::string to_markdown(const EvalReport& report) {
@@ -68,6 +80,7 @@ std::string to_markdown(const EvalReport& report) {
       "\n| weights | bpw | cache | bits | verdict | KiB | ppl | ratio to base | KLD mean | KLD 99.9 % | top-1 % | "
       "token % |\n|---|--:|---|--:|---|--:|--:|--:|--:|--:|--:|--:|\n";
   for (const EvalRow& row : report.rows) text += line_of(report, row);
+  text += layers_of(report);
   const auto& settings = report.settings;
   text += fmt::format(
       "\nBase: weights {}, cache {}, perplexity {}. {} tokens scored in {} windows of {} through {}; text: {} (SHA-256 "

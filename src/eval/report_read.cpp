@@ -13,7 +13,7 @@ using simdjson::dom::element;
 using simdjson::dom::object;
 
 constexpr std::string_view kSchema = "turboquant.eval/1";
-constexpr std::size_t kMostRows = 4096, kMostBins = 4096;
+constexpr std::size_t kMostRows = 4096, kMostBins = 4096, kMostLayers = 4096;
 
 /// Reads the fields of one object. A field that is missing keeps its target, but a number, which becomes NaN; one that
 /// is of another type is noted in `wrong`, the first of all.
@@ -95,6 +95,14 @@ void read_figures(Fields& fields, EvalRow& row) {
   fields.number("base_token_ppl", row.continuation.base_token_ppl);
 }
 
+VectorError read_error(Fields error) {
+  VectorError read;
+  error.number("mae", read.mae);
+  error.number("cosine", read.cosine);
+  error.number("relative_error", read.relative_error);
+  return read;
+}
+
 EvalRow read_row(Fields& fields) {
   EvalRow row;
   fields.text("weights", row.weights);
@@ -115,6 +123,10 @@ EvalRow read_row(Fields& fields) {
     bin.whole("from", read.from);
     bin.whole("to", read.to);
     bin.number("kld_mean", read.kld_mean);
+  }
+  for (Fields& layer : fields.list("layers", kMostLayers)) {
+    row.layers.push_back({read_error(layer.inside("k")), read_error(layer.inside("v")),
+                          read_error(layer.inside("attention")), read_error(layer.inside("hidden"))});
   }
   return row;
 }

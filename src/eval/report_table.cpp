@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "eval/layer_report.h"
 #include "eval/text_table.h"
 #include "turboquant/eval.h"
 
@@ -55,7 +56,9 @@ std::string to_table(const EvalReport& report) {
     line.push_back(row.kv);
     for (const Column& column : kColumns) line.push_back(column.cell(row));
   }
-  const std::string table = text_table(lines, show_weights ? 3 : 1);
+  std::string table = text_table(lines, show_weights ? 3 : 1);
+  if (const auto layers = eval::layer_lines(report); !layers.empty())
+    table += "\n" + text_table(layers, 1) + eval::kLayerNote + "\n";
   const auto& settings = report.settings;
   return table +
          fmt::format(

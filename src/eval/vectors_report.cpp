@@ -2,16 +2,14 @@
 #include <fmt/format.h>
 
 #include <cmath>
-#include <nlohmann/json.hpp>
 
+#include "eval/report_writer.h"
 #include "turboquant/vectors.h"
 
 namespace tq {
 namespace {
 
-using Json = nlohmann::ordered_json;
-
-Json finite(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
+using eval::Json, eval::finite;
 
 std::string rate(double per_second) {
   if (per_second >= 1e6) return fmt::format("{:.2f}M", per_second / 1e6);
@@ -43,7 +41,7 @@ std::string to_json(const VectorsReport& report) {
                             {"index_bytes_per_vector", row.index_bytes_per_vector},
                             {"build_seconds", finite(row.build_seconds)}});
   }
-  return json.dump(2, ' ', false, Json::error_handler_t::replace);
+  return eval::text_of(json);
 }
 
 std::string to_table(const VectorsReport& report) {

@@ -43,6 +43,12 @@ json small_report() {
     row.text.top1_agreement = 1 - kld;
     row.decode_tps = std::numeric_limits<double>::quiet_NaN();
     row.kld_by_position = {{256, 384, kld}, {384, 511, 2 * kld}};
+    for (const double layer : {1.0, 2.0}) {
+      row.layers.push_back({{kld * layer, 0.5, kld * layer + 1},
+                            {kld * layer, 0.25, kld * layer + 2},
+                            {kld * layer, 0.125, kld * layer + 3},
+                            {kld * layer, 0.0625, kld * layer + 4}});
+    }
   }
   report.base = report.rows[0];
   return json::parse(to_json(report));
@@ -59,14 +65,16 @@ std::string browser() {
 struct Shown {
   std::string document, console;
 };
-Shown show(const std::string& chromium, const TemporaryFolder& folder, const std::string& page) {
+Shown show(const std::string& chromium, const TemporaryFolder& folder, const std::string& page,
+           const std::string& flags = "") {
   const std::string out = (folder / "dom.html").string(), err = (folder / "browser.log").string();
   const std::string command =
       "timeout 100 " + chromium +
       " --headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
       "--disable-component-update --disable-sync --disable-dev-shm-usage --host-resolver-rules='MAP * ~NOTFOUND' "
-      "--enable-logging=stderr --virtual-time-budget=4000 --user-data-dir='" +
-      (folder / "profile").string() + "' --dump-dom 'file://" + page + "' >'" + out + "' 2>'" + err + "'";
+      "--enable-logging=stderr --virtual-time-budget=4000 " +
+      flags + " --user-data-dir='" + (folder / "profile").string() + "' --dump-dom 'file://" + page + "' >'" + out +
+      "' 2>'" + err + "'";
   if (std::system(command.c_str()) != 0) return {"", "the browser failed: " + read_file(err)};
   Shown shown{read_file(out), ""};
   std::istringstream lines(read_file(err));
@@ -105,9 +113,61 @@ TEST(ReportPageInABrowser, ShowsTheFiguresOfTheJsonWithoutNetworkOrErrors) {
       EXPECT_EQ(cells.at(field)[i], report["rows"][i][field].get<double>()) << field;
   }
   EXPECT_FALSE(cells.contains("decode_tps")) << "what was not measured is no number";
+  for (const std::string tensor : {"k", "v", "attention", "hidden"}) {
+    for (const std::string figure : {"mae", "cosine", "relative_error"}) {
+      const auto shown_figures = cells.find(tensor + "_" + figure);
+      ASSERT_NE(shown_figures, cells.end()) << tensor << figure;
+      std::vector<double> expected;
+      for (const json& row : report["rows"]) {
+        for (const json& layer : row["layers"]) expected.push_back(layer[tensor][figure]);
+      }
+      EXPECT_EQ(shown_figures->second, expected) << tensor << figure;
+    }
+  }
+  EXPECT_NE(shown.document.find("aria-label=\"Relative error of hidden state\""), std::string::npos);
   for (const json& sentence : report["summary"])
     EXPECT_NE(shown.document.find("\">" + sentence.get<std::string>() + "</li>"), std::string::npos) << sentence;
   EXPECT_NE(shown.document.find("0.0123 ± 0.0012"), std::string::npos) << "the cell as people read it";
+}
+
+/// A page that holds another in a frame, clicks every title of its table twice, and writes down what stands where then:
+/// {title: [[names after a click], [names after another]]}.
+constexpr const char* kClicks = R"(<!doctype html><iframe id="page" src="page.html"></iframe><pre id="orders"></pre>
+<script>
+const page = document.getElementById('page');
+page.onload = () => {
+  const table = page.contentDocument.querySelector('table.rows');
+  const click = (button) => {
+    button.click();
+    return [...table.querySelectorAll('tbody th')].map((cell) => cell.textContent);
+  };
+  const orders = {};
+  for (const button of table.querySelectorAll('thead button')) orders[button.textContent] = [click(button), click(button)];
+  document.getElementById('orders').textContent = JSON.stringify(orders);
+};
+</script>)";
+
+TEST(ReportPageInABrowser, AClickSortsTheTableByItsColumnAndAnotherTurnsItRound) {
+  const std::string chromium = browser();
+  if (chromium.empty()) GTEST_SKIP() << "there is no Chromium here: install chromium to have the page looked at";
+  const TemporaryFolder folder;
+  json report = small_report();
+  report["rows"][3]["kld_p999"] = 0.5;  // of the others it was not measured
+  for (int i = 0; i < 3; ++i) report["rows"][i]["kld_p999"] = nullptr;
+  const std::string in = folder.write("report.json", report.dump());
+  ASSERT_EQ(tq({"report", in, "--html", (folder / "page.html").string()}).exit_code, 0);
+  const Shown shown = show(chromium, folder, folder.write("clicks.html", kClicks), "--allow-file-access-from-files");
+  EXPECT_EQ(shown.console, "");
+  const std::string open = "<pre id=\"orders\">";
+  const std::size_t from = shown.document.find(open);
+  ASSERT_NE(from, std::string::npos) << shown.document.substr(0, 2000);
+  const std::string text = shown.document.substr(from + open.size());
+  const json orders = json::parse(text.substr(0, text.find("</pre>")));
+  const json by_kld = {"f16", "tq4", "q4_0", "tq2"}, worst_first = {"tq2", "q4_0", "tq4", "f16"};
+  EXPECT_EQ(orders.at("KLD mean"), json({by_kld, worst_first}));
+  EXPECT_EQ(orders.at("top-1 %"), json({worst_first, by_kld}));
+  EXPECT_EQ(orders.at("cache"), json({{"f16", "q4_0", "tq2", "tq4"}, {"tq4", "tq2", "q4_0", "f16"}}));
+  for (const json& order : orders.at("KLD 99.9 %")) EXPECT_EQ(order[0], "q4_0") << "what was not measured is last";
 }
 
 TEST(ReportPageInABrowser, ANameIsTextWhateverItLooksLike) {

@@ -53,6 +53,12 @@ EvalReport report() {
                         &row.seconds})
     *value = number();
   row.kld_by_position = {{256, 272, number()}, {272, 288, number()}};
+  for (int layer = 0; layer < 2; ++layer) {
+    row.layers.emplace_back();
+    for (VectorError LayerError::*tensor :
+         {&LayerError::k, &LayerError::v, &LayerError::attention, &LayerError::hidden})
+      row.layers.back().*tensor = {number(), number(), number()};
+  }
   made.rows = {row, row};
   made.rows[1].decode_tps = std::numeric_limits<double>::quiet_NaN();
   made.base = row;
@@ -111,6 +117,9 @@ TEST(ReportRead, a_field_of_the_wrong_type_is_named) {
                                                   {"/rows/1/kv_bytes", 1.5},
                                                   {"/rows/0/kld_by_position", 4},
                                                   {"/rows/0/kld_by_position/0/from", "x"},
+                                                  {"/rows/0/layers", "all"},
+                                                  {"/rows/0/layers/1/v", 0.5},
+                                                  {"/rows/0/layers/1/v/mae", "0.5"},
                                                   {"/machine/threads", std::uint64_t{1} << 40U},
                                                   {"/machine/cpu", json::array()},
                                                   {"/model", "pycoder"},

@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
-#include "turboquant/eval.h"
+#include "turboquant/report.h"
 
 namespace tq {
 namespace {
@@ -85,6 +85,34 @@ TEST(ReportTable, shows_weights_only_where_they_differ) {
   EvalReport mixed = report();
   mixed.rows[1].weights = "tq4";
   EXPECT_EQ(to_table(mixed).find("weights"), 0U);
+}
+
+/// An error of every layer's hidden state alone.
+EvalRow with_hidden_errors(std::initializer_list<double> errors) {
+  EvalRow row;
+  for (const double error : errors) row.layers.push_back({.hidden = {.relative_error = error}});
+  return row;
+}
+
+TEST(WorstLayer, is_the_one_that_raises_the_error_most) {
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  EXPECT_EQ(worst_layer(with_hidden_errors({0.1, 0.15, 0.4, 0.5})), 2U);
+  EXPECT_EQ(worst_layer(with_hidden_errors({0.3, 0.1, 0.35, 0.4})), 0U);
+  EXPECT_EQ(worst_layer(with_hidden_errors({0.1, nan, 0.4})), 1U);
+  EXPECT_EQ(worst_layer(with_hidden_errors({0, 0})), std::nullopt);
+  EXPECT_EQ(worst_layer({}), std::nullopt);
+}
+
+TEST(ReportTable, names_the_worst_layer_where_layers_were_measured) {
+  EXPECT_EQ(to_table(report()).find("worst"), std::string::npos);
+  EvalReport made = report();
+  made.rows[1].kv = "tq2";
+  made.rows[1].layers = with_hidden_errors({0.125, 0.375}).layers;
+  const std::string table = to_table(made);
+  EXPECT_NE(table.find("layers  K  V  attention     hidden  worst\ntq2     0  0          0  0.375 (1)      1\n"),
+            std::string::npos)
+      << table;
+  EXPECT_NE(to_markdown(made).find("| tq2 | 0 | 0 | 0 | 0.375 \\(1\\) | 1 |"), std::string::npos);
 }
 
 TEST(ReportTable, what_was_not_measured_is_a_dash) {

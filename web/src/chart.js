@@ -138,8 +138,9 @@ function bars(point, x, y, low) {
 }
 
 /**
- * KL divergence of points {name, series, dash, x, y, error, title} over `x`. Points of one series and dash are joined,
- * unless `options.joined` is false. `options`: xName, yName, xText, xLog, label, marks (false: lines alone).
+ * An error, on a logarithmic axis, of points {name, series, dash, x, y, error, title} over `x`. Points of one series and
+ * dash are joined, or of one `options.line(point)`. `options`: xName, yName, xText, xLog, label, marks (false: lines
+ * alone), whole (x is a whole number).
  */
 function draw(points, options, width) {
   const height = Math.round(Math.min(400, Math.max(300, width * 0.68)));
@@ -156,7 +157,7 @@ function draw(points, options, width) {
   const most = Math.max(2, Math.floor((width - 70) / 62));
   const parts = axes({
     width, height, right, x, y, xName: options.xName, yName: options.yName, xText: options.xText,
-    xTicks: options.xLog ? doublingTicks(from, to, most) : linearTicks(from, to, most),
+    xTicks: options.xLog ? doublingTicks(from, to, most) : linearTicks(from, to, most).filter((tick) => !options.whole || Number.isInteger(tick)),
     yDecades: decadesBetween(low, high),
   });
   const lines = new Map();

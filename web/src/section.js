@@ -2,6 +2,7 @@
 import { chart, legend } from './chart.js';
 import { h } from './dom.js';
 import * as format from './format.js';
+import { byLayer } from './layers.js';
 import { grid as gridOf } from './rows.js';
 import { columns, table, verdictChip } from './table.js';
 
@@ -116,5 +117,6 @@ export function section(report, heading) {
     table(report.rows, main, 'rows'),
     moreFigures(report.rows, more),
     byPosition(report, grid),
+    byLayer(report, grid),
     facts(report));
 }

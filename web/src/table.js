@@ -4,14 +4,14 @@ import * as format from './format.js';
 import { kVerdicts, verdictClass } from './rows.js';
 
 /** `error` is the field of its standard error, shown with the value by `show`. */
-const figure = (field, title, explained, show = format.aligned, error) => ({
+export const figure = (field, title, explained, show = format.aligned, error) => ({
   title,
   explained,
   value: (row) => row[field],
   cell: (row) => show(row[field], row[error]),
   field,
 });
-const text = (title, value) => ({ title, value, cell: value, text: true });
+export const text = (title, value) => ({ title, value, cell: value, text: true });
 
 export const verdictChip = (verdict) =>
   h('span', { class: `chip ${verdictClass(verdict)}` }, kVerdicts[verdictClass(verdict)] ?? 'not measured');
