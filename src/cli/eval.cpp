@@ -6,6 +6,7 @@
 #include "cli/choices.h"
 #include "cli/commands.h"
 #include "cli/eval_tasks.h"
+#include "cli/files.h"
 #include "cli/interrupt.h"
 #include "cli/progress_bar.h"
 #include "cli/report_files.h"
