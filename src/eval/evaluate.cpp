@@ -183,7 +183,6 @@ Result<void> Evaluation::run(std::optional<TokenId> end_of_text, const Progress&
 }
 
 Result<void> Evaluation::run_windows(Keeper& keeper) {
-  if (scored_windows_ == windows_.count()) return {};
   for (Lane& lane : readers()) {
     if (Result<void> opened = lane.open(session_); !opened) return opened;
   }
@@ -337,8 +336,8 @@ Result<OpenBase> open_base(const std::string& path, std::size_t vocab_size) {
   Result<KldBase> base = KldBase::parse(file->bytes(), path);
   if (!base) return std::unexpected(base.error());
   if (base->shape().vocab_size != vocab_size)
-    return fail(ErrorCode::kUsage, fmt::format("{}: it was made for a vocabulary of {} tokens, and the model has {}", path,
-                                               base->shape().vocab_size, vocab_size));
+    return fail(ErrorCode::kUsage, fmt::format("{}: it was made for a vocabulary of {} tokens, and the model has {}",
+                                               path, base->shape().vocab_size, vocab_size));
   return OpenBase{std::move(*file), std::move(*base)};
 }
 
@@ -388,8 +387,7 @@ Result<EvalReport> evaluate(std::shared_ptr<const TensorFile> file, const Tokeni
   const std::shared_ptr<ThreadPool> threads = make_thread_pool(options.threads);
   Evaluation evaluation(options, *windows, lanes, {.context = options.context, .threads = threads},
                         {base_in ? &base_in->base : nullptr, base_out ? &*base_out : nullptr});
-  const std::string text_sha256 =
-      eval::sha256_hex(base_in ? as_text(std::as_bytes(std::span(windows->tokens))) : text);
+  const std::string text_sha256 = eval::sha256_hex(base_in ? as_text(std::as_bytes(std::span(windows->tokens))) : text);
   const std::string base_name = base_in ? options.read_kld_base : levels->base.name();
   Keeper keeper(options.resume, options.resume.empty()
                                     ? ""

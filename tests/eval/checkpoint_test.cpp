@@ -41,7 +41,7 @@ TEST(Resume, wherever_it_stopped_or_was_killed_the_figures_are_those_of_one_go) 
   std::uint64_t calls = 0;
   const std::string whole =
       figures_of(test::must(measure(kOptions, [&](std::uint64_t, std::uint64_t) { return ++calls > 0; })));
-  for (const std::uint64_t stop : {std::uint64_t{2}, calls / 4, calls / 2, calls - 1, calls}) {
+  for (const std::uint64_t stop : {calls / 4, calls / 2, calls - 1}) {
     const test::TemporaryFolder folder;
     const std::filesystem::path kept = folder.path() / "kept", killed = folder.path() / "killed";
     std::uint64_t seen = 0;

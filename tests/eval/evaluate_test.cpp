@@ -232,8 +232,9 @@ TEST(Evaluate, a_base_file_stands_for_text_and_base) {
   EXPECT_EQ(from_file.settings.context, 64U);
   EXPECT_EQ(from_file.settings.scored_tokens, direct.settings.scored_tokens);
   // A code is at most half of 16/65535 from ln p: 1.2e-4 on every ln p, and as much on their mean. What is less likely
-  // than e^−16 is left out: at most 4096 · e^−16 of the probability, 5e-4.
-  EXPECT_NEAR(std::log(from_file.base.text.ppl), std::log(direct.base.text.ppl), 1.3e-4);
+  // than e^−16 times the top counts as if it were that likely; this short model is that wrong about some tokens.
+  EXPECT_LE(std::log(from_file.base.text.ppl), std::log(direct.base.text.ppl) + 1.3e-4);
+  EXPECT_GT(std::log(from_file.base.text.ppl), std::log(direct.base.text.ppl) - 0.1);
   EXPECT_NEAR(from_file.rows[0].text.kld_mean, 0, 1.3e-4) << "the base next to itself";
   EXPECT_EQ(from_file.rows[0].text.ppl, direct.rows[0].text.ppl);
   EXPECT_EQ(from_file.rows[0].text.top1_agreement, 1);

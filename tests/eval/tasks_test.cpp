@@ -35,7 +35,7 @@ TEST(TaskLayouts, every_published_layout_gives_the_prompts_of_the_harness) {
       {"lambada", R"({"context":"He saw the old","continuation":"dog"})", {"He saw the old"}, {" dog"}, 0},
       {"hellaswag",
        R"({"activity_label":"Roof","ctx_a":"A man [title] sits.","ctx_b":"he IS","ctx":"x","endings":["is  up [step] now","b"],"label":"1"})",
-       {"Roof: A man.  sits. He is"},
+       {"Roof: A man. sits. He is"},
        {" is up now", " b"},
        1},
       {"hellaswag",
