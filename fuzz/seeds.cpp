@@ -180,7 +180,8 @@ std::vector<Seed> seeds() {
   all.push_back(
       {"plan", "small",
        R"({"schema":"turboquant.plan/1","model":"m","method":"measured","tensors":{"a":"tt2"},"groups":[{"name":"g","tensors":["a"],)"
-       R"("weights":64,"choice":0,"options":[{"codec":"tt2","bytes":20,"kld":0.5,"measured":true},{"codec":"tt3","bytes":30,"kld":0.1,"measured":false}]}]})"},
+       R"("weights":64,"choice":0,"options":[{"codec":"tt2","bytes":20,"kld":0.5,"measured":true},{"codec":"tt3","bytes":30,"kld":0.1,"measured":false}]}]})"});
+  all.push_back(
       {"plan", "cache",
        R"({"schema":"turboquant.plan/1","model":"m","method":"measured","tensors":{},"cache":["tq3:tq2"],"cache_groups":[)"
        R"({"name":"layer.0.k","values":64,"choice":1,"options":[{"codec":"tq2","bytes":20,"kld":0.5,"measured":true},{"codec":"tq3","bytes":28,"kld":0.1,"measured":true}]},)"

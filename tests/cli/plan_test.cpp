@@ -78,7 +78,7 @@ TEST(Plan, ACacheIsMeasuredSolvedAgainAndTaken) {
   EXPECT_EQ(json::parse(run.out)["kv"], path) << run.err;
   const Outcome asked =
       tq({"run", "-m", kModel, "--plan", path, "--kv", "tq2.5", "-p", "def f", "-n", "1", "--json", "-"});
-  EXPECT_EQ(json::parse(asked.out)["kv"], "tq2.5") << asked.err;
+  EXPECT_EQ(json::parse(asked.out)["kv"], "tq3:tq2") << asked.err;
 }
 
 TEST(Plan, UsageIsOneSentence) {
