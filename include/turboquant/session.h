@@ -35,7 +35,7 @@ struct CacheCodecs {
 /// How the cache stores keys and values.
 struct CacheSpec {
   CodecSpec k, v;  ///< of all layers, unless the next fields say otherwise
-  /// An average such as the 2.5 of `tq2.5`: some layers have k or v, the others one bit more (codecs()). 0: none.
+  /// An average such as the 2.5 of `tq2.5:tq3`: some layers have k or v, the others one bit more (codecs()). 0: none.
   double k_average = 0, v_average = 0;
   std::vector<CacheCodecs> layers;  ///< of each layer, by a plan (turboquant/plan.h); empty: none
   std::string plan;                 ///< the path of that plan, which name() gives in place of the codecs
@@ -46,10 +46,10 @@ struct CacheSpec {
   std::string note;  ///< what another engine's name (`turbo3`) was taken to mean; empty otherwise
 
   /// Reads `K[:V][+option…]`: `tq4`, `tq4:tq3`, `q4_0+rotate=on`, `tq4:tq3+sink=4+recent=128+center=auto`. Keys of `tq`
-  /// get the unbiased scale, values the least-squares one. `rotate=on` puts llama.cpp's Hadamard rotation before the
-  /// block types; `sink=N`, `recent=N` and `center=auto|off|mean|bias` are the fields above. K and V may be averages of
-  /// two neighbouring widths, `tq2.5` or `tq3.5:tq2`. `auto` alone leaves the choice to advise_cache(), and sessions
-  /// refuse it as it is. kUsage, with a suggestion, for anything else.
+  /// get the unbiased scale, values the least-squares one. `rotate=on` is llama.cpp's Hadamard rotation before the
+  /// block types; the other options are the fields above. K and V may be averages of two neighbouring widths,
+  /// `tq3.5:tq2`. One for both widens keys first: `tq2.5` is `tq3:tq2`. `auto` alone leaves the choice to
+  /// advise_cache(), and sessions refuse it as it is. kUsage, with a suggestion, for anything else.
   static Result<CacheSpec> parse(std::string_view text);
   /// The canonical text form.
   std::string name() const;

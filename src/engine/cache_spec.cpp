@@ -121,6 +121,15 @@ Result<CodecSpec> parse_side(std::string_view name, double& average) {
   return found->lower;
 }
 
+/// One average for both sides: the keys get the wider codec first, since they cost more (docs/benchmarks/cache.md).
+void share_out(const WidthAverage& average, CacheSpec& spec) {
+  const double share = 2 * (average.bits - average.lower.bits);
+  spec.k = for_keys(share < 1 ? average.lower : average.higher);
+  spec.v = for_values(average.lower);
+  spec.k_average = share < 1 ? average.lower.bits + share : 0;
+  spec.v_average = share > 1 ? average.lower.bits + (share - 1) : 0;
+}
+
 /// `codec` with one more bit and all its other settings.
 CodecSpec wider(const CodecSpec& codec) {
   CodecSpec wide = *one_bit_wider(codec);  // parse_side() has seen that there is one
@@ -134,7 +143,7 @@ std::string side_name(const CacheSpec& spec, CodecSpec CacheCodecs::*side, const
   const auto same = [&](const CacheCodecs& layer) { return (layer.*side).name() == name; };
   if (!std::ranges::all_of(spec.layers, same)) return "mixed";
   if (average == 0) return name;
-  return fmt::format("{}{}", name.substr(0, name.find_first_of("0123456789")), average);
+  return fmt::format("{}{:.6g}", name.substr(0, name.find_first_of("0123456789")), average);
 }
 
 }  // namespace
@@ -162,6 +171,8 @@ Result<CacheSpec> CacheSpec::parse(std::string_view given) {
   if (!v) return fail(v.error().code, fmt::format("cache '{}': {}", text, v.error().message));
   spec.k = for_keys(*k);
   spec.v = for_values(*v);
+  const std::optional<WidthAverage> both = parse_width_average(codecs);
+  if (both) share_out(*both, spec);
 
   for (std::string_view rest = std::string_view(expanded).substr(codecs.size()); !rest.empty();) {
     rest.remove_prefix(1);  // the '+'

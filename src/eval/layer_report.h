@@ -14,7 +14,7 @@ std::vector<std::vector<std::string>> layer_lines(const EvalReport& report);
 
 /// What the figures are, for people.
 constexpr const char* kLayerNote =
-    "largest relative error of a layer against the base (which layer, from 0); worst: the layer that raises the error "
-    "of the hidden state the most";
+    "largest relative error of a layer against the base (which layer, from 0);\n"
+    "worst: the layer that raises the error of the hidden state the most";
 
 }  // namespace tq::eval

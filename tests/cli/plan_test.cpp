@@ -45,8 +45,8 @@ TEST(Plan, ACacheIsMeasuredSolvedAgainAndTaken) {
   const TemporaryFolder folder;
   const std::string path = (folder / "plan.json").string(), small = (folder / "small.json").string();
   const std::string text = (pycoder() / "eval_text.py.txt").string();
-  const Outcome planned = tq({"plan", "-m", kModel, "-f", text, "--kv-bits", "2.75", "--kv-candidates", "tq2,tq3,tq4",
-                              "--window", "32", "--chunks", "1", "--average", "tt3.5", "-o", path});
+  const Outcome planned = tq({"plan", "-m", kModel, "-f", text, "--kv-bits", "2.75", "--kv-candidates", "tq2,tq3",
+                              "--window", "32", "--chunks", "1", "--average", "tq3.5", "-o", path});
   ASSERT_EQ(planned.exit_code, 0) << planned.err;
   const json plan = json::parse(read_file(path));
   EXPECT_EQ(plan["cache"].size(), 8U);
@@ -78,7 +78,7 @@ TEST(Plan, ACacheIsMeasuredSolvedAgainAndTaken) {
   EXPECT_EQ(json::parse(run.out)["kv"], path) << run.err;
   const Outcome asked =
       tq({"run", "-m", kModel, "--plan", path, "--kv", "tq2.5", "-p", "def f", "-n", "1", "--json", "-"});
-  EXPECT_EQ(json::parse(asked.out)["kv"], "tq2.5") << asked.err;
+  EXPECT_EQ(json::parse(asked.out)["kv"], "tq3:tq2") << asked.err;
 }
 
 TEST(Plan, UsageIsOneSentence) {
@@ -106,7 +106,7 @@ TEST(Plan, UsageIsOneSentence) {
       {{"plan", "-m", kModel, "--kv-bits", "3", "--kv-candidates", "tq99"}, 2, "tq99"},
       {{"plan", "-m", kModel, "--from", rule, "--kv-bits", "3"}, 2, "no measurement of the cache"},
       {{"plan", "-m", kModel, "--kv-classical", "tq9"}, 2, "tq10"},
-      {{"eval", "-m", kModel, "--plan", rule}, 2, "2 layers"},
+      {{"eval", "-m", kModel, "-f", text, "--plan", rule}, 2, "2 layers"},
       {{"bench", "-m", kModel, "--plan", rule}, 2, "2 layers"},
       {{"needle", "-m", kModel, "--kv", broken}, 3, "broken.json"},
       {{"compare", "-m", kModel, "--kv", empty + "+sink=4"}, 2, "says nothing about the cache"},

@@ -323,7 +323,7 @@ TEST(CachePolicy, equal_layers_are_one_spec_and_each_layer_counts) {
   EXPECT_NE(logits(session_of_layers(model, "tq4:tq2", "tq3:tq2")), uniform);
   EXPECT_NE(logits(session_of_layers(model, "tq3:tq2", "tq3")), uniform);
   EXPECT_EQ(logits(session_of_layers(model, "tq3", "tq2")),
-            logits(test::open_session(model, {.cache = "tq2.5", .context = 160})));
+            logits(test::open_session(model, {.cache = "tq2.5:tq2.5", .context = 160})));
   const CacheFootprint cache = session_of_layers(model, "tq3:tq2", "f16:tq8")->cache();  // heads of 64, f16 scales
   EXPECT_DOUBLE_EQ(cache.bits_k, (3.25 + 16) / 2);
   EXPECT_DOUBLE_EQ(cache.bits_v, (2.25 + 8.25) / 2);

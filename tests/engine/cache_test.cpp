@@ -49,7 +49,7 @@ TEST(CacheSpec, nonsense_is_a_usage_error) {
 
 TEST(CacheSpec, averages_read_back_and_widen_from_the_ends) {
   for (const char* text :
-       {"tq2.5", "tq2.25:tq3", "f16:tt2.5", "tq3.5:tq2.5+sink=4+center=auto", "affine2.5+rotate=on"}) {
+       {"tq2.5:tq2", "tq2.25:tq3", "f16:tt2.5", "tq3.5:tq2.5+sink=4+center=auto", "affine2.5:affine2+rotate=on"}) {
     const Result<CacheSpec> spec = CacheSpec::parse(text);
     ASSERT_TRUE(spec.has_value()) << text;
     EXPECT_EQ(spec->name(), text);
@@ -60,9 +60,10 @@ TEST(CacheSpec, averages_read_back_and_widen_from_the_ends) {
     std::string keys, values;  // bits of each layer
   };
   for (const Case& one :
-       {Case{"tq2.5", 8, "33222233", "33222233"}, Case{"tq2.25:tq3", 8, "32222223", "33333333"},
-        Case{"tq3:tq2.9", 8, "33333333", "33332333"}, Case{"tq2.5", 3, "322", "322"}, Case{"tq2.333", 3, "322", "322"},
-        Case{"tq2.3", 3, "222", "222"}, Case{"tq2.5", 1, "2", "2"}}) {
+       {Case{"tq2.25:tq3", 8, "32222223", "33333333"}, Case{"tq3:tq2.9", 8, "33333333", "33332333"},
+        Case{"tq2.5:tq2.5", 8, "33222233", "33222233"}, Case{"tq2.5:tq2.5", 3, "322", "322"},
+        Case{"tq2.333:tq2.3", 3, "322", "222"}, Case{"tq2.5:tq3.5", 1, "2", "3"}, Case{"tq2.5", 4, "3333", "2222"},
+        Case{"tq2.25", 4, "3223", "2222"}, Case{"tq2.75", 4, "3333", "3223"}, Case{"tq3.3", 5, "44334", "33333"}}) {
     std::string keys, values;
     for (const CacheCodecs& layer : test::must(test::must(CacheSpec::parse(one.spec)).codecs(one.n_layers))) {
       keys += std::to_string(layer.k.bits);
@@ -78,8 +79,20 @@ TEST(CacheSpec, averages_read_back_and_widen_from_the_ends) {
     EXPECT_FALSE(CacheSpec::parse(text).has_value()) << text;
 }
 
+TEST(CacheSpec, an_average_of_both_sides_says_which_side_it_widens) {
+  for (const auto& [text, name] : {std::pair{"tq2.5", "tq3:tq2"},
+                                   {"tq2.25", "tq2.5:tq2"},
+                                   {"tq3.75", "tq4:tq3.5"},
+                                   {"tq2.3+sink=4", "tq2.6:tq2+sink=4"},
+                                   {"tq3.9", "tq4:tq3.8"}}) {
+    const CacheSpec spec = test::must(CacheSpec::parse(text));
+    EXPECT_EQ(spec.name(), name);
+    EXPECT_EQ(test::must(CacheSpec::parse(name)).name(), name);
+  }
+}
+
 TEST(CacheSpec, settings_of_an_average_are_those_of_both_widths) {
-  CacheSpec spec = test::must(CacheSpec::parse("affine2.5+rotate=on"));
+  CacheSpec spec = test::must(CacheSpec::parse("affine2.25+rotate=on"));
   spec.set_seed(7);
   for (const CacheCodecs& layer : test::must(spec.codecs(4))) {
     EXPECT_EQ(layer.k.rotation, RotationKind::kPlainHadamard);
@@ -113,10 +126,10 @@ TEST(Cache, bits_are_true_and_the_bytes_are_those_bits) {
     const char* spec;
     double k, v;
   };
-  for (const Row& row :
-       {Row{"f32", 32, 32}, Row{"f16", 16, 16}, Row{"bf16", 16, 16}, Row{"q8_0", 8.5, 8.5},
-        Row{"q4_0+rotate=on", 4.5, 4.5}, Row{"tq8", 8.25, 8.25}, Row{"tq4:tq2", 4.25, 2.25}, Row{"tq2.5", 2.75, 2.75},
-        Row{"tq4:tq2.5", 4.25, 2.75}, Row{"tq3", 3.25, 3.25}, Row{"tq9:f16", 9.25, 16}}) {
+  for (const Row& row : {Row{"f32", 32, 32}, Row{"f16", 16, 16}, Row{"bf16", 16, 16}, Row{"q8_0", 8.5, 8.5},
+                         Row{"q4_0+rotate=on", 4.5, 4.5}, Row{"tq8", 8.25, 8.25}, Row{"tq4:tq2", 4.25, 2.25},
+                         Row{"tq2.5:tq2.5", 2.75, 2.75}, Row{"tq2.5", 3.25, 2.25}, Row{"tq4:tq2.5", 4.25, 2.75},
+                         Row{"tq3", 3.25, 3.25}, Row{"tq9:f16", 9.25, 16}}) {
     const auto session = test::open_session(model, {.cache = row.spec, .context = 352});
     const CacheFootprint cache = session->cache();
     EXPECT_DOUBLE_EQ(cache.bits_k, row.k) << row.spec;

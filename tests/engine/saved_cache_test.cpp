@@ -152,7 +152,7 @@ TEST(SavedCache, another_cache_model_seed_or_version_is_refused_with_a_sentence)
 
 TEST(SavedCache, layers_are_compared_one_by_one_whatever_made_them_differ) {
   const test::TemporaryFolder folder;
-  const std::string file = saved("tq3.5", 20, folder);  // tq4 in the first layer, tq3 in the second
+  const std::string file = saved("tq3.5:tq3.5", 20, folder);  // tq4 in the first layer, tq3 in the second
   const auto restore = [&](const char* first, const char* second) {
     SessionOptions options{.cache = test::must(CacheSpec::parse("tq2")), .context = 128};
     for (const char* text : {first, second}) {

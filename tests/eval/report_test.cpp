@@ -90,7 +90,7 @@ TEST(ReportTable, shows_weights_only_where_they_differ) {
 /// An error of every layer's hidden state alone.
 EvalRow with_hidden_errors(std::initializer_list<double> errors) {
   EvalRow row;
-  for (const double error : errors) row.layers.push_back({.hidden = {.relative_error = error}});
+  for (const double error : errors) row.layers.emplace_back().hidden.relative_error = error;
   return row;
 }
 
