@@ -80,8 +80,10 @@ std::vector<Seed> tokenizer_seeds() {
           {"tokenizer", "tiktoken", "\6\1YWI= 256\nYWJj 257\n"},
           {"tokenizer", "tiktoken_alone", std::string("\6\0YQ== 0\nYWI= 1\n", 16)},
           {"tokenizer", "vocab_and_merges",
-           "\7" + std::string(R"({"a":0,"b":1,"ab":2,"<|endoftext|>":3})") + '\0' + "#version: 0.2\na b\n" + '\0' +
-               R"({"tokenizer_class":"GPT2Tokenizer"})"},
+           std::string("\7\0", 2) + "#version: 0.2\na b\nĠ a\n" + '\0' + R"({"tokenizer_class":"GPT2Tokenizer"})"},
+          {"tokenizer", "vocab_alone",
+           "\7" + std::string(R"({"a":0,"b":1,"ab":2})") + '\0' + "a b" + '\0' +
+               R"({"tokenizer_class":"Qwen2Tokenizer","add_prefix_space":true})"},
           {"tokenizer", "text", "\4It's 12345 words,  \r\n\tnaïve 世界 🙂 \xff\xc3"}};
 }
 

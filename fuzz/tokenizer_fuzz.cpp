@@ -68,15 +68,25 @@ void read_tiktoken(std::string_view input) {
   use(Tokenizer::from_tiktoken(file, is_alone ? "" : R"({"pre_tokenizer":"gpt-2"})"), input);
 }
 
-/// Zero bytes end the vocabulary and the merges; the config is what is left.
+/// Zero bytes end the vocabulary and the merges; the config is what is left. An empty vocabulary stands for one of all
+/// bytes, which no mutation would keep whole.
 void read_vocab_and_merges(std::string_view input) {
   auto next = [rest = input]() mutable {
     const std::string_view part = rest.substr(0, rest.find('\0'));
     rest.remove_prefix(std::min(part.size() + 1, rest.size()));
     return part;
   };
+  static const std::string kBytes = [] {
+    std::string json;
+    for (unsigned byte = 0; byte < 256; ++byte) {
+      const std::string text = ByteAlphabet::spell(static_cast<std::uint8_t>(byte));
+      json += (byte == 0 ? "{\"" : ",\"") + std::string(text == "\"" || text == "\\" ? "\\" : "") + text +
+              "\":" + std::to_string(byte);
+    }
+    return json + R"(,"ab":256,"Ġa":257,"<|endoftext|>":258})";
+  }();
   const std::string_view vocab = next(), merges = next(), config = next();
-  use(Tokenizer::from_vocab_and_merges(vocab, merges, config), input);
+  use(Tokenizer::from_vocab_and_merges(vocab.empty() ? kBytes : vocab, merges, config), input);
 }
 
 void read_gguf(std::string_view input) {

@@ -188,21 +188,27 @@ TEST(Malformed, tokenizer_json) {
 }
 
 TEST(Malformed, a_vocabulary_and_merges) {
-  const std::string config = R"({"tokenizer_class":"GPT2Tokenizer"})", vocab = R"({"a":0,"b":1,"ab":2})";
-  const auto read = [&](const std::string& json, const std::string& merges) {
-    return Tokenizer::from_vocab_and_merges(json, merges, config);
+  const std::string config = R"({"tokenizer_class":"GPT2Tokenizer"})";
+  const json good = byte_json({{"a", "b"}})["model"]["vocab"];
+  const auto read = [&](const std::string& tokens, const std::string& merges) {
+    return Tokenizer::from_vocab_and_merges(tokens, merges, config);
   };
-  ASSERT_TRUE(read(vocab, "a b\n\na b").has_value());
-  for (const std::string& merges :
-       {"ab", "a ", " ", "a zz", "b a", "a b c", "#version: 0.2\n#version: 0.2", "a b\n\xff"})
-    expect_refused(read(vocab, merges), ErrorCode::kBadFile, "merges " + merges);
-  for (const std::string& json :
-       {"", "[]", "{", "{}", R"({"a":-1})", R"({"a":0.5})", R"({"a":"0"})", R"({"a":0,"b":0})", R"({"a":0,"a":1})",
-        R"({"a":0,"b":1,"ab":4194304})", R"({"a":0,"b":1,"ab":9223372036854775807})"})
-    expect_refused(read(json, "a b"), ErrorCode::kBadFile, "vocabulary " + std::string(json));
-  for (const std::string& other : {"", "{}", R"({"tokenizer_class":"BertTokenizer"})", R"({"pre_tokenizer":"none"})"})
-    expect_refused(Tokenizer::from_vocab_and_merges(vocab, "a b", other), ErrorCode::kUsage,
-                   "config " + std::string(other));
+  ASSERT_TRUE(read(good.dump(), "a b\n\na b").has_value());
+  for (const char* merges : {"ab", "a ", " ", "a zz", "b a", "a b c", "#version: 0.2\n#version: 0.2", "a b\n\xff"})
+    expect_refused(read(good.dump(), merges), ErrorCode::kBadFile, std::string("merges ") + merges);
+  for (const char* tokens : {"", "[]", "{", "{}", R"({"a":0,"b":1,"ab":2})"})
+    expect_refused(read(tokens, "a b"), ErrorCode::kBadFile, std::string("vocabulary ") + tokens);
+  for (const json& id : {json(-1), json(0.5), json("0"), json(0), json(4194304), json(INT64_MAX)}) {
+    json bad = good;
+    bad["ab"] = id;
+    expect_refused(read(bad.dump(), "a b"), ErrorCode::kBadFile, "the id " + id.dump());
+  }
+  std::string twice = good.dump();
+  twice.insert(1, "\"a\":300,");
+  expect_refused(read(twice, "a b"), ErrorCode::kBadFile, "a token twice");
+  for (const char* other : {"", "{}", R"({"tokenizer_class":"BertTokenizer"})", R"({"pre_tokenizer":"none"})"})
+    expect_refused(Tokenizer::from_vocab_and_merges(good.dump(), "a b", other), ErrorCode::kUsage,
+                   std::string("config ") + other);
 }
 
 TEST(Malformed, json_that_is_none) {

@@ -55,11 +55,16 @@ TEST(Open, the_config_beside_is_read) {
   EXPECT_EQ(Tokenizer::open(folder.path()).error().code, ErrorCode::kBadFile);
 }
 
-const std::string kVocab = R"({"a":0,"b":1,"ab":2,"Ġ":3,"<|endoftext|>":4,"Ã":5,"©":6,"e":7,"Ì":8,"ģ":9})";
+/// The 256 bytes, "ab" and <|endoftext|>.
+std::string vocab_json() {
+  nlohmann::json vocab = byte_json({{"a", "b"}})["model"]["vocab"];
+  vocab["<|endoftext|>"] = 257;
+  return vocab.dump();
+}
 
 TEST(Open, a_vocabulary_and_its_merges_in_two_files) {
   const Folder folder;
-  const fs::path vocab = folder.write("vocab.json", kVocab);
+  const fs::path vocab = folder.write("vocab.json", vocab_json());
   EXPECT_EQ(Tokenizer::open(folder.path()).error().code, ErrorCode::kUsage) << "one of the two is no tokenizer";
   EXPECT_EQ(Tokenizer::open(vocab).error().code, ErrorCode::kBadFile);
   const fs::path merges = folder.write("merges.txt", "#version: 0.2\r\na b\r\n");
@@ -71,30 +76,30 @@ TEST(Open, a_vocabulary_and_its_merges_in_two_files) {
   for (const fs::path& path : {folder.path(), vocab, merges}) {
     const TokenizerPointer tokenizer = must(Tokenizer::open(path));
     EXPECT_EQ(tokenizer->kind(), "gpt2 gpt-2");
-    EXPECT_EQ(tokenizer->encode("ab a"), (Ids{2, 3, 0}));
-    EXPECT_EQ(tokenizer->encode("<|endoftext|>ab", {.parse_special = true}), (Ids{4, 2}));
-    EXPECT_EQ(tokenizer->piece(4), "") << "it stands among the words and is none";
-    EXPECT_EQ(tokenizer->eos(), 4);
-    EXPECT_EQ(tokenizer->bos(), 4);
+    EXPECT_EQ(tokenizer->encode("ab a"), (Ids{256, ' ', 'a'}));
+    EXPECT_EQ(tokenizer->encode("<|endoftext|>ab", {.parse_special = true}), (Ids{257, 256}));
+    EXPECT_EQ(tokenizer->piece(257), "") << "it stands among the words and is none";
+    EXPECT_EQ(tokenizer->eos(), 257);
+    EXPECT_EQ(tokenizer->bos(), 257);
     EXPECT_FALSE(tokenizer->adds_bos());
   }
-  folder.write("added_tokens.json", R"({"<|im_start|>": 10})");
+  folder.write("added_tokens.json", R"({"<|im_start|>": 258})");
   EXPECT_EQ(Tokenizer::open(vocab).error().code, ErrorCode::kUsage) << "tokens that would be overlooked";
 }
 
 TEST(Open, the_class_of_a_vocabulary_says_what_happens_to_text) {
   const auto with = [](const std::string& config) {
-    return must(Tokenizer::from_vocab_and_merges(kVocab, "a b\n", config));
+    return must(Tokenizer::from_vocab_and_merges(vocab_json(), "a b\n", config));
   };
   const TokenizerPointer qwen = with(
       R"({"tokenizer_class": "Qwen2Tokenizer", "add_prefix_space": true, "eos_token": "<|im_end|>",
-          "added_tokens_decoder": {"10": {"content": "<|im_end|>", "special": true}}})");
+          "added_tokens_decoder": {"258": {"content": "<|im_end|>", "special": true}}})");
   EXPECT_EQ(qwen->kind(), "gpt2 qwen2");
-  EXPECT_EQ(qwen->eos(), 10);
+  EXPECT_EQ(qwen->eos(), 258);
   EXPECT_EQ(qwen->bos(), std::nullopt);
-  EXPECT_EQ(qwen->encode("ab<|im_end|>", {.parse_special = true}), (Ids{3, 2, 10}));
-  EXPECT_EQ(qwen->encode("e\u0301"), (Ids{3, 5, 6})) << "NFC";
-  EXPECT_EQ(with(R"({"tokenizer_class": "GPT2Tokenizer"})")->encode("e\u0301"), (Ids{7, 8, 9})) << "not here";
+  EXPECT_EQ(qwen->encode("ab<|im_end|>", {.parse_special = true}), (Ids{' ', 256, 258}));
+  EXPECT_EQ(qwen->encode("e\u0301"), (Ids{' ', 0xC3, 0xA9})) << "NFC";
+  EXPECT_EQ(with(R"({"tokenizer_class": "GPT2Tokenizer"})")->encode("e\u0301"), (Ids{'e', 0xCC, 0x81})) << "not here";
 }
 
 TEST(ForModel, metadata_comes_before_files_beside) {
