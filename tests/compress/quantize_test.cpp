@@ -319,7 +319,7 @@ std::vector<PlanGroup> invented_groups(const TensorFile& file, const std::string
   std::vector<PlanGroup> groups;
   for (const QuantizedTensor& tensor : must(plan_quantize(file, {.type = "tt2"})).tensors) {
     if (!tensor.layer_matrix) continue;
-    PlanGroup group{.name = tensor.name, .tensors = {tensor.name}, .weights = tensor.elements()};
+    PlanGroup group{.name = tensor.name, .tensors = {tensor.name}, .values = tensor.elements()};
     const double cost = tensor.name.find(dear) == tensor.name.npos ? 1 : 1000;
     for (const auto& [codec, kld] : {std::pair("tt2", 1.0), std::pair("tt3", 0.2), std::pair("tt4", 0.05)})
       group.options.push_back({.codec = codec, .bytes = 1, .kld = cost * kld, .measured = true});  // sizes are found out
