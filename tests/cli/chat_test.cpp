@@ -51,7 +51,7 @@ TEST(Chat, TextGoesOutAndEverythingElseToTheErrorStream) {
   const Outcome outcome = chat("def add\n/help\n");
   EXPECT_EQ(outcome.exit_code, 0);
   EXPECT_EQ(outcome.out, report_of("def add\n")["messages"][1]["content"].get<std::string>() + "\n");
-  for (const char* words : {"has no chat template", "/system TEXT", "1 answers, 6 tokens"})
+  for (const char* words : {"has no chat template", "/system TEXT", "1 answer, 6 tokens"})
     EXPECT_NE(outcome.err.find(words), std::string::npos) << words << " in " << outcome.err;
   EXPECT_EQ(outcome.err.find("> "), std::string::npos) << "no prompt without a terminal";
 }
