@@ -83,8 +83,7 @@ Comparison::Position BaseSlice::itself(std::size_t index, TokenId next) const {
   const Facts& base = positions_[index];
   Comparison::Position result;
   if (!base.finite) return result;
-  result.nll = result.base_nll =
-      base.log_sum - static_cast<double>(logits_at(index)[static_cast<std::size_t>(next)]);
+  result.nll = result.base_nll = base.log_sum - static_cast<double>(logits_at(index)[static_cast<std::size_t>(next)]);
   result.kld = result.delta_p = 0;
   if (!base.is_log_probability) result.mean_abs = 0;
   result.agreed = true;

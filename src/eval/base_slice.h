@@ -1,4 +1,5 @@
-// The base's distributions at consecutive positions of a text, worked out once for all rows that are compared with them.
+// The base's distributions at consecutive positions of a text, worked out once for all rows that are compared with
+// them.
 #pragma once
 
 #include <cstddef>
@@ -38,7 +39,9 @@ class BaseSlice {
     double log_sum = 0;  // of exp of the logits
     double sum = 0;      // of the weights
   };
-  std::span<const float> logits_at(std::size_t index) const { return std::span(logits_).subspan(index * vocab_, vocab_); }
+  std::span<const float> logits_at(std::size_t index) const {
+    return std::span(logits_).subspan(index * vocab_, vocab_);
+  }
   /// exp(logit − the largest); or p.
   std::span<const double> weights_at(std::size_t index) const {
     return std::span(weights_).subspan(index * vocab_, vocab_);

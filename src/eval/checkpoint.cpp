@@ -20,9 +20,7 @@ class Writer {
  public:
   template <class T>
   requires std::is_arithmetic_v<T>
-  void operator()(const T& value) {
-    bytes_.append(reinterpret_cast<const char*>(&value), sizeof(T));
-  }
+  void operator()(const T& value) { bytes_.append(reinterpret_cast<const char*>(&value), sizeof(T)); }
   template <class T>
   void operator()(std::vector<T>& values) {
     (*this)(std::uint64_t{values.size()});
@@ -83,9 +81,10 @@ std::unexpected<Error> differs(std::string_view name, std::string_view there, st
   while (!there.empty() || !here.empty()) {
     const std::string_view theirs = next_line(there), ours = next_line(here);
     if (theirs != ours)
-      return fail(ErrorCode::kUsage, fmt::format("{}: it is of another evaluation, with {}, where this one has {}; name "
-                                                 "another file, or remove it",
-                                                 name, in_quotes(theirs), in_quotes(ours)));
+      return fail(ErrorCode::kUsage,
+                  fmt::format("{}: it is of another evaluation, with {}, where this one has {}; name "
+                              "another file, or remove it",
+                              name, in_quotes(theirs), in_quotes(ours)));
   }
   return fail(ErrorCode::kUsage, fmt::format("{}: it is of another evaluation", name));
 }
@@ -105,8 +104,9 @@ bool is_sound(const EvalState& state, const CheckpointLimits& limits) {
     if (words.size() > limits.length || !std::ranges::all_of(words, known)) return false;
   }
   const bool floor_is_sound = is_sound(state.floor, 0, limits) || is_sound(state.floor, 1, limits);
-  return floor_is_sound &&
-         std::ranges::all_of(state.lanes, [&](const LaneRecord& lane) { return is_sound(lane, state.windows, limits); });
+  return floor_is_sound && std::ranges::all_of(state.lanes, [&](const LaneRecord& lane) {
+           return is_sound(lane, state.windows, limits);
+         });
 }
 
 }  // namespace

@@ -14,7 +14,8 @@
 namespace tq::eval {
 namespace {
 
-/// Names, types, shapes and 64 pieces of 64 bytes all over each tensor: reading all would read a mapped model from disk.
+/// Names, types, shapes and 64 pieces of 64 bytes all over each tensor: reading all would read a mapped model from
+/// disk.
 std::string hash_of(const TensorFile& file) {
   constexpr std::size_t kPieces = 64, kBytes = 64;
   std::string bytes;
@@ -36,10 +37,10 @@ std::string hash_of(const TensorFile& file) {
 std::string describe_evaluation(const EvalOptions& options, const Windows& windows, std::span<const Lane> lanes,
                                 const EvaluationOrigin& origin) {
   std::string text = fmt::format(
-      "version: {}\ntext: {}\ncontext: {}\nwindows: {}\npath: {}\nbase: {}\nseed: {}\ncontinuations: {} of {}\nnoise floor: {}\n",
+      "version: {}\ntext: {}\ncontext: {}\nwindows: {}\npath: {}\nbase: {}\nseed: {}\ncontinuations: {} of {}\nnoise "
+      "floor: {}\n",
       TQ_VERSION, origin.text_sha256, windows.context, windows.count(), options.decode ? "decode" : "prefill",
-      origin.base, options.seed, options.continuations, options.continuation_tokens,
-      options.noise_floor);
+      origin.base, options.seed, options.continuations, options.continuation_tokens, options.noise_floor);
   for (const Lane& lane : lanes)
     text += fmt::format("row: weights {} ({:.6f} bits), cache {}\n", lane.model().weights_name(),
                         lane.model().footprint().bits_per_weight(), lane.cache().name());

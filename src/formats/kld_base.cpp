@@ -16,9 +16,9 @@ namespace {
 
 constexpr std::string_view kMagic = "_logits_";
 constexpr std::size_t kScaleBytes = 2 * sizeof(float);
-constexpr float kReach = 16;         // below the top logit by more, all is one code
+constexpr float kReach = 16;  // below the top logit by more, all is one code
 constexpr float kSteps = 65535;
-constexpr float kLeastFloor = -64;   // −16 − ln(vocabulary) is the least that a writer can mean
+constexpr float kLeastFloor = -64;  // −16 − ln(vocabulary) is the least that a writer can mean
 
 /// Nothing where it does not fit in 64 bits.
 std::optional<std::uint64_t> bytes_of_rows(const KldBaseShape& shape) {
@@ -37,7 +37,8 @@ Result<KldBase> KldBase::parse(std::span<const std::byte> bytes, std::string_vie
   std::int32_t vocab = 0, windows = 0;
   if (!reader.read(context) || !reader.read(vocab) || !reader.read(windows))
     return bad_file(name, "it ends within its header");
-  if (context < 3 || context > (1U << 30)) return bad_file(name, "its window of {} tokens scores none or is too long", context);
+  if (context < 3 || context > (1U << 30))
+    return bad_file(name, "its window of {} tokens scores none or is too long", context);
   if (vocab < 1 || windows < 1)
     return bad_file(name, "it has {} windows for a vocabulary of {}, where neither can be less than 1", windows, vocab);
 
@@ -45,12 +46,14 @@ Result<KldBase> KldBase::parse(std::span<const std::byte> bytes, std::string_vie
   base.name_ = name;
   base.shape_ = {context, static_cast<std::size_t>(vocab), static_cast<std::size_t>(windows)};
   const std::uint64_t token_bytes = std::uint64_t{context} * static_cast<std::uint64_t>(windows) * sizeof(std::int32_t);
-  if (!reader.take(token_bytes, base.tokens_)) return bad_file(name, "it ends within its {} windows of tokens", windows);
+  if (!reader.take(token_bytes, base.tokens_))
+    return bad_file(name, "it ends within its {} windows of tokens", windows);
   const std::optional<std::uint64_t> row_bytes = bytes_of_rows(base.shape_);
   if (!row_bytes || *row_bytes > reader.remaining())
     return bad_file(name, "it ends within the predictions for its {} windows; was its writer interrupted?", windows);
   if (*row_bytes != reader.remaining())
-    return bad_file(name, "{} bytes follow the predictions for its {} windows", reader.remaining() - *row_bytes, windows);
+    return bad_file(name, "{} bytes follow the predictions for its {} windows", reader.remaining() - *row_bytes,
+                    windows);
   base.rows_ = bytes.subspan(reader.position());
   for (const std::int32_t token : base.tokens()) {
     if (token < 0 || token >= vocab) return bad_file(name, "the token {} is not in its vocabulary of {}", token, vocab);
@@ -94,8 +97,8 @@ Result<KldBaseWriter> KldBaseWriter::create(const std::filesystem::path& path, c
   constexpr auto kMost = static_cast<std::size_t>(std::numeric_limits<std::int32_t>::max());
   const std::optional<std::uint64_t> row_bytes = bytes_of_rows(shape);
   if (shape.context < 3 || shape.context > kMost || shape.vocab_size > kMost || shape.windows > kMost || !row_bytes)
-    return fail(ErrorCode::kUsage, fmt::format("{}: {} windows of {} tokens are more than the format holds", path.string(),
-                                               shape.windows, shape.context));
+    return fail(ErrorCode::kUsage, fmt::format("{}: {} windows of {} tokens are more than the format holds",
+                                               path.string(), shape.windows, shape.context));
   assert(tokens.size() == shape.windows * shape.context);
   Result<OutputFile> file = OutputFile::create(path);
   if (!file) return std::unexpected(file.error());
@@ -118,7 +121,8 @@ Result<void> KldBaseWriter::add(std::span<const float> logits) {
   for (std::size_t at = 0; at < logits.size(); at += vocab, ++written_) {
     const std::span<const float> here = logits.subspan(at, vocab);
     if (!std::ranges::all_of(here, [](float logit) { return std::isfinite(logit); }))
-      return fail(ErrorCode::kFailed, "the base has a logit that is not a finite number, which a base file cannot hold");
+      return fail(ErrorCode::kFailed,
+                  "the base has a logit that is not a finite number, which a base file cannot hold");
     const auto [least, most] = std::ranges::minmax(here);
     const float bottom = std::max(least, most - kReach);
     double sum = 0;

@@ -1,5 +1,5 @@
-// The file that llama-perplexity's --kl-divergence-base writes and its --kl-divergence reads: what a base model predicts
-// over windows of a text, so that a model can be compared with a base that does not fit beside it.
+// The file that llama-perplexity's --kl-divergence-base writes and its --kl-divergence reads: what a base model
+// predicts over windows of a text, so that a model can be compared with a base that does not fit beside it.
 //
 //   "_logits_"         8 bytes
 //   context            u32, tokens of a window
