@@ -182,6 +182,9 @@ Result<void> check(FileChoice& choice, std::string_view command) {
   if (!choice.plan.empty()) {
     Result<Plan> plan = read_plan(choice.plan);
     if (!plan) return fail(std::move(plan));
+    if (plan->tensors.empty())
+      return fail(ErrorCode::kUsage,
+                  fmt::format("{}: the plan says nothing about weights, and a model file has no cache", choice.plan));
     choice.options.plan = std::move(plan->tensors);
   }
   if (choice.options.type.empty() && choice.options.tensor_types.empty() && choice.plan.empty() && !choice.has_target())

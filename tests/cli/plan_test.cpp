@@ -112,6 +112,7 @@ TEST(Plan, UsageIsOneSentence) {
       {{"compare", "-m", kModel, "--kv", empty + "+sink=4"}, 2, "says nothing about the cache"},
       {{"run", "-m", kModel, "--plan", kModel, "-p", "x"}, 2, ".json"},
       {{"quantize", kModel, "--dry-run", "--plan", broken}, 3, "broken.json"},
+      {{"quantize", kModel, "--dry-run", "--plan", rule}, 2, "nothing about weights"},
       {{"quantize", kModel, "--dry-run", "--type", "tt3", "--calibrate", text}, 2, "short.txt"},
       {{"quantize", kModel, "--dry-run", "--type", "tt3", "--calibrate", "/nowhere/text"}, 1, "/nowhere/text"},
   };
