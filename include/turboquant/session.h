@@ -33,13 +33,12 @@ struct CacheSpec {
   std::size_t recent = 0;  ///< the last tokens, the query's own among them, that are exact, too
   KeyCentering center = KeyCentering::kOff;
   bool automatic = false;  ///< `auto`: advise_cache() (cache_advice.h) has yet to choose for a model
-  std::string note;  ///< what another engine's name (`turbo3`) was taken to mean; empty otherwise
+  std::string note;        ///< what another engine's name (`turbo3`) was taken to mean; empty otherwise
 
   /// Reads `K[:V][+option…]`: `tq4`, `tq4:tq3`, `q4_0+rotate=on`, `tq4:tq3+sink=4+recent=128+center=auto`. Keys of `tq`
   /// get the unbiased scale, values the least-squares one. `rotate=on` puts llama.cpp's Hadamard rotation before the
-  /// block types; `sink=N`, `recent=N` and `center=auto|off|mean|bias` are the fields above. `auto` alone leaves the choice
-  /// to advise_cache(), and sessions refuse it as it is. kUsage, with a suggestion,
-  /// for anything else.
+  /// block types; `sink=N`, `recent=N` and `center=auto|off|mean|bias` are the fields above. `auto` alone leaves the
+  /// choice to advise_cache(), and sessions refuse it as it is. kUsage, with a suggestion, for anything else.
   static Result<CacheSpec> parse(std::string_view text);
   /// The canonical text form.
   std::string name() const;
