@@ -43,7 +43,7 @@ struct CacheSpec {
   std::size_t recent = 0;           ///< the last tokens, the query's own among them, that are exact, too
   KeyCentering center = KeyCentering::kOff;
   bool automatic = false;  ///< `auto`: advise_cache() (cache_advice.h) has yet to choose for a model
-  std::string note;  ///< what another engine's name (`turbo3`) was taken to mean; empty otherwise
+  std::string note;        ///< what another engine's name (`turbo3`) was taken to mean; empty otherwise
 
   /// Reads `K[:V][+option…]`: `tq4`, `tq4:tq3`, `q4_0+rotate=on`, `tq4:tq3+sink=4+recent=128+center=auto`. Keys of `tq`
   /// get the unbiased scale, values the least-squares one. `rotate=on` is llama.cpp's Hadamard rotation before the

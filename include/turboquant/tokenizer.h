@@ -30,9 +30,10 @@ struct TextPart {
   bool parse_special = false;  ///< its control tokens count; off for what a user wrote
 };
 
-/// Byte-level BPE (GGUF `gpt2` model, `tokenizer.json`, `vocab.json` with `merges.txt`, rank files of tiktoken), score-merged BPE and unigram of
-/// SentencePiece (GGUF `llama` and `t5` models, `tokenizer.json`, `tokenizer.model`, llama2.c `tokenizer.bin`). Any
-/// bytes are safe as text, invalid UTF-8 included, in O(n log n). Immutable; safe to share between threads.
+/// Byte-level BPE (GGUF `gpt2` model, `tokenizer.json`, `vocab.json` with `merges.txt`, rank files of tiktoken),
+/// score-merged BPE and unigram of SentencePiece (GGUF `llama` and `t5` models, `tokenizer.json`, `tokenizer.model`,
+/// llama2.c `tokenizer.bin`). Any bytes are safe as text, invalid UTF-8 included, in O(n log n). Immutable; safe to
+/// share between threads.
 class Tokenizer {
  public:
   virtual ~Tokenizer() = default;
@@ -40,21 +41,21 @@ class Tokenizer {
   /// From GGUF metadata (`tokenizer.ggml.*`). kBadFile when the lists do not fit each other, kUsage for a kind that is
   /// not built.
   static Result<std::shared_ptr<const Tokenizer>> from_metadata(const Metadata& metadata);
-  /// From a `tokenizer.json`, a `tokenizer.model` of SentencePiece, a rank file of tiktoken, a llama2.c `tokenizer.bin`,
-  /// a `vocab.json` with `merges.txt` beside it, a folder that holds one of them, or a GGUF file. The kind is told by the
-  /// first bytes, that of `vocab.json` by its name.
+  /// From a `tokenizer.json`, a `tokenizer.model` of SentencePiece, a rank file of tiktoken, a llama2.c
+  /// `tokenizer.bin`, a `vocab.json` with `merges.txt` beside it, a folder that holds one of them, or a GGUF file. The
+  /// kind is told by the first bytes, that of `vocab.json` by its name.
   static Result<std::shared_ptr<const Tokenizer>> open(const std::filesystem::path& path);
   /// From the contents of a `tokenizer.json`; `config_json` is the `tokenizer_config.json` beside it, or empty. Fuzzed.
   static Result<std::shared_ptr<const Tokenizer>> from_json(std::string_view json, std::string_view config_json);
   /// From the contents of a llama2.c `tokenizer.bin`. Fuzzed.
   static Result<std::shared_ptr<const Tokenizer>> from_llama2c(std::span<const std::byte> bytes);
-  /// From the contents of a `tokenizer.model` or a rank file; `config_json` as above. kUsage for a type of model that is
-  /// not built, or ranks of an encoding that is not known. Fuzzed.
+  /// From the contents of a `tokenizer.model` or a rank file; `config_json` as above. kUsage for a type of model that
+  /// is not built, or ranks of an encoding that is not known. Fuzzed.
   static Result<std::shared_ptr<const Tokenizer>> from_sentencepiece(std::string_view bytes,
                                                                      std::string_view config_json);
   static Result<std::shared_ptr<const Tokenizer>> from_tiktoken(std::string_view bytes, std::string_view config_json);
-  /// From the contents of a `vocab.json` and a `merges.txt`; `config_json` says by its `tokenizer_class` how text is cut.
-  /// Fuzzed.
+  /// From the contents of a `vocab.json` and a `merges.txt`; `config_json` says by its `tokenizer_class` how text is
+  /// cut. Fuzzed.
   static Result<std::shared_ptr<const Tokenizer>> from_vocab_and_merges(std::string_view vocab, std::string_view merges,
                                                                         std::string_view config_json);
   /// The tokenizer that belongs to a model file: its metadata, or the tokenizer file beside it.
