@@ -49,7 +49,7 @@ Gguf gguf() {
                   {"blk.0.attn_q.weight.counts", {1}, 0, 32},
                   {"blk.0.ffn_up_exps.weight.in_sum2", {2, 2}, 0, 64},
                   {"blk.0.ffn_up_exps.weight.counts", {1, 2}, 0, 96}};
-  for (const std::vector<float>& values : {std::vector<float>{4, 8, 12}, {4}, {2, 6, 0, 0}, {2, 0}}) {
+  for (const std::vector<float>& values : std::vector<std::vector<float>>{{4, 8, 12}, {4}, {2, 6, 0, 0}, {2, 0}}) {
     file.data += floats(values);
     file.data.resize((file.data.size() + 31) / 32 * 32);
   }
