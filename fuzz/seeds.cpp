@@ -101,12 +101,15 @@ std::vector<Seed> vector_seeds() {
 
 std::vector<Seed> imatrix_seeds() {
   Gguf file;
-  file.keys = {text_key("general.type", "imatrix"), array_key("imatrix.datasets", kText, 1, Bytes().add_text("t").get())};
+  file.keys = {text_key("general.type", "imatrix"),
+               array_key("imatrix.datasets", kText, 1, Bytes().add_text("t").get())};
   file.tensors = {{"a.in_sum2", {2, 2}, 0, 0}, {"a.counts", {1, 2}, 0, 32}};
   file.data = std::string(32 + 8, '\1');
-  const std::string entry = Bytes().add<std::int32_t>(1).add("a").add<std::int32_t>(2).add<std::int32_t>(2).add(1.0F).add(2.0F).get();
+  const std::string entry =
+      Bytes().add<std::int32_t>(1).add("a").add<std::int32_t>(2).add<std::int32_t>(2).add(1.0F).add(2.0F).get();
   return {{"imatrix", "gguf", file.bytes()},
-          {"imatrix", "binary", Bytes().add<std::int32_t>(1).add(entry).add<std::int32_t>(9).add<std::int32_t>(1).add("t").get()}};
+          {"imatrix", "binary",
+           Bytes().add<std::int32_t>(1).add(entry).add<std::int32_t>(9).add<std::int32_t>(1).add("t").get()}};
 }
 
 /// Everything behind the description of a cache of q8_0+sink=1+recent=2+center=mean, a head of 32 and a context of 8.

@@ -32,13 +32,13 @@ struct CalibrationText {
   std::function<bool(std::size_t layer, std::uint64_t done, std::uint64_t total)> progress = {};
 };
 
-/// What llama-imatrix measures: mean squares of the inputs of the linear layers, of experts aside. As Model::load(), and
-/// kUsage for a text that is too short or has other tokens.
+/// What llama-imatrix measures: mean squares of the inputs of the linear layers, of experts aside. As Model::load(),
+/// and kUsage for a text that is too short or has other tokens.
 Result<ImportanceMatrix> measure_imatrix(const TensorFile& file, const CalibrationText& text, unsigned threads);
 
 struct QuantizeOptions {
-  /// The codec of the matrices of the layers, experts among them; empty keeps them. Embedding, output, norms, biases and
-  /// routers keep their type. An average such as `tt2.5` is a plan by rule (plan_average()).
+  /// The codec of the matrices of the layers, experts among them; empty keeps them. Embedding, output, norms, biases
+  /// and routers keep their type. An average such as `tt2.5` is a plan by rule (plan_average()).
   std::string type = {};
   /// What a plan says, by GGUF names; before `type`.
   std::map<std::string, std::string> plan = {};
@@ -50,11 +50,11 @@ struct QuantizeOptions {
   /// Null: none. Else columns that matter are stretched before a rotation, and what makes their inputs is divided
   /// (docs/calibration.md). Not together with `calibration`.
   std::shared_ptr<const ImportanceMatrix> importance = {};
-  bool replace = false;                                     ///< an output file that exists
+  bool replace = false;  ///< an output file that exists
   /// Go on from what a killed run of the same input and options has left, and leave as much when interrupted. Errors of
   /// tensors that were done then are NaN in the report.
   bool resume = false;
-  unsigned threads = 0;                                     ///< 0: all cores
+  unsigned threads = 0;  ///< 0: all cores
 };
 
 struct QuantizedTensor {

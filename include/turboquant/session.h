@@ -96,9 +96,9 @@ struct SessionOptions {
   std::shared_ptr<ThreadPool> threads = nullptr;  ///< null: one thread
 };
 
-/// Bytes that a session computes in, beside weights and cache, when it runs batches of options.batch tokens on `threads`
-/// threads and gives the logits of `n_logits` tokens at once: activations, scores, decoded rows. What allocates nothing
-/// that grows with model or context is left out: some 20 MiB of program and tokenizer.
+/// Bytes that a session computes in, beside weights and cache, when it runs batches of options.batch tokens on
+/// `threads` threads and gives the logits of `n_logits` tokens at once: activations, scores, decoded rows. What
+/// allocates nothing that grows with model or context is left out: some 20 MiB of program and tokenizer.
 std::uint64_t scratch_bytes(const ModelConfig& config, const SessionOptions& options, unsigned threads,
                             std::size_t n_logits = 1);
 

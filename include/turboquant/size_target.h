@@ -26,8 +26,8 @@ struct SizeTarget {
 ///
 /// Without `groups` the rule of averages (plan_average()) decides: all matrices get the widest codec that all can have,
 /// then one after the other the next one while the target allows. With the groups of measure_plan() those of their
-/// options are chosen whose sum of divergences is the smallest (solve_weights()); `codecs` does not count then. kUsage, with the
-/// smallest that is possible, when the narrowest codec everywhere takes more.
+/// options are chosen whose sum of divergences is the smallest (solve_weights()); `codecs` does not count then. kUsage,
+/// with the smallest that is possible, when the narrowest codec everywhere takes more.
 Result<std::map<std::string, std::string>> plan_for_target(const TensorFile& file, const SizeTarget& target,
                                                            const QuantizeOptions& options,
                                                            std::vector<PlanGroup> groups = {});

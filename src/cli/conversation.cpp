@@ -255,8 +255,8 @@ void Conversation::print_statistics() const {
       "tq: {} answer{}, {} tokens, {} t/s; read {} tokens, {} more were in the cache; cache {} {} ({}) for {} tokens; "
       "memory {}, estimated {}\n",
       turns_.size(), turns_.size() == 1 ? "" : "s", generated, three_digits(per_second(generated, decode_seconds)),
-      read, reused, kv_, bytes_text(cache.bytes), bits_text(cache, kv_), session_->context(),
-      bytes_text(peak_memory()), bytes_text(session_->estimated_bytes()));
+      read, reused, kv_, bytes_text(cache.bytes), bits_text(cache, kv_), session_->context(), bytes_text(peak_memory()),
+      bytes_text(session_->estimated_bytes()));
 }
 
 }  // namespace tq::cli

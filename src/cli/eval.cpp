@@ -94,7 +94,8 @@ Result<void> check_combination(const EvalChoice& choice, const CommandLine& line
   if (!choice.options.write_kld_base.empty() && !choice.options.resume.empty())
     return fail(ErrorCode::kUsage, "--write-kld-base needs an evaluation in one go, and so no --resume");
   if (choice.options.layers && !(choice.options.resume.empty() && choice.options.read_kld_base.empty()))
-    return fail(ErrorCode::kUsage, "--layers needs the base and an evaluation in one go: no --resume, no --read-kld-base");
+    return fail(ErrorCode::kUsage,
+                "--layers needs the base and an evaluation in one go: no --resume, no --read-kld-base");
   if (choice.options.read_kld_base.empty()) return {};
   for (const char* option : {"--file", "--ctx-size", "--base", "--write-kld-base"}) {
     if (line.was_given(option))

@@ -145,11 +145,10 @@ Result<std::vector<PlanGroup>> measure_groups(const FileChoice& choice, const st
   MeasureOptions options{
       .codecs = codecs, .calibration = choice.options.calibration, .threads = choice.options.threads};
   ProgressBar bar("plan");
-  Result<Plan> plan =
-      measure_plan(file, **tokenizer, *text, options, [&](std::uint64_t done, std::uint64_t total) {
-        bar.update(done, total);
-        return !interrupted();
-      });
+  Result<Plan> plan = measure_plan(file, **tokenizer, *text, options, [&](std::uint64_t done, std::uint64_t total) {
+    bar.update(done, total);
+    return !interrupted();
+  });
   if (!plan) return std::unexpected(plan.error());
   return std::move(plan->groups);
 }

@@ -187,13 +187,14 @@ void print_statistics(const Prepared& run, const Outcome& outcome) {
   if (outcome.shifts > 0)
     fmt::print(stderr, "tq: the context of {} tokens was full {} times, and its older half forgotten each time\n",
                run.session->context(), outcome.shifts);
-  fmt::print(stderr,
-             "tq: prompt {} tokens, {} t/s; generated {}, {} t/s; cache {} {} ({}) for {} tokens; memory {}, estimated {}\n",
-             run.prompt_tokens.size(),
-             three_digits(per_second(run.prompt_tokens.size() - run.restored, outcome.prompt_seconds)),
-             outcome.tokens.size(), three_digits(per_second(outcome.tokens.size(), outcome.decode_seconds)), run.kv,
-             bytes_text(cache.bytes), bits_text(cache, run.kv), run.session->context(), bytes_text(peak_memory()),
-             bytes_text(run.session->estimated_bytes()));
+  fmt::print(
+      stderr,
+      "tq: prompt {} tokens, {} t/s; generated {}, {} t/s; cache {} {} ({}) for {} tokens; memory {}, estimated {}\n",
+      run.prompt_tokens.size(),
+      three_digits(per_second(run.prompt_tokens.size() - run.restored, outcome.prompt_seconds)), outcome.tokens.size(),
+      three_digits(per_second(outcome.tokens.size(), outcome.decode_seconds)), run.kv, bytes_text(cache.bytes),
+      bits_text(cache, run.kv), run.session->context(), bytes_text(peak_memory()),
+      bytes_text(run.session->estimated_bytes()));
 }
 
 std::string to_json(const Prepared& run, const Outcome& outcome, std::uint64_t seed) {

@@ -34,7 +34,8 @@ void transpose(const float* x, std::size_t rows, std::size_t n, float* out) {
 
 }  // namespace
 
-Result<std::shared_ptr<const Model>> load_reader(const TensorFile& file, const CalibrationText& text, unsigned threads) {
+Result<std::shared_ptr<const Model>> load_reader(const TensorFile& file, const CalibrationText& text,
+                                                 unsigned threads) {
   // The caller keeps the file.
   Result<std::shared_ptr<const Model>> model =
       Model::load({std::shared_ptr<const TensorFile>(), &file}, {.weights = {}, .threads = threads});

@@ -21,16 +21,15 @@ namespace tq {
 struct LinearReader {
   TensorRole matrix, input;
 };
-inline constexpr std::array kLinearReaders = {
-    LinearReader{TensorRole::kQuery, TensorRole::kQuery},
-    LinearReader{TensorRole::kKey, TensorRole::kQuery},
-    LinearReader{TensorRole::kValue, TensorRole::kQuery},
-    LinearReader{TensorRole::kAttentionOutput, TensorRole::kAttentionOutput},
-    LinearReader{TensorRole::kGate, TensorRole::kGate},
-    LinearReader{TensorRole::kUp, TensorRole::kGate},
-    LinearReader{TensorRole::kDown, TensorRole::kDown},
-    LinearReader{TensorRole::kQueryKeyValue, TensorRole::kQuery},
-    LinearReader{TensorRole::kGateUp, TensorRole::kGate}};
+inline constexpr std::array kLinearReaders = {LinearReader{TensorRole::kQuery, TensorRole::kQuery},
+                                              LinearReader{TensorRole::kKey, TensorRole::kQuery},
+                                              LinearReader{TensorRole::kValue, TensorRole::kQuery},
+                                              LinearReader{TensorRole::kAttentionOutput, TensorRole::kAttentionOutput},
+                                              LinearReader{TensorRole::kGate, TensorRole::kGate},
+                                              LinearReader{TensorRole::kUp, TensorRole::kGate},
+                                              LinearReader{TensorRole::kDown, TensorRole::kDown},
+                                              LinearReader{TensorRole::kQueryKeyValue, TensorRole::kQuery},
+                                              LinearReader{TensorRole::kGateUp, TensorRole::kGate}};
 
 /// The uncompressed model, if it can read the text. As Model::load(), and kUsage for a text of less than a window or of
 /// other tokens. `file` outlives it.

@@ -120,7 +120,8 @@ void decode_source_rows(const PlannedTensor& tensor, std::size_t first, std::siz
     const std::size_t of_one = tensor.rows() / source.experts.size();
     for (std::size_t r = first; r < first + n;) {
       const std::size_t in_one = r % of_one, count = std::min(first + n - r, of_one - in_one);
-      tensor.from->decode(source.experts[r / of_one]->bytes.data(), in_one, count, out + (r - first) * tensor.columns());
+      tensor.from->decode(source.experts[r / of_one]->bytes.data(), in_one, count,
+                          out + (r - first) * tensor.columns());
       r += count;
     }
     return;

@@ -16,7 +16,8 @@ class SquareSums final : public InputObserver {
     std::vector<double>& sums = sums_[{layer, role}];
     sums.resize(width);
     for (std::size_t t = 0; t < n_tokens; ++t) {
-      for (std::size_t j = 0; j < width; ++j) sums[j] += static_cast<double>(x[t * width + j]) * static_cast<double>(x[t * width + j]);
+      for (std::size_t j = 0; j < width; ++j)
+        sums[j] += static_cast<double>(x[t * width + j]) * static_cast<double>(x[t * width + j]);
     }
   }
 

@@ -15,7 +15,7 @@ namespace tq {
 namespace {
 
 constexpr double kExponent = 0.25;
-constexpr float kMostStretch = 4;        // a text may have shown a column too seldom, or one of its tokens too much
+constexpr float kMostStretch = 4;          // a text may have shown a column too seldom, or one of its tokens too much
 constexpr std::size_t kSampledRows = 256;  // tell Σ_i w_ij² to a tenth, and the factor to a fortieth
 
 /// sums[j] += Σ_i w_ij² over some rows, times what they stand for.
@@ -25,7 +25,8 @@ void add_squares(const PlannedTensor& tensor, std::vector<double>& sums) {
   for (std::size_t i = 0; i < n; ++i) {
     decode_source_rows(tensor, i * rows / n, 1, row.data());
     for (std::size_t j = 0; j < row.size(); ++j)
-      sums[j] += static_cast<double>(row[j]) * static_cast<double>(row[j]) * static_cast<double>(rows) / static_cast<double>(n);
+      sums[j] += static_cast<double>(row[j]) * static_cast<double>(row[j]) * static_cast<double>(rows) /
+                 static_cast<double>(n);
   }
 }
 
@@ -51,10 +52,11 @@ class Planner {
       if (!sound) return std::unexpected(error_);
     }
     if (scaled_ > 0) return {};
-    return fail(ErrorCode::kUsage,
-                fmt::format("{}: the importance matrix changes nothing: it is for types that rotate (tq, tt), and must be of "
-                            "this model",
-                            file_.path()));
+    return fail(
+        ErrorCode::kUsage,
+        fmt::format("{}: the importance matrix changes nothing: it is for types that rotate (tq, tt), and must be of "
+                    "this model",
+                    file_.path()));
   }
 
  private:
@@ -76,8 +78,9 @@ class Planner {
       if (squares == importance_.squares.end()) continue;
       if (squares->second.size() != tensor->columns()) {
         error_ = {ErrorCode::kBadFile,
-                  fmt::format("{}: the importance matrix has {} values for the tensor {} of {} columns; it is of another model",
-                              file_.path(), squares->second.size(), tensor->report.name, tensor->columns())};
+                  fmt::format(
+                      "{}: the importance matrix has {} values for the tensor {} of {} columns; it is of another model",
+                      file_.path(), squares->second.size(), tensor->report.name, tensor->columns())};
         return false;
       }
       prescale->squares = squares->second;
@@ -152,7 +155,8 @@ void Prescale::make() {
   for (std::size_t j = 0; j < n; ++j) columns[j] = made[place(j)];
 }
 
-Result<void> plan_prescales(std::vector<PlannedTensor>& plan, const TensorFile& file, const ImportanceMatrix& importance) {
+Result<void> plan_prescales(std::vector<PlannedTensor>& plan, const TensorFile& file,
+                            const ImportanceMatrix& importance) {
   const Result<ModelConfig> config = read_model_config(file);
   if (!config) return std::unexpected(config.error());
   return Planner(plan, file, *config, importance).plan();

@@ -26,7 +26,7 @@ namespace {
 namespace fs = std::filesystem;
 using SteadyClock = std::chrono::steady_clock;
 
-constexpr std::uint64_t kAlignment = 32;       // what readers expect without a key
+constexpr std::uint64_t kAlignment = 32;  // what readers expect without a key
 constexpr std::size_t kReadBytes = std::size_t{1} << 20;
 constexpr std::uint64_t kCodedAlignment = 64;  // a cache line: scales and words of a group then fill whole ones
 
@@ -39,8 +39,8 @@ GgufEntry entry_of(const PlannedTensor& tensor) {
       tensor.source.name + std::string(kCodedSuffix), find_ggml_type(std::string_view("i8")), {bytes / group, group}};
 }
 
-/// What decides about the bytes of a file beside its header: samples of the input, and the text. Two models of one shape
-/// differ nearly everywhere.
+/// What decides about the bytes of a file beside its header: samples of the input, and the text. Two models of one
+/// shape differ nearly everywhere.
 std::uint64_t run_checksum(const TensorFile& file, const QuantizeOptions& options) {
   constexpr std::size_t kSample = 4096;
   Checksum sum;
@@ -135,7 +135,8 @@ class Writer {
     size_ = gguf_size(*keys, entries_, alignment_);
     if (options_.plain) return text;
     // While tensors are missing, what tells a run of another input or other options stands there: no checksum.
-    const std::uint64_t sum = is_complete_ ? header_checksum(as_bytes(text), digits_end_) : run_checksum(file_, options_);
+    const std::uint64_t sum =
+        is_complete_ ? header_checksum(as_bytes(text), digits_end_) : run_checksum(file_, options_);
     const std::string digits = checksum_text(sum);
     std::memcpy(text.data() + digits_end_ - digits.size(), digits.data(), digits.size());
     return text;
@@ -160,9 +161,10 @@ class Writer {
       std::from_chars(left.data() + checksum_at(i), left.data() + checksum_at(i) + kChecksumDigits, done_sums_[i], 16);
     }
     if (unmarked == placeholder) return true;
-    error_ = {ErrorCode::kUsage, fmt::format("{}.part was left by a run of another input or with other options; without "
-                                             "--resume it is written over",
-                                             path.string())};
+    error_ = {ErrorCode::kUsage,
+              fmt::format("{}.part was left by a run of another input or with other options; without "
+                          "--resume it is written over",
+                          path.string())};
     return false;
   }
 
@@ -205,9 +207,9 @@ class Writer {
       const auto here = static_cast<std::uint64_t>(share * static_cast<double>(tensor.report.input_bytes));
       release_read(tensor.source, here);
       if (!progress_ || progress_(tensor.report, done_ + here, total_)) return {};
-      return fail(ErrorCode::kInterrupted, options_.resume
-                                               ? "stopped before the file was complete; the same command goes on from here"
-                                               : "stopped before the file was complete; nothing was written");
+      return fail(ErrorCode::kInterrupted,
+                  options_.resume ? "stopped before the file was complete; the same command goes on from here"
+                                  : "stopped before the file was complete; nothing was written");
     };
     for (const std::shared_ptr<Prescale>& prescale : {tensor.reads, tensor.makes}) {
       if (prescale != nullptr) prescale->make();
@@ -288,8 +290,9 @@ Result<QuantizeReport> quantize(const TensorFile& file, const fs::path& path, co
   if (options.resume && options.plain)
     return fail(ErrorCode::kUsage, "a plain file has no checksums to go on from; --resume is for compressed ones");
   if (options.calibration != nullptr && options.importance != nullptr)
-    return fail(ErrorCode::kUsage,
-                "calibration knows all that an importance matrix says, and more; give one of --calibrate and --imatrix");
+    return fail(
+        ErrorCode::kUsage,
+        "calibration knows all that an importance matrix says, and more; give one of --calibrate and --imatrix");
   Result<std::vector<PlannedTensor>> plan = plan_tensors(file, options);
   if (!plan) return fail(std::move(plan));
   const Result<std::uint64_t> written = Writer(file, *plan, options, progress).write(path);

@@ -79,7 +79,8 @@ class TargetPlanner {
 
   /// How much more than the target a file takes; negative when there is room.
   std::int64_t excess(const QuantizeReport& report) const {
-    if (target_.file_bytes) return static_cast<std::int64_t>(report.output_bytes) - static_cast<std::int64_t>(*target_.file_bytes);
+    if (target_.file_bytes)
+      return static_cast<std::int64_t>(report.output_bytes) - static_cast<std::int64_t>(*target_.file_bytes);
     std::uint64_t weights = 0;
     for (const QuantizedTensor& tensor : report.tensors) weights += tensor.layer_matrix ? tensor.elements() : 0;
     const double allowed = *target_.bits * static_cast<double>(weights) / 8;
@@ -109,12 +110,14 @@ class TargetPlanner {
 
   std::unexpected<Error> refuse(const QuantizeReport& smallest) const {
     if (target_.file_bytes)
-      return fail(ErrorCode::kUsage, fmt::format("{}: {} bytes are too few: the smallest file that these codecs make has {} bytes",
-                                                 file_.path(), *target_.file_bytes, smallest.output_bytes));
-    return fail(ErrorCode::kUsage,
-                fmt::format("{}: {} bits a weight are too few: the fewest that these codecs take in the matrices of the layers "
-                            "are {:.3f}",
-                            file_.path(), *target_.bits, std::ceil(smallest.bpw_linear * 1000) / 1000));
+      return fail(ErrorCode::kUsage,
+                  fmt::format("{}: {} bytes are too few: the smallest file that these codecs make has {} bytes",
+                              file_.path(), *target_.file_bytes, smallest.output_bytes));
+    return fail(
+        ErrorCode::kUsage,
+        fmt::format("{}: {} bits a weight are too few: the fewest that these codecs take in the matrices of the layers "
+                    "are {:.3f}",
+                    file_.path(), *target_.bits, std::ceil(smallest.bpw_linear * 1000) / 1000));
   }
 
   /// The rule of averages, between two neighbours of the candidates; the narrowest when even that is too much.
@@ -132,7 +135,8 @@ class TargetPlanner {
     for (const std::string& tensor : matrices) {
       std::size_t chosen = level;
       if (level + 1 < target_.codecs.size()) {
-        const std::uint64_t more = used - sizes_.at(target_.codecs[level])[tensor] + sizes_.at(target_.codecs[level + 1])[tensor];
+        const std::uint64_t more =
+            used - sizes_.at(target_.codecs[level])[tensor] + sizes_.at(target_.codecs[level + 1])[tensor];
         if (more <= budget) {
           chosen = level + 1;
           used = more;
@@ -147,8 +151,7 @@ class TargetPlanner {
   static Result<Types> choose(const std::vector<PlanGroup>& groups, std::uint64_t budget) {
     Plan plan{.groups = groups};
     std::uint64_t fewest = 0;
-    for (const PlanGroup& group : groups)
-      fewest += std::ranges::min(group.options, {}, &PlanOption::bytes).bytes;
+    for (const PlanGroup& group : groups) fewest += std::ranges::min(group.options, {}, &PlanOption::bytes).bytes;
     if (Result<void> solved = solve_weights(plan, {.bytes = std::max(budget, fewest), .kld = {}}); !solved)
       return std::unexpected(solved.error());
     return plan.tensors;

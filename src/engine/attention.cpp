@@ -80,8 +80,8 @@ class Tile {
     std::fill_n(sums, count() * dim_, 0.0F);
     sum_exact(begin, n, scratch, sums);
     if (const std::size_t coded = coded_positions(CacheSide::kValues, begin, n); coded > 0) {
-      cache_.v_codec(job_.layer).accumulate(scores, count(), n, cache_.values(job_.layer, kv_head_), begin, coded, sums,
-                                  scratch.workspace);
+      cache_.v_codec(job_.layer)
+          .accumulate(scores, count(), n, cache_.values(job_.layer, kv_head_), begin, coded, sums, scratch.workspace);
     }
   }
 
@@ -159,8 +159,8 @@ class Tile {
   void score(std::size_t begin, std::size_t n, AttentionScratch& scratch) const {
     float* scores = scratch.scores.data();
     if (const std::size_t coded = coded_positions(CacheSide::kKeys, begin, n); coded > 0) {
-      cache_.k_codec(job_.layer).scores(scratch.query, cache_.keys(job_.layer, kv_head_), begin, coded, scores, n,
-                              scratch.workspace);
+      cache_.k_codec(job_.layer)
+          .scores(scratch.query, cache_.keys(job_.layer, kv_head_), begin, coded, scores, n, scratch.workspace);
       for (std::size_t i = 0; i < count() && cache_.plan().block > 0; ++i) {
         for (std::size_t r = 0; r < coded; ++r) scores[i * n + r] += scratch.offsets[i];
       }

@@ -78,8 +78,8 @@ class Collector {
   }
 
   bool add(const TensorUse& use, std::size_t layer) {
-    const bool is_expert = use.role == TensorRole::kExpertGate || use.role == TensorRole::kExpertUp ||
-                           use.role == TensorRole::kExpertDown;
+    const bool is_expert =
+        use.role == TensorRole::kExpertGate || use.role == TensorRole::kExpertUp || use.role == TensorRole::kExpertDown;
     if (is_expert) return add_stack(use.role, layer);
     const std::string name = architecture_.tensor_name(file_, use.role, layer);
     const std::string gguf = architecture_.gguf_name(use.role, layer);
@@ -91,8 +91,7 @@ class Collector {
     const TensorView* view = file_.find(name);
     if (view == nullptr) return refuse(ErrorCode::kBadFile, "the tensor {} is missing", name);
     GgufTensorView tensor{.view = view, .name = gguf};
-    tensor.layer_matrix =
-        use.in_layer && !use.is_norm && use.role != TensorRole::kRouter && view->shape.size() == 2;
+    tensor.layer_matrix = use.in_layer && !use.is_norm && use.role != TensorRole::kRouter && view->shape.size() == 2;
     const bool rotary =
         (use.role == TensorRole::kQuery || use.role == TensorRole::kKey) && architecture_.adjacent_pairs;
     const bool less_one = use.is_norm && architecture_.norms_less_one && name.ends_with(".weight");
@@ -105,7 +104,8 @@ class Collector {
 
   /// The matrices of all experts as the one that GGUF has.
   bool add_stack(TensorRole role, std::size_t layer) {
-    GgufTensorView tensor{.view = nullptr, .name = architecture_.gguf_name(role, layer) + ".weight", .layer_matrix = true};
+    GgufTensorView tensor{
+        .view = nullptr, .name = architecture_.gguf_name(role, layer) + ".weight", .layer_matrix = true};
     for (std::size_t expert = 0; expert < config_.n_experts; ++expert) {
       const std::string name = architecture_.tensor_name(file_, role, layer, expert) + ".weight";
       placed_.insert(name);

@@ -26,12 +26,14 @@ struct GgufTensorView {
   std::shared_ptr<const MadeTensor> made = {};
   std::vector<const TensorView*> experts = {};  ///< of a stack, whose view has no bytes: one below the other, alike
 
-  std::uint64_t bytes() const { return experts.empty() ? view->bytes.size() : experts.size() * experts[0]->bytes.size(); }
+  std::uint64_t bytes() const {
+    return experts.empty() ? view->bytes.size() : experts.size() * experts[0]->bytes.size();
+  }
 };
 
 /// GGUF and llama2.c: all tensors under their own names, in their own order. Hugging Face: those of the architecture,
-/// experts as stacks; norms that are stored less 1, transposed matrices and rotary factors are made in memory. kUsage for
-/// an architecture that is not built or a tensor that has no place in it; kBadFile for a tensor that is missing.
+/// experts as stacks; norms that are stored less 1, transposed matrices and rotary factors are made in memory. kUsage
+/// for an architecture that is not built or a tensor that has no place in it; kBadFile for a tensor that is missing.
 Result<std::vector<GgufTensorView>> gguf_tensors(const TensorFile& file);
 
 }  // namespace tq

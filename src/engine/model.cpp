@@ -265,10 +265,10 @@ class ModelLoader {
     const bool gate = role == TensorRole::kGate || role == TensorRole::kUp;
     if (attention && architecture_->fused_attention) role = TensorRole::kQueryKeyValue;
     if (gate && architecture_->fused_gate) role = TensorRole::kGateUp;
-    const auto found = options_.tensor_types.find((is_hugging_face(file())
-                                                       ? architecture_->gguf_name(role, layer)
-                                                       : architecture_->tensor_name(file(), role, layer, expert)) +
-                                                  ".weight");
+    const auto found =
+        options_.tensor_types.find((is_hugging_face(file()) ? architecture_->gguf_name(role, layer)
+                                                            : architecture_->tensor_name(file(), role, layer, expert)) +
+                                   ".weight");
     if (found == options_.tensor_types.end()) return true;
     spec.emplace();
     return take(CodecSpec::parse(found->second), *spec);

@@ -248,8 +248,7 @@ std::string describe_cache(const LoadedModel& model, const KvCache& cache, std::
       in_quotes(config.name), config.architecture, config.vocab_size, config.hidden_size, config.n_layers,
       config.n_heads, config.n_kv_heads, config.head_dim, config.feed_forward_size, config.rope_dim,
       config.rms_norm_eps, model.weights_name(), hash_weights(model), describe_policy(plan), plan.block, slow,
-      describe_bias(cache.key_bias()),
-      describe_layers(config, context));
+      describe_bias(cache.key_bias()), describe_layers(config, context));
 }
 
 Result<SavedCache> parse_saved_cache(std::span<const std::byte> bytes, std::string_view name,

@@ -51,9 +51,9 @@ class DecoderSession final : public Session {
         cache_(std::move(cache)),
         context_(context),
         batch_(std::max<std::size_t>(1, options.batch)),
-        estimated_bytes_(
-            model_->footprint().weights_bytes + cache_.footprint().bytes +
-            scratch_bytes(model_->config(), {.context = context, .batch = batch_}, options.threads ? options.threads->size() : 1)),
+        estimated_bytes_(model_->footprint().weights_bytes + cache_.footprint().bytes +
+                         scratch_bytes(model_->config(), {.context = context, .batch = batch_},
+                                       options.threads ? options.threads->size() : 1)),
         decoder_(*model_, context, options.threads == nullptr ? std::make_shared<ThreadPool>(1) : options.threads) {}
 
   Result<void> append(std::span<const TokenId> tokens, std::size_t n_logits, std::span<float> logits) override {

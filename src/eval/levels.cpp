@@ -46,9 +46,8 @@ Result<Models> load_models(const std::shared_ptr<const TensorFile>& file, std::v
   names.emplace_back();
   for (const std::string& name : names) {
     if (models.contains(name)) continue;
-    Result<std::shared_ptr<const Model>> model = names_a_file(name)
-                                                     ? load_other(name, *file, threads)
-                                                     : load_compressed(file, name, threads);
+    Result<std::shared_ptr<const Model>> model =
+        names_a_file(name) ? load_other(name, *file, threads) : load_compressed(file, name, threads);
     if (!model) return fail(std::move(model));
     models.emplace(name, std::move(*model));
   }

@@ -98,7 +98,8 @@ Result<ImportanceMatrix> read_gguf(std::span<const std::byte> bytes, std::string
   if (keys.string("general.type") != "imatrix")
     return bad_file(name, "it is a GGUF, but not the importance matrix that llama-imatrix writes");
   ImportanceMatrix matrix;
-  if (const auto* texts = keys.strings("imatrix.datasets"); texts != nullptr && !texts->empty()) matrix.text = texts->front();
+  if (const auto* texts = keys.strings("imatrix.datasets"); texts != nullptr && !texts->empty())
+    matrix.text = texts->front();
   for (const TensorView& sums : (*file)->tensors()) {
     if (!sums.name.ends_with(kSquaresSuffix)) continue;
     const std::string stem = sums.name.substr(0, sums.name.size() - kSquaresSuffix.size());
@@ -107,8 +108,10 @@ Result<ImportanceMatrix> read_gguf(std::span<const std::byte> bytes, std::string
       return bad_file(name, "the sums of {} have no counts, or one of them is not f32", in_quotes(stem));
     std::vector<float> values = floats_of(sums);
     const std::vector<float> counts = floats_of(*counted);
-    if (counts.empty() || values.empty() || values.size() % counts.size() != 0 || !are_squares(values) || !are_squares(counts))
-      return bad_file(name, "the sums and counts of {} do not fit each other or are no sums of squares", in_quotes(stem));
+    if (counts.empty() || values.empty() || values.size() % counts.size() != 0 || !are_squares(values) ||
+        !are_squares(counts))
+      return bad_file(name, "the sums and counts of {} do not fit each other or are no sums of squares",
+                      in_quotes(stem));
     const std::size_t columns = values.size() / counts.size();
     for (std::size_t i = 0; i < values.size(); ++i) {
       const float count = counts[i / columns];
@@ -135,7 +138,8 @@ Result<ImportanceMatrix> read_imatrix(const std::filesystem::path& path) {
   return parse_imatrix(file->bytes(), path.string());
 }
 
-Result<void> write_imatrix(const ImportanceMatrix& matrix, std::uint32_t chunk_tokens, const std::filesystem::path& path) {
+Result<void> write_imatrix(const ImportanceMatrix& matrix, std::uint32_t chunk_tokens,
+                           const std::filesystem::path& path) {
   constexpr std::uint64_t kAlignment = 32;
   GgufKeys keys;
   keys.add("general.type", std::string_view("imatrix"));

@@ -74,7 +74,8 @@ TEST(Families, experts_that_differ_in_shape_are_no_stack) {
   const auto plan = plan_quantize(*must(TensorFile::open(folder.path())), {.type = "tq4"});
   ASSERT_FALSE(plan.has_value());
   EXPECT_EQ(plan.error().code, ErrorCode::kBadFile);
-  EXPECT_NE(plan.error().message.find("layers.1.block_sparse_moe.experts.2.w1"), std::string::npos) << plan.error().message;
+  EXPECT_NE(plan.error().message.find("layers.1.block_sparse_moe.experts.2.w1"), std::string::npos)
+      << plan.error().message;
 }
 
 TEST(Families, a_tensor_for_each_expert_of_an_old_gguf_runs_and_is_compressed_as_the_stack) {

@@ -8,9 +8,9 @@
 #include <map>
 
 #include "support/models.h"
-#include "support/short_pycoder.h"
 #include "support/pycoder_folder.h"
 #include "support/random_rows.h"
+#include "support/short_pycoder.h"
 #include "support/temporary_folder.h"
 #include "support/tiny_models.h"
 #include "turboquant/size_target.h"
@@ -49,8 +49,8 @@ TEST(Quantize, a_file_gives_the_logits_of_compressing_on_load) {
   const TemporaryFolder folder;
   for (const char* type : {"tq2", "tq4", "tq7", "tt3", "tq3p", "affine4", "q8_0", "q4_k"}) {
     const auto path = folder.path() / "out.gguf";
-    const QuantizeReport report =
-        must(quantize(*must(TensorFile::open(short_pycoder_gguf())), path, {.type = type, .replace = true, .threads = 2}));
+    const QuantizeReport report = must(
+        quantize(*must(TensorFile::open(short_pycoder_gguf())), path, {.type = type, .replace = true, .threads = 2}));
     const auto from_file = load(path), on_load = load(short_pycoder_gguf(), type);
     EXPECT_EQ(logits(from_file), logits(on_load)) << type;
     EXPECT_EQ(from_file->weights_name(), type);
@@ -313,7 +313,6 @@ TEST(Quantize, a_coded_file_can_be_coded_again_or_copied) {
   EXPECT_GT(tensor_of(write(first, third, "tq4"), "blk.0.ffn_up.weight").relative_error, 0.005);
 }
 
-
 /// The groups of every layer of `file`, with invented divergences: those of `dear` cost a thousand times as much.
 std::vector<PlanGroup> invented_groups(const TensorFile& file, const std::string& dear) {
   std::vector<PlanGroup> groups;
@@ -322,7 +321,8 @@ std::vector<PlanGroup> invented_groups(const TensorFile& file, const std::string
     PlanGroup group{.name = tensor.name, .tensors = {tensor.name}, .values = tensor.elements()};
     const double cost = tensor.name.find(dear) == tensor.name.npos ? 1 : 1000;
     for (const auto& [codec, kld] : {std::pair("tt2", 1.0), std::pair("tt3", 0.2), std::pair("tt4", 0.05)})
-      group.options.push_back({.codec = codec, .bytes = 1, .kld = cost * kld, .measured = true});  // sizes are found out
+      group.options.push_back(
+          {.codec = codec, .bytes = 1, .kld = cost * kld, .measured = true});  // sizes are found out
     groups.push_back(std::move(group));
   }
   return groups;
@@ -344,7 +344,8 @@ TEST(SizeTarget, bits_are_met_from_below_by_less_than_a_matrix) {
       const double found = must(plan_quantize(*file, {.plan = types})).bpw_linear;
       EXPECT_LE(found, bits);
       const double widest = measured ? 4.03 : 6.03;
-      EXPECT_GE(found, std::min(widest, bits) - largest / matrices - 1e-9) << "one matrix more by a bit would have fitted";
+      EXPECT_GE(found, std::min(widest, bits) - largest / matrices - 1e-9)
+          << "one matrix more by a bit would have fitted";
     }
   }
 }
@@ -355,8 +356,8 @@ TEST(SizeTarget, a_file_is_never_larger_than_asked_for) {
   const std::vector<std::string> codecs = {"tt2", "tt3", "tt4"};
   const std::uint64_t smallest = must(plan_quantize(*file, {.type = "tt2"})).output_bytes;
   const std::uint64_t widest = must(plan_quantize(*file, {.type = "tt4"})).output_bytes;
-  for (const std::uint64_t more : {std::uint64_t{0}, std::uint64_t{1}, std::uint64_t{300}, (widest - smallest) / 2, widest - smallest,
-                                   widest}) {
+  for (const std::uint64_t more :
+       {std::uint64_t{0}, std::uint64_t{1}, std::uint64_t{300}, (widest - smallest) / 2, widest - smallest, widest}) {
     for (const bool measured : {false, true}) {
       const auto groups = measured ? invented_groups(*file, "attn_q") : std::vector<PlanGroup>{};
       const auto types = must(plan_for_target(*file, {.codecs = codecs, .file_bytes = smallest + more}, {}, groups));
@@ -379,7 +380,8 @@ TEST(SizeTarget, what_is_impossible_is_refused_with_the_smallest) {
   ASSERT_NE(at, std::string::npos) << too_few.error().message;
   must(plan_for_target(*file, {.codecs = {"tt3", "tt4"}, .bits = std::stod(too_few.error().message.substr(at))}, {}));
   EXPECT_FALSE(plan_for_target(*file, {.codecs = {}, .bits = 3.0}, {}).has_value());
-  EXPECT_FALSE(plan_for_target(*file, {.codecs = {"tt2.5"}, .bits = 3.0}, {}).has_value()) << "an average is no candidate";
+  EXPECT_FALSE(plan_for_target(*file, {.codecs = {"tt2.5"}, .bits = 3.0}, {}).has_value())
+      << "an average is no candidate";
 }
 
 TEST(SizeTarget, rules_for_tensors_count_and_leave_the_rest_less) {
@@ -391,7 +393,8 @@ TEST(SizeTarget, rules_for_tensors_count_and_leave_the_rest_less) {
   const QuantizeReport report = must(plan_quantize(*file, planned));
   EXPECT_LE(report.bpw_linear, 4.0);
   EXPECT_EQ(tensor_of(report, "blk.0.ffn_down.weight").type, "tq8");
-  EXPECT_EQ(tensor_of(report, "blk.0.attn_q.weight").type, "tt2") << "a quarter of the weights has taken half of the bits";
+  EXPECT_EQ(tensor_of(report, "blk.0.attn_q.weight").type, "tt2")
+      << "a quarter of the weights has taken half of the bits";
 }
 
 TEST(SizeTarget, the_measured_need_decides) {
@@ -403,7 +406,6 @@ TEST(SizeTarget, the_measured_need_decides) {
   EXPECT_EQ(by_rule.at("blk.0.attn_v.weight"), "tt3") << "the first in the order of the rule";
   EXPECT_EQ(by_rule.at("blk.1.ffn_up.weight"), "tt2") << "one of the last";
 }
-
 
 /// Means of squares for every input of a layer that differ by orders of magnitude from column to column.
 std::shared_ptr<const ImportanceMatrix> invented_importance(const TensorFile& file) {
@@ -429,8 +431,8 @@ std::vector<float> decoded(const TensorFile& file, const std::string& name) {
   return values;
 }
 
-// Columns are stretched by 1/4 to 4, so that an error of nine bits becomes 16 times as large at the most. A factor in the
-// wrong row or column would change logits by their own size, a hundred times that error and more.
+// Columns are stretched by 1/4 to 4, so that an error of nine bits becomes 16 times as large at the most. A factor in
+// the wrong row or column would change logits by their own size, a hundred times that error and more.
 TEST(Prescale, the_model_stays_what_it_was) {
   const TemporaryFolder folder;
   const auto path = folder.path() / "out.gguf";
@@ -439,13 +441,15 @@ TEST(Prescale, the_model_stays_what_it_was) {
       const auto session = open_session(model, {.context = 64, .threads = 1});
       return logits_of(*session, some_tokens(8, model->config().vocab_size));
     };
-    must(quantize(*file, path, {.type = "tq9", .importance = invented_importance(*file), .replace = true, .threads = 2}));
+    must(quantize(*file, path,
+                  {.type = "tq9", .importance = invented_importance(*file), .replace = true, .threads = 2}));
     const std::vector<float> before = logits(must(Model::load(file, {}))), after = logits(load(path));
     const std::vector<float> plain = logits(must(Model::load(file, {.weights = "tq9"})));
     EXPECT_LT(largest_difference(before, after), 16 * largest_difference(before, plain)) << name;
     EXPECT_LT(largest_difference(before, plain), 0.03 * largest_difference(before, std::vector<float>(before.size())))
         << "the bound would be none";
-    EXPECT_NE(decoded(*file, "blk.0.attn_norm.weight"), decoded(*must(TensorFile::open(path)), "blk.0.attn_norm.weight"));
+    EXPECT_NE(decoded(*file, "blk.0.attn_norm.weight"),
+              decoded(*must(TensorFile::open(path)), "blk.0.attn_norm.weight"));
   };
   compare(must(TensorFile::open(short_pycoder_gguf())), "pycoder");
   for (const char* name : {"llama-linear", "qwen2", "qwen3moe", "phi3", "gpt2"}) {
@@ -483,7 +487,8 @@ TEST(Prescale, the_cost_falls_by_what_theory_says) {
     double energy = 0;
     for (const char* reader : {"blk.0.attn_q.weight", "blk.0.attn_k.weight", "blk.0.attn_v.weight"}) {
       const std::vector<float> values = decoded(*file, reader);
-      for (std::size_t i = j; i < values.size(); i += columns) energy += static_cast<double>(values[i]) * static_cast<double>(values[i]);
+      for (std::size_t i = j; i < values.size(); i += columns)
+        energy += static_cast<double>(values[i]) * static_cast<double>(values[i]);
     }
     inputs += static_cast<double>(squares[j]);
     energies += energy;
@@ -540,7 +545,8 @@ TEST(Resume, goes_on_from_what_is_sound) {
   std::filesystem::remove(path);
   options.resume = true;
   const auto interrupt_at = [&](const char* name) {
-    return quantize(*file, path, options, [&](const QuantizedTensor& tensor, std::uint64_t, std::uint64_t) { return tensor.name != name; });
+    return quantize(*file, path, options,
+                    [&](const QuantizedTensor& tensor, std::uint64_t, std::uint64_t) { return tensor.name != name; });
   };
   ASSERT_EQ(interrupt_at("blk.1.attn_q.weight").error().code, ErrorCode::kInterrupted);
   EXPECT_FALSE(std::filesystem::exists(path));
@@ -552,10 +558,11 @@ TEST(Resume, goes_on_from_what_is_sound) {
     std::ofstream(part, std::ios::binary) << damaged;
   }
   std::vector<std::string> coded;
-  const QuantizeReport report = must(quantize(*file, path, options, [&](const QuantizedTensor& tensor, std::uint64_t, std::uint64_t) {
-    coded.push_back(tensor.name);
-    return true;
-  }));
+  const QuantizeReport report =
+      must(quantize(*file, path, options, [&](const QuantizedTensor& tensor, std::uint64_t, std::uint64_t) {
+        coded.push_back(tensor.name);
+        return true;
+      }));
   EXPECT_EQ(contents(path), whole);
   EXPECT_TRUE(std::isnan(tensor_of(report, "blk.0.attn_q.weight").relative_error)) << "was done before";
   EXPECT_FALSE(std::isnan(tensor_of(report, "blk.1.attn_q.weight").relative_error));
@@ -566,7 +573,9 @@ TEST(Resume, another_run_is_not_mixed_in) {
   const TemporaryFolder folder;
   const auto path = folder.path() / "out.gguf";
   const auto file = must(TensorFile::open(short_pycoder_gguf()));
-  const auto stop = [](const QuantizedTensor& tensor, std::uint64_t, std::uint64_t) { return tensor.name != "blk.1.attn_q.weight"; };
+  const auto stop = [](const QuantizedTensor& tensor, std::uint64_t, std::uint64_t) {
+    return tensor.name != "blk.1.attn_q.weight";
+  };
   ASSERT_FALSE(quantize(*file, path, {.type = "tt2", .resume = true, .threads = 2}, stop).has_value());
   const auto importance = invented_importance(*file);
   std::string other_bytes = contents(short_pycoder_gguf());
@@ -577,8 +586,9 @@ TEST(Resume, another_run_is_not_mixed_in) {
   const auto other_path = folder.path() / "other.gguf";
   std::ofstream(other_path, std::ios::binary) << other_bytes;
   const auto other = must(TensorFile::open(other_path));
-  for (const auto& result : {quantize(*file, path, {.type = "tt3", .resume = true}), quantize(*other, path, {.type = "tt2", .resume = true}),
-                             quantize(*file, path, {.type = "tt2", .importance = importance, .resume = true})}) {
+  for (const auto& result :
+       {quantize(*file, path, {.type = "tt3", .resume = true}), quantize(*other, path, {.type = "tt2", .resume = true}),
+        quantize(*file, path, {.type = "tt2", .importance = importance, .resume = true})}) {
     ASSERT_FALSE(result.has_value());
     EXPECT_EQ(result.error().code, ErrorCode::kUsage);
     EXPECT_NE(result.error().message.find("another input"), std::string::npos) << result.error().message;
