@@ -56,7 +56,7 @@ enum class Layout : std::uint8_t {
   kInterleaved,  ///< groups of 32 rows whose codes alternate by 4 bytes, so that a vector register holds 16 rows. For
                  ///< scores (docs/layout.md). kTrellis: up to 4 bits and in rows of a multiple of 32, else as kRows
   kTransposed    ///< the same with rows and coordinates exchanged, so that a register holds 16 coordinates of 4 rows.
-                 ///< Up to 4 bits, for sums of rows
+                 ///< For sums of rows
 };
 
 /// A codec by its parameters. Two specs that compare equal produce the same bytes.
@@ -79,8 +79,7 @@ struct CodecSpec {
 
   /// The same spec with another scale rule (no effect on the families that have none).
   CodecSpec with_scale(ScaleRule rule) const;
-  /// The same spec in another layout (no effect on the families that have one only; kTransposed beyond 4 bits is
-  /// kRows).
+  /// The same spec in another layout (no effect on the families that have one only).
   CodecSpec with_layout(Layout layout) const;
   /// The same spec behind llama.cpp's Hadamard rotation of runs of at most `max_block` values: the text form
   /// `q4_0+rotate=on`.
@@ -192,8 +191,8 @@ class Codec {
                       std::size_t out_stride, Workspace& scratch) const;
 
   /// acc[i * dim + j] += Σ_r weights[i * stride + r] · (x̂ of row first + r)[j] in the codec's basis, r ascending.
-  /// Finish with from_coded(). kTransposed rounds each weight times its row's scale to a multiple of 1/127 of the
-  /// largest one among 32 rows; rows of weight 0 may be bytes that were never written.
+  /// Finish with from_coded(). kTransposed rounds each weight times its row's scale to a multiple of 1/127 (beyond
+  /// 4 bits 1/32384) of the largest one among 32 rows; rows of weight 0 may be bytes that were never written.
   virtual void accumulate(const float* weights, std::size_t count, std::size_t stride, const std::byte* storage,
                           std::size_t first, std::size_t n_rows, float* acc, Workspace& scratch) const;
 

@@ -30,6 +30,7 @@ void wait_for_change(const std::atomic<std::uint32_t>& value, std::uint32_t old)
 
 ThreadPool::ThreadPool(unsigned threads) {
   if (threads == 0) threads = std::max(1U, std::thread::hardware_concurrency());
+  shares_ = std::vector<Share>(threads);
   workers_.reserve(threads - 1);
   try {
     for (unsigned i = 1; i < threads; ++i) workers_.emplace_back([this, i] { work(i); });
@@ -39,47 +40,64 @@ ThreadPool::ThreadPool(unsigned threads) {
 }
 
 ThreadPool::~ThreadPool() {
-  stopping_ = true;
+  stopping_.store(true, std::memory_order_relaxed);
   generation_.fetch_add(1, std::memory_order_release);
   generation_.notify_all();
   for (std::thread& worker : workers_) worker.join();
 }
 
-void ThreadPool::do_share(unsigned thread) const {
+void ThreadPool::call_piece(std::size_t piece, unsigned thread) const {
   const std::size_t grains = (count_ + grain_ - 1) / grain_;
-  const std::size_t begin = std::min(count_, grains * thread / size() * grain_);
-  const std::size_t end = std::min(count_, grains * (thread + 1) / size() * grain_);
-  if (begin < end) call_(object_, begin, end, thread);
+  const std::size_t begin = grains * piece / n_pieces_ * grain_;
+  const std::size_t end = std::min(count_, grains * (piece + 1) / n_pieces_ * grain_);
+  call_(object_, begin, end, thread);
+}
+
+/// The thread's own share first, then those behind it.
+void ThreadPool::take_pieces(unsigned thread) {
+  std::uint32_t done = 0;
+  for (unsigned i = 0; i < size(); ++i) {
+    std::atomic<std::uint64_t>& left = shares_[(thread + i) % size()].left;
+    // A value that is read late may be of another job; what counts is what the exchange finds.
+    for (std::uint64_t seen = left.load(std::memory_order_relaxed); (seen & 0xFFFFFFFFU) < seen >> 32;) {
+      if (!left.compare_exchange_weak(seen, seen + 1, std::memory_order_acquire, std::memory_order_relaxed)) continue;
+      call_piece(seen & 0xFFFFFFFFU, thread);
+      ++done;
+      seen = left.load(std::memory_order_relaxed);
+    }
+  }
+  if (done > 0 && unfinished_.fetch_sub(done, std::memory_order_acq_rel) == done) unfinished_.notify_one();
 }
 
 void ThreadPool::run(std::size_t count, std::size_t grain, Call call, void* object) {
   assert(grain > 0);
+  if (count == 0) return;
+  if (workers_.empty() || count <= grain) return call(object, 0, count, 0);
   count_ = count;
   grain_ = grain;
   call_ = call;
   object_ = object;
-  if (!workers_.empty() && count > grain) {
-    unfinished_.store(static_cast<std::uint32_t>(workers_.size()), std::memory_order_relaxed);
-    generation_.fetch_add(1, std::memory_order_release);
-    generation_.notify_all();
-    do_share(0);
-    for (std::uint32_t left = unfinished_.load(std::memory_order_acquire); left != 0;
-         left = unfinished_.load(std::memory_order_acquire)) {
-      wait_for_change(unfinished_, left);
-    }
-  } else if (count > 0) {
-    call(object, 0, count, 0);
+  n_pieces_ = std::min((count + grain - 1) / grain, kPieces * size());
+  unfinished_.store(static_cast<std::uint32_t>(n_pieces_), std::memory_order_relaxed);
+  for (std::size_t t = 0; t < size(); ++t) {
+    const std::uint64_t begin = n_pieces_ * t / size(), end = n_pieces_ * (t + 1) / size();
+    shares_[t].left.store(end << 32 | begin, std::memory_order_release);
+  }
+  generation_.fetch_add(1, std::memory_order_release);
+  generation_.notify_all();
+  take_pieces(0);
+  for (std::uint32_t left = unfinished_.load(std::memory_order_acquire); left != 0;
+       left = unfinished_.load(std::memory_order_acquire)) {
+    wait_for_change(unfinished_, left);
   }
 }
 
 void ThreadPool::work(unsigned thread) {
-  std::uint32_t seen = 0;
-  while (true) {
+  for (std::uint32_t seen = 0;;) {
     wait_for_change(generation_, seen);
-    ++seen;
-    if (stopping_) return;
-    do_share(thread);
-    if (unfinished_.fetch_sub(1, std::memory_order_acq_rel) == 1) unfinished_.notify_one();
+    seen = generation_.load(std::memory_order_acquire);
+    if (stopping_.load(std::memory_order_relaxed)) return;
+    take_pieces(thread);
   }
 }
 

@@ -21,9 +21,10 @@ class ThreadPool {
 
   unsigned size() const { return static_cast<unsigned>(workers_.size()) + 1; }
 
-  /// Splits [0, count) into size() contiguous ranges whose borders are multiples of `grain`, and calls body(begin, end,
-  /// thread) for each that is not empty, with thread in [0, size()). The split depends on nothing but the three
-  /// numbers. Returns when all are done. `body` must not throw.
+  /// Cuts [0, count) into at most kPieces · size() contiguous ranges whose borders are multiples of `grain`, and calls
+  /// body(begin, end, thread) once for each, thread in [0, size()). The cuts depend on nothing but the three numbers; which
+  /// thread takes a range also depends on which is free: a thread that has done its share goes on with the others', so
+  /// that one that waits for a core holds nobody up. Returns when all are done. `body` must not throw.
   template <class Body>
   void for_ranges(std::size_t count, std::size_t grain, Body&& body) {
     using Pointer = std::add_pointer_t<std::remove_reference_t<Body>>;
@@ -33,21 +34,32 @@ class ThreadPool {
     run(count, grain, call, const_cast<void*>(static_cast<const void*>(&body)));
   }
 
+  /// Ranges for each thread: what a thread that lost its core can hold up is a fourth of its share.
+  static constexpr std::size_t kPieces = 4;
+
  private:
   using Call = void (*)(void* object, std::size_t begin, std::size_t end, unsigned thread);
 
+  /// Pieces that nobody has taken yet, of one thread's share: the number of the next one in the low half, the end in the
+  /// high one.
+  struct alignas(64) Share {
+    std::atomic<std::uint64_t> left = 0;
+  };
+
   void run(std::size_t count, std::size_t grain, Call call, void* object);
-  void do_share(unsigned thread) const;
+  void take_pieces(unsigned thread);
+  void call_piece(std::size_t piece, unsigned thread) const;
   void work(unsigned thread);
 
-  // The job in progress: written before `generation_` is raised, read after it was seen.
-  std::size_t count_ = 0, grain_ = 1;
+  // The job in progress: written before the shares are, read by those who hold one of its pieces, so that it stays.
+  std::size_t count_ = 0, grain_ = 1, n_pieces_ = 0;
   Call call_ = nullptr;
   void* object_ = nullptr;
-  bool stopping_ = false;
 
+  std::vector<Share> shares_;
   alignas(64) std::atomic<std::uint32_t> generation_ = 0;
-  alignas(64) std::atomic<std::uint32_t> unfinished_ = 0;
+  std::atomic<bool> stopping_ = false;
+  alignas(64) std::atomic<std::uint32_t> unfinished_ = 0;  // pieces
   std::vector<std::thread> workers_;
 };
 

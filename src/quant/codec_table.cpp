@@ -106,7 +106,7 @@ Result<CodecSpec> CodecSpec::parse(std::string_view name) {
       spec.bits = bits;
       spec.rotation = row.rotation;
       spec.rounds = row.rounds;
-      return spec.with_layout(bits <= kMostIntegerBits ? Layout::kInterleaved : Layout::kRows);
+      return spec.with_layout(Layout::kInterleaved);
     }
   }
   const std::vector<std::string> names = codec_names();
@@ -124,9 +124,8 @@ CodecSpec CodecSpec::with_scale(ScaleRule rule) const {
 
 CodecSpec CodecSpec::with_layout(Layout wanted) const {
   CodecSpec changed = *this;
-  const bool integer = bits <= kMostIntegerBits;
-  if (family == CodecFamily::kTurbo) changed.layout = wanted == Layout::kTransposed && !integer ? Layout::kRows : wanted;
-  if (family == CodecFamily::kTrellis) changed.layout = wanted == Layout::kInterleaved && integer ? wanted : Layout::kRows;
+  if (family == CodecFamily::kTurbo) changed.layout = wanted;
+  if (family == CodecFamily::kTrellis) changed.layout = wanted == Layout::kInterleaved && bits <= kMostByteBits ? wanted : Layout::kRows;
   return changed;
 }
 
@@ -149,9 +148,6 @@ Result<std::shared_ptr<const Codec>> make_codec(const CodecSpec& spec, std::size
   }
   if (dim > longest_row(spec)) {
     return fail(ErrorCode::kUsage, fmt::format("{} codes rows of at most {} values, not {}", spec.name(), longest_row(spec), dim));
-  }
-  if (spec.layout == Layout::kTransposed && spec.bits > kMostIntegerBits) {
-    return fail(ErrorCode::kUsage, fmt::format("{} cannot be transposed; that is for codes of at most {} bits", spec.name(), kMostIntegerBits));
   }
   std::shared_ptr<const Codec> codec = row.make(spec, dim);
   return spec.rotation == RotationKind::kNone ? codec : make_rotated_codec(spec, std::move(codec));

@@ -23,8 +23,7 @@ class ScalarFeedback final : public FeedbackEncoder {
  public:
   ScalarFeedback(const CodecSpec& spec, std::shared_ptr<const HessianFactor> factor)
       : FeedbackEncoder(spec, std::move(factor)), codebook_(*Codebook::lloyd_max(spec.bits, dim())) {
-    const bool integer = spec.layout == Layout::kInterleaved && spec.bits <= kMostIntegerBits;
-    if (integer && dim() <= kLongestIntegerRow) round_to_bytes(codebook_);
+    if (spec.layout == Layout::kInterleaved && dim() <= longest_integer_row(spec.bits)) bytes_of(codebook_);
   }
 
   void choose(const float* x, std::size_t n_rows, std::uint16_t* codes, float* values) const override {

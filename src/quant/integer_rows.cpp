@@ -21,18 +21,23 @@ std::size_t IntegerRows::words_place(std::size_t row) const {
 void IntegerRows::make_room(std::size_t count, Query& query) const {
   Codec::make_room(count, query);
   if (step_ == 0) return;
-  query.bytes.resize(count * padded());
+  query.bytes.resize(count * planes() * padded());
   query.units.resize(count);
-  query.sums.resize(count);
+  query.sums.resize(count * planes());
 }
 
 /// A query that is not finite gives scores that are not finite either; one below 2^-100 gives zeros.
 void IntegerRows::complete(Query& query, std::size_t begin, std::size_t end) const {
   if (step_ == 0) return;
   for (std::size_t i = begin; i < end; ++i) {
-    std::int8_t* bytes = query.bytes.data() + i * padded();
-    kernels().to_bytes(query.coded.data() + i * dim(), dim(), bytes, &query.units[i], &query.sums[i]);
-    std::fill(bytes + dim(), bytes + padded(), std::int8_t{0});
+    const float* coded = query.coded.data() + i * dim();
+    std::int8_t *bytes = query.bytes.data() + i * planes() * padded(), *low = bytes + padded();
+    std::fill(bytes + dim(), bytes + planes() * padded(), std::int8_t{0});
+    if (planes() == 2) {
+      kernels().to_words(coded, dim(), bytes, low, &query.units[i], &query.sums[2 * i]);
+    } else {
+      kernels().to_bytes(coded, dim(), bytes, &query.units[i], &query.sums[i]);
+    }
     arrange(bytes);
   }
 }
@@ -72,7 +77,7 @@ void IntegerRows::score_block(const Query& query, const std::byte* storage, std:
                      .table = nullptr,
                      .row_scales = scales.data(),
                      .queries = query.bytes.data(),
-                     .query_stride = padded(),
+                     .query_stride = planes() * padded(),
                      .query_sums = query.sums.data(),
                      .query_units = query.units.data(),
                      .n_queries = query.count,

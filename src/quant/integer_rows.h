@@ -1,4 +1,4 @@
-// Rows in groups of 32 that meet int8 queries without being decoded: the scales of a group first, then twice the words of 16 rows
+// Rows in groups of 32 that meet queries in bytes without being decoded: the scales of a group first, then twice the words of 16 rows
 // (docs/layout.md).
 #pragma once
 
@@ -28,6 +28,8 @@ class IntegerRows : public LaneCodec {
   std::byte* words(std::byte* storage, std::size_t row) const { return group(storage, row) + words_place(row); }
   const std::byte* words(const std::byte* storage, std::size_t row) const { return group(storage, row) + words_place(row); }
 
+  /// Bytes of a value of a query.
+  std::size_t planes() const { return spec().bits <= kMostByteBits ? 1 : 2; }
   /// Puts the dim bytes of a query in the order in which words carry codes.
   virtual void arrange(std::int8_t*) const {}
   /// Runs the job, of which all but the table is set.

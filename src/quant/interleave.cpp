@@ -30,6 +30,21 @@ struct Shape {
     return {at / spare, 8 - spare + at % spare};
   }
 
+  /// Neighbouring bits of the codes of a field that stand in one word.
+  struct Run {
+    unsigned word, shift, bit, count;
+    unsigned mask() const { return (1U << count) - 1; }
+  };
+  template <class Visit>
+  void for_runs(unsigned field, Visit&& visit) const {
+    for (unsigned bit = 0, count = bits; bit < bits; bit += count) {
+      const auto [word, shift] = place(field, bit);
+      if (field >= direct) count = std::min(bits - bit, 8 - shift);
+      visit(Run{word, shift, bit, count});
+    }
+    if (has_ninth) visit(Run{8, field, 8, 1});
+  }
+
   constexpr std::size_t words(std::size_t n_fields) const {
     if (n_fields == 0) return 0;
     return std::min<std::size_t>(bits, (n_fields + per_byte - 1) / per_byte) + (has_ninth ? 1 : 0);
@@ -206,34 +221,24 @@ void split_planes(const std::byte* words, std::size_t dim, unsigned bits, std::b
 }
 
 void transpose_row(const std::uint16_t* codes, std::size_t dim, unsigned bits, std::size_t row, std::byte* words) {
-  assert(bits <= 4);
-  const Shape shape(bits);
-  std::array<std::array<std::byte, 16>, 4> patterns{};  // of each word, for each code
-  std::array<std::byte, 4> masks{};
-  for (unsigned bit = 0; bit < bits; ++bit) {
-    const auto [word, shift] = shape.place(static_cast<unsigned>(row / 4), bit);
-    masks[word] |= std::byte{1} << shift;
-    for (unsigned code = 0; code < 16; ++code) patterns[word][code] |= static_cast<std::byte>(code >> bit & 1U) << shift;
-  }
-  for (unsigned w = 0; w < bits; ++w) {
-    if (masks[w] == std::byte{0}) continue;
+  Shape(bits).for_runs(static_cast<unsigned>(row / 4), [&](const Shape::Run& run) {
+    const std::byte mask{static_cast<std::uint8_t>(run.mask() << run.shift)};
     for (std::size_t i = 0; i < (dim + 15) / 16 * 16; ++i) {  // no bit is left as it was, whatever it was
-      std::byte& byte = words[(i / 16 * bits + w) * kWordBytes + i % 16 * 4 + row % 4];
-      byte = (byte & ~masks[w]) | patterns[w][i < dim ? codes[i] : 0];
+      const unsigned code = i < dim ? codes[i] >> run.bit & run.mask() : 0;
+      std::byte& byte = words[(i / 16 * bits + run.word) * kWordBytes + i % 16 * 4 + row % 4];
+      byte = (byte & ~mask) | std::byte{static_cast<std::uint8_t>(code << run.shift)};
     }
-  }
+  });
 }
 
 void restore_row(const std::byte* words, std::size_t dim, unsigned bits, std::size_t row, std::uint16_t* codes) {
-  const Shape shape(bits);
   std::fill_n(codes, dim, std::uint16_t{0});
-  for (unsigned bit = 0; bit < bits; ++bit) {
-    const auto [word, shift] = shape.place(static_cast<unsigned>(row / 4), bit);
+  Shape(bits).for_runs(static_cast<unsigned>(row / 4), [&](const Shape::Run& run) {
     for (std::size_t i = 0; i < dim; ++i) {
-      const auto byte = static_cast<unsigned>(words[(i / 16 * bits + word) * kWordBytes + i % 16 * 4 + row % 4]);
-      codes[i] = static_cast<std::uint16_t>(codes[i] | (byte >> shift & 1U) << bit);
+      const auto byte = static_cast<unsigned>(words[(i / 16 * bits + run.word) * kWordBytes + i % 16 * 4 + row % 4]);
+      codes[i] = static_cast<std::uint16_t>(codes[i] | (byte >> run.shift & run.mask()) << run.bit);
     }
-  }
+  });
 }
 
 void separate_row(const std::byte* words, std::size_t dim, unsigned bits, std::size_t row, std::uint16_t* codes) {

@@ -1,5 +1,5 @@
 // Codes of 16 rows that alternate by 4 bytes, so that a 64-byte register holds all of them and no sum has to cross lanes.
-// docs/layout.md draws it. Kernels::dot_interleaved reads 1 to 4 bits; the functions here know every width.
+// docs/layout.md draws it. Kernels::dot_interleaved reads 1 to 4 bits, Kernels::dot_wide more.
 #pragma once
 
 #include <cstddef>
@@ -30,7 +30,7 @@ void split_planes(const std::byte* words, std::size_t dim, unsigned bits, std::b
 
 /// The transposed layout: in groups of 32 rows, 16 coordinates take the places that 16 rows have above, and the rows those of a chunk of 32
 /// coordinates. codes[i] < 2^bits → `row` < 32 of the group at `words`: `bits` x 64 bytes for each 16 coordinates. Other rows keep their
-/// bits. 1 to 4 bits.
+/// bits.
 void transpose_row(const std::uint16_t* codes, std::size_t dim, unsigned bits, std::size_t row, std::byte* words);
 /// The way back.
 void restore_row(const std::byte* words, std::size_t dim, unsigned bits, std::size_t row, std::uint16_t* codes);

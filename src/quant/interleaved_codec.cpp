@@ -1,6 +1,6 @@
 // TurboQuant, one pass, as turbo_codec.cpp codes it, in the layout that integer products want: groups of 32 rows, their scales first,
-// then twice the interleaved codes of 16 rows (interleave.h). Up to 4 bits the centroids are multiples of one step, so that codes
-// meet int8 queries without being decoded.
+// then twice the interleaved codes of 16 rows (interleave.h). The centroids are multiples of one step, in one byte or in two, so that codes
+// meet queries in bytes without being decoded.
 #include "quant/interleaved_codec.h"
 
 #include <algorithm>
@@ -17,9 +17,25 @@
 #include "turboquant/codebook.h"
 
 namespace tq {
-ByteCodebook round_to_bytes(Codebook& codebook) {
-  ByteCodebook bytes;
-  bytes.step = codebook.centroids.back() / 127.0F;
+namespace {
+
+ByteCodebook two_bytes_of(const Codebook& codebook) {
+  const std::size_t n = codebook.centroids.size();
+  const double unit = static_cast<double>(codebook.centroids.back()) / 32384;
+  ByteCodebook bytes{.table = std::vector<std::int8_t>(2 * n), .step = static_cast<float>(254 * unit)};
+  for (std::size_t i = 0; i < n; ++i) {
+    const long units = std::lround(static_cast<double>(codebook.centroids[i]) / unit), high = std::lround(static_cast<double>(units) / 254);
+    bytes.table[i] = static_cast<std::int8_t>(high);
+    bytes.table[n + i] = static_cast<std::int8_t>(units - 254 * high);
+  }
+  return bytes;
+}
+
+}  // namespace
+
+ByteCodebook bytes_of(Codebook& codebook) {
+  if (codebook.centroids.size() > std::size_t{1} << kMostByteBits) return two_bytes_of(codebook);
+  ByteCodebook bytes{.table = std::vector<std::int8_t>(codebook.centroids.size()), .step = codebook.centroids.back() / 127.0F};
   for (std::size_t i = 0; i < codebook.centroids.size(); ++i) {
     bytes.table[i] = static_cast<std::int8_t>(std::lround(codebook.centroids[i] / bytes.step));
     codebook.centroids[i] = static_cast<float>(bytes.table[i]) * bytes.step;
@@ -45,8 +61,8 @@ namespace {
 
 class InterleavedCodec final : public IntegerRows {
  public:
-  InterleavedCodec(const CodecSpec& spec, std::size_t dim, Codebook codebook, const ByteCodebook& bytes)
-      : IntegerRows(spec, dim, interleaved_words(dim, spec.bits), bytes.step), codebook_(std::move(codebook)), bytes_(bytes) {}
+  InterleavedCodec(const CodecSpec& spec, std::size_t dim, Codebook codebook, ByteCodebook bytes)
+      : IntegerRows(spec, dim, interleaved_words(dim, spec.bits), bytes.step), codebook_(std::move(codebook)), bytes_(std::move(bytes)) {}
 
   void encode(const float* y, std::byte* storage, std::size_t row, Workspace& scratch) const override {
     store_scale(spec(), code_row(spec(), codebook_, y, dim(), scratch), scale(storage, row));
@@ -64,7 +80,7 @@ class InterleavedCodec final : public IntegerRows {
         });
   }
 
-  bool takes_lanes() const override { return spec().bits <= kMostIntegerBits; }
+  bool takes_lanes() const override { return spec().bits <= kMostByteBits; }
   void encode_lanes(float* lanes, std::byte* storage, std::size_t row, Workspace& scratch) const override {
     scratch.choices.resize(std::max(scratch.choices.size(), (dim() + 3) / 4 * 64));
     std::array<float, kLanes> factors, products, squares;
@@ -98,7 +114,8 @@ class InterleavedCodec final : public IntegerRows {
  protected:
   void multiply(InterleavedDot& job) const override {
     job.table = bytes_.table.data();
-    kernels().dot_interleaved(job);
+    if (spec().bits <= kMostByteBits) return kernels().dot_interleaved(job);
+    kernels().dot_wide(job);
   }
 
  private:
@@ -111,9 +128,9 @@ class InterleavedCodec final : public IntegerRows {
 std::shared_ptr<const Codec> make_interleaved_codec(const CodecSpec& spec, std::size_t dim) {
   Result<Codebook> codebook = Codebook::lloyd_max(spec.bits, dim);
   assert(codebook.has_value());  // the table admits 1 to 9 bits
-  const bool integer = spec.bits <= kMostIntegerBits && dim <= kLongestIntegerRow;
-  const ByteCodebook bytes = integer ? round_to_bytes(*codebook) : ByteCodebook{};
-  return std::make_shared<InterleavedCodec>(spec, dim, std::move(*codebook), bytes);
+  const bool integer = dim <= longest_integer_row(spec.bits);
+  ByteCodebook bytes = integer ? bytes_of(*codebook) : ByteCodebook{};
+  return std::make_shared<InterleavedCodec>(spec, dim, std::move(*codebook), std::move(bytes));
 }
 
 }  // namespace tq

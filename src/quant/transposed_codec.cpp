@@ -1,5 +1,5 @@
 // TurboQuant, one pass, as turbo_codec.cpp codes it, in the layout that sums of rows want: groups of 32 rows, their scales first, then for
-// each 16 coordinates the codes of all 32 (interleave.h). A sum over 32 rows is a product of their codes with their weights as int8, and no
+// each 16 coordinates the codes of all 32 (interleave.h). A sum over 32 rows is a product of their codes with their weights in bytes, and no
 // code is ever decoded.
 #include <algorithm>
 #include <array>
@@ -23,7 +23,7 @@ class TransposedCodec final : public Codec {
  public:
   TransposedCodec(const CodecSpec& spec, std::size_t dim, Codebook codebook)
       : Codec(spec, dim, kGroupRows, kGroupRows * scale_bytes(spec) + blocks_of(dim) * 64 * spec.bits), codebook_(std::move(codebook)),
-        bytes_(round_to_bytes(codebook_)) {}
+        bytes_(bytes_of(codebook_)) {}
 
   void encode(const float* y, std::byte* storage, std::size_t row, Workspace& scratch) const override {
     const float scale = code_row(spec(), codebook_, y, dim(), scratch);
@@ -65,6 +65,8 @@ class TransposedCodec final : public Codec {
     std::size_t to() const { return std::min(end, (group + n_groups) * kGroupRows) - group * kGroupRows; }
   };
 
+  /// Bytes of a weight.
+  std::size_t planes() const { return spec().bits <= kMostByteBits ? 1 : 2; }
   static std::size_t blocks_of(std::size_t dim) { return (dim + kCoordinates - 1) / kCoordinates; }
   std::size_t words_begin() const { return kGroupRows * scale_bytes(spec()); }
 
@@ -86,23 +88,24 @@ class TransposedCodec final : public Codec {
   }
 
   /// The weights of `range`, as integers.
-  static void load_weights(const float* weights, std::size_t count, std::size_t stride, const Range& range, Workspace& scratch) {
+  void load_weights(const float* weights, std::size_t count, std::size_t stride, const Range& range, Workspace& scratch) const {
     Query& integers = scratch.weights;
-    integers.bytes.resize(count * range.rows());
+    integers.bytes.resize(count * planes() * range.rows());
     integers.units.resize(count * range.n_groups);
-    integers.sums.resize(count * range.n_groups);
+    integers.sums.resize(count * planes() * range.n_groups);
     const std::size_t from = range.from(), n = range.to() - from;
     const bool whole = n == range.rows();
     if (!whole) scratch.rows.assign(std::max(scratch.rows.size(), range.rows()), 0.0F);
     for (std::size_t i = 0; i < count; ++i) {
       const float* row = weights + i * stride + (range.group * kGroupRows + from - range.first);
       if (!whole) std::memcpy(scratch.rows.data() + from, row, n * sizeof(float));
-      kernels().weights_to_bytes({.weights = whole ? row : scratch.rows.data(),
-                                  .scales = scratch.scales.data(),
-                                  .n_groups = range.n_groups,
-                                  .bytes = integers.bytes.data() + i * range.rows(),
-                                  .units = integers.units.data() + i * range.n_groups,
-                                  .sums = integers.sums.data() + i * range.n_groups});
+      const RowWeights job{.weights = whole ? row : scratch.rows.data(),
+                           .scales = scratch.scales.data(),
+                           .n_groups = range.n_groups,
+                           .bytes = integers.bytes.data() + i * planes() * range.rows(),
+                           .units = integers.units.data() + i * range.n_groups,
+                           .sums = integers.sums.data() + i * planes() * range.n_groups};
+      (planes() == 1 ? kernels().weights_to_bytes : kernels().weights_to_words)(job);
     }
   }
 
@@ -115,17 +118,18 @@ class TransposedCodec final : public Codec {
       for (std::size_t i = 0; i < count; ++i) std::memcpy(sums + i * padded, acc + i * dim(), dim() * sizeof(float));
     }
     for (std::size_t block = 0; block < blocks_of(dim()); ++block) {
-      kernels().sum_transposed({.words = reinterpret_cast<const std::uint8_t*>(groups + words_begin() + block * 64 * spec().bits),
-                                .group_bytes = group_bytes(),
-                                .n_groups = n_groups,
-                                .bits = spec().bits,
-                                .table = bytes_.table.data(),
-                                .weights = scratch.weights.bytes.data(),
-                                .weight_sums = scratch.weights.sums.data(),
-                                .weight_units = scratch.weights.units.data(),
-                                .n_queries = count,
-                                .sums = sums + block * kCoordinates,
-                                .stride = padded});
+      const TransposedSum job{.words = reinterpret_cast<const std::uint8_t*>(groups + words_begin() + block * 64 * spec().bits),
+                              .group_bytes = group_bytes(),
+                              .n_groups = n_groups,
+                              .bits = spec().bits,
+                              .table = bytes_.table.data(),
+                              .weights = scratch.weights.bytes.data(),
+                              .weight_sums = scratch.weights.sums.data(),
+                              .weight_units = scratch.weights.units.data(),
+                              .n_queries = count,
+                              .sums = sums + block * kCoordinates,
+                              .stride = padded};
+      (planes() == 1 ? kernels().sum_transposed : kernels().sum_wide)(job);
     }
     if (padded == dim()) return;
     for (std::size_t i = 0; i < count; ++i) std::memcpy(acc + i * dim(), sums + i * padded, dim() * sizeof(float));

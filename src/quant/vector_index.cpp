@@ -113,13 +113,13 @@ class VectorIndex::Planes final : public Storage {
  public:
   static bool fits(const CodecSpec& spec, std::size_t dim) {
     return spec.family == CodecFamily::kTurbo && spec.layout == Layout::kInterleaved && !spec.wide_scale &&
-           spec.bits >= 2 && spec.bits <= kMostIntegerBits && dim >= kShortestInPlanes && dim <= kLongestIntegerRow;
+           spec.bits >= 2 && spec.bits <= kMostByteBits && dim >= kShortestInPlanes && dim <= longest_integer_row(spec.bits);
   }
 
   Planes(std::shared_ptr<const Codec> codec, const float* rows, std::size_t n_rows)
       : Storage(std::move(codec), n_rows), bits_(this->codec().spec().bits), chunks_((this->codec().dim() + 31) / 32) {
     Codebook codebook = Codebook::lloyd_max(bits_, this->codec().dim()).value();
-    book_ = round_to_bytes(codebook);
+    book_ = bytes_of(codebook);
     const std::size_t blocks = (n_rows + kInterleavedRows - 1) / kInterleavedRows;
     signs_.resize(blocks * chunks_);
     rest_.resize(blocks * kInterleavedRows * rest_bytes() + kWord);  // a row is read in whole registers

@@ -240,29 +240,19 @@ inline B pick(B a, B b) {
           _mm256_or_si256(_mm256_and_si256(a.high, bits), _mm256_andnot_si256(bits, b.high))};
 }
 
-/// pshufb takes 4 bits of each index, and its sign bit must be clear.
+/// pshufb takes 4 bits of each index, and its sign bit must be clear. More bits: each of several registers knows the entries of one high
+/// part of the index, whose bits then choose, the lowest one first.
 template <unsigned bits>
 struct ByteTable {
-  explicit ByteTable(const std::int8_t* values) {
-    constexpr char m = (1U << bits) - 1;
+  explicit ByteTable(const std::int8_t* values) : wide(values) {
+    constexpr char m = bits < 4 ? (1U << bits) - 1 : 15;
     __m128i once = _mm_setzero_si128();
-    __builtin_memcpy(&once, values, std::size_t{1} << bits);
+    __builtin_memcpy(&once, values, bits < 4 ? std::size_t{1} << bits : 16);
     const __m128i count = _mm_setr_epi8(0, 1 & m, 2 & m, 3 & m, 4 & m, 5 & m, 6 & m, 7 & m, 8 & m, 9 & m, 10 & m, 11 & m, 12 & m, 13 & m, 14 & m, 15 & m);
     entries = _mm256_broadcastsi128_si256(_mm_shuffle_epi8(once, count));
   }
-  __m256i entries;
-};
-template <unsigned bits>
-inline B look_up(const ByteTable<bits>& table, B index) {
-  const __m256i mask = _mm256_set1_epi8(15);
-  return {_mm256_shuffle_epi8(table.entries, _mm256_and_si256(index.low, mask)),
-          _mm256_shuffle_epi8(table.entries, _mm256_and_si256(index.high, mask))};
-}
-/// 256 values: each of 16 registers knows those of one high half of the index, whose bits then choose, the lowest one first.
-template <>
-struct ByteTable<8> {
-  explicit ByteTable(const std::int8_t* values) : entries(values) {}
-  const std::int8_t* entries;
+  __m256i entries;          ///< up to 4 bits
+  const std::int8_t* wide;  ///< beyond
 };
 template <unsigned level>
 __attribute__((always_inline)) inline __m256i look_up_byte(const std::int8_t* entries, __m256i low_half, __m256i index) {
@@ -273,11 +263,18 @@ __attribute__((always_inline)) inline __m256i look_up_byte(const std::int8_t* en
     return _mm256_blendv_epi8(look_up_byte<level - 1>(entries, low_half, index), look_up_byte<level - 1>(entries + (8 << level), low_half, index), bit);
   }
 }
-template <>
-inline B look_up(const ByteTable<8>& table, B index) {
-  const __m256i mask = _mm256_set1_epi8(15);
-  return {look_up_byte<4>(table.entries, _mm256_and_si256(index.low, mask), index.low),
-          look_up_byte<4>(table.entries, _mm256_and_si256(index.high, mask), index.high)};
+template <unsigned bits>
+inline B look_up(const ByteTable<bits>& table, B index) {
+  const __m256i mask = _mm256_set1_epi8(15), low = _mm256_and_si256(index.low, mask), high = _mm256_and_si256(index.high, mask);
+  if constexpr (bits <= 4) {
+    return {_mm256_shuffle_epi8(table.entries, low), _mm256_shuffle_epi8(table.entries, high)};
+  } else {
+    return {look_up_byte<bits - 4>(table.wide, low, index.low), look_up_byte<bits - 4>(table.wide, high, index.high)};
+  }
+}
+inline B choose(B bits, B a, B b) {
+  const auto half = [](__m256i bit, __m256i x, __m256i y) { return _mm256_blendv_epi8(x, y, _mm256_slli_epi16(bit, 7)); };
+  return {half(bits.low, a.low, b.low), half(bits.high, a.high, b.high)};
 }
 /// |v| · (q with the sign of v) in 16 bits: two products of at most 127 · 127 do not saturate.
 inline __m256i dot4_half(__m256i sum, __m256i values, __m256i query) {

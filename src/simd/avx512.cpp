@@ -226,7 +226,7 @@ struct ByteTable {
     const B count = _mm512_set_epi8(63, 62, 61, 60, 59, 58, 57, 56, 55, 54, 53, 52, 51, 50, 49, 48, 47, 46, 45, 44, 43, 42, 41, 40, 39, 38, 37, 36, 35, 34,
                                     33, 32, 31, 30, 29, 28, 27, 26, 25, 24, 23, 22, 21, 20, 19, 18, 17, 16, 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3,
                                     2, 1, 0);
-    const B once = _mm512_maskz_loadu_epi8((std::uint64_t{1} << (1U << bits)) - 1, values);
+    const B once = _mm512_maskz_loadu_epi8(bits < 6 ? (std::uint64_t{1} << (1U << bits % 6)) - 1 : ~std::uint64_t{0}, values);
     const B repeated = _mm512_permutexvar_epi8(_mm512_and_si512(count, _mm512_set1_epi8((1U << bits) - 1)), once);
     entries = _mm512_xor_si512(repeated, _mm512_set1_epi8(-128));  // + kDotBias
   }
@@ -235,6 +235,18 @@ struct ByteTable {
 template <unsigned bits>
 inline B look_up(const ByteTable<bits>& table, B index) {
   return _mm512_permutexvar_epi8(index, table.entries);
+}
+/// 128 values: vpermi2b takes 7 bits of each index.
+template <>
+struct ByteTable<7> {
+  explicit ByteTable(const std::int8_t* values) {
+    for (int i = 0; i < 2; ++i) entries[i] = _mm512_xor_si512(_mm512_loadu_si512(values + 64 * i), _mm512_set1_epi8(-128));  // + kDotBias
+  }
+  B entries[2];
+};
+template <>
+inline B look_up(const ByteTable<7>& table, B index) {
+  return _mm512_permutex2var_epi8(table.entries[0], index, table.entries[1]);
 }
 /// 256 values: two vpermi2b look 7 bits up, the eighth one chooses.
 template <>
@@ -248,6 +260,7 @@ template <>
 inline B look_up(const ByteTable<8>& table, B index) {
   return look_up_256(table.entries, index);
 }
+inline B choose(B bits, B a, B b) { return _mm512_mask_blend_epi8(_mm512_test_epi8_mask(bits, _mm512_set1_epi8(1)), a, b); }
 inline I dot4(I sum, B values, const std::int8_t* query) {
   int four = 0;
   __builtin_memcpy(&four, query, sizeof four);

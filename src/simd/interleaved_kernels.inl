@@ -3,14 +3,20 @@
 
 inline F size_of(F x) { return as_float(bit_and(as_int(x), broadcast(0x7FFFFFFF))); }
 
-void to_bytes(const float* x, std::size_t n, std::int8_t* out, float* unit, std::int32_t* sum) {
-  const F infinity = broadcast(__builtin_inff()), zero = broadcast(0.0F);
-  F sizes = zero;
+/// Infinity where one is NaN.
+inline float largest_size(const float* x, std::size_t n) {
+  const F infinity = broadcast(__builtin_inff());
+  F sizes = broadcast(0.0F);
   for_vectors(n, [&](std::size_t i, std::size_t m) {
     const F values = load_some(x + i, m);
     sizes = max(sizes, as_float(if_nan(values, as_int(infinity), as_int(size_of(values)))));
   });
-  const float largest = reduce_max(sizes);
+  return reduce_max(sizes);
+}
+
+void to_bytes(const float* x, std::size_t n, std::int8_t* out, float* unit, std::int32_t* sum) {
+  const F zero = broadcast(0.0F);
+  const float largest = largest_size(x, n);
   const bool usable = largest > 0x1p-100F && largest < 0x1p100F;
   const F factor = broadcast(usable ? 127.0F / largest : 0.0F);
   I sums = broadcast(0);
@@ -24,6 +30,31 @@ void to_bytes(const float* x, std::size_t n, std::int8_t* out, float* unit, std:
   *unit = usable ? largest / 127.0F : largest < 1 ? 0.0F : __builtin_nanf("");
   *sum = static_cast<std::int32_t>(reduce_add(to_float(sums)));  // at most 127 · 131072 < 2^24: exact
 }
+
+template <int queries>
+struct QueryTile {
+  static constexpr int kQueries = queries;
+};
+/// Calls take(QueryTile<n>, first) for tiles of kMost queries, then for what is left: a tile of 4, and one of the rest, since codes are
+/// looked up once for each tile.
+template <std::size_t kMost, class Take>
+__attribute__((always_inline)) inline void for_query_tiles(std::size_t n, Take take) {
+  std::size_t q = 0;
+  for (; q + kMost <= n; q += kMost) take(QueryTile<kMost>(), q);
+  if constexpr (kMost > 4) {
+    if (n - q >= 4) {
+      take(QueryTile<4>(), q);
+      q += 4;
+    }
+  }
+  if constexpr (kMost > 2) {
+    if (n - q == 3) return take(QueryTile<3>(), q);
+    if (n - q == 2) return take(QueryTile<2>(), q);
+  }
+  if (n - q == 1) take(QueryTile<1>(), q);
+}
+/// Sums that one query has: a product waits about four cycles for the one before it.
+constexpr int chains_of(int queries) { return queries >= 4 ? 1 : queries == 3 ? 2 : 4 / queries; }
 
 /// Field `f` of a chunk for one or more queries: its codes are looked up once.
 template <int kQueries, int kChains>
@@ -99,8 +130,7 @@ inline void store_products(const Job& job, const Sums& sums, std::size_t first) 
 
 template <unsigned bits, int kQueries>
 inline void dot_queries(const InterleavedDot& job, const ByteTable<bits>& table, std::size_t first) {
-  constexpr int kChains = kQueries >= 4 ? 1 : 4 / kQueries;  // one product waits about four cycles for the one before it
-  DotSums<kQueries, kChains> sums;
+  DotSums<kQueries, chains_of(kQueries)> sums;
   sums.clear();
   sums.queries = job.queries + first * job.query_stride;
   sums.stride = job.query_stride;
@@ -114,13 +144,7 @@ inline void dot_queries(const InterleavedDot& job, const ByteTable<bits>& table,
 template <unsigned bits>
 void dot_all_queries(const InterleavedDot& job) {
   const ByteTable<bits> table(job.table);
-  std::size_t q = 0;
-  for (; q + kQueryTile <= job.n_queries; q += kQueryTile) dot_queries<bits, kQueryTile>(job, table, q);
-  if constexpr (kQueryTile > 4) {
-    for (; q + 4 <= job.n_queries; q += 4) dot_queries<bits, 4>(job, table, q);
-  }
-  for (; q + 2 <= job.n_queries; q += 2) dot_queries<bits, 2>(job, table, q);
-  for (; q < job.n_queries; ++q) dot_queries<bits, 1>(job, table, q);
+  for_query_tiles<kQueryTile>(job.n_queries, [&](auto tile, std::size_t first) { dot_queries<bits, decltype(tile)::kQueries>(job, table, first); });
 }
 
 void dot_interleaved(const InterleavedDot& job) {
@@ -154,7 +178,7 @@ inline void sum_some_transposed(const TransposedSum& job, const ByteTable<bits>&
   F total[kQueries];
 #pragma GCC unroll 8
   for (int q = 0; q < kQueries; ++q) total[q] = load(job.sums + (first + static_cast<std::size_t>(q)) * job.stride);
-  DotSums<kQueries, kQueries >= 4 ? 1 : 4 / kQueries> sums;
+  DotSums<kQueries, chains_of(kQueries)> sums;
   sums.queries = job.weights + first * job.n_groups * 32;
   sums.stride = job.n_groups * 32;
   const std::uint8_t* words = job.words;
@@ -174,13 +198,7 @@ inline void sum_some_transposed(const TransposedSum& job, const ByteTable<bits>&
 template <unsigned bits>
 void sum_all_transposed(const TransposedSum& job) {
   const ByteTable<bits> table(job.table);
-  std::size_t q = 0;
-  for (; q + kQueryTile <= job.n_queries; q += kQueryTile) sum_some_transposed<bits, kQueryTile>(job, table, q);
-  if constexpr (kQueryTile > 4) {
-    for (; q + 4 <= job.n_queries; q += 4) sum_some_transposed<bits, 4>(job, table, q);
-  }
-  for (; q + 2 <= job.n_queries; q += 2) sum_some_transposed<bits, 2>(job, table, q);
-  for (; q < job.n_queries; ++q) sum_some_transposed<bits, 1>(job, table, q);
+  for_query_tiles<kQueryTile>(job.n_queries, [&](auto tile, std::size_t first) { sum_some_transposed<bits, decltype(tile)::kQueries>(job, table, first); });
 }
 
 void sum_transposed(const TransposedSum& job) {
@@ -229,7 +247,7 @@ __attribute__((always_inline)) inline void for_joined_fields(B signs, const B* w
 
 template <unsigned bits, int kQueries>
 inline void dot_planes_with(const PlaneDot& job, const ByteTable<bits>& table, std::size_t first) {
-  DotSums<kQueries, kQueries >= 4 ? 1 : 4 / kQueries> sums;
+  DotSums<kQueries, chains_of(kQueries)> sums;
   sums.clear();
   sums.queries = job.queries + first * job.query_stride;
   sums.stride = job.query_stride;
@@ -247,10 +265,7 @@ inline void dot_planes_with(const PlaneDot& job, const ByteTable<bits>& table, s
 template <unsigned bits>
 void dot_planes_all(const PlaneDot& job) {
   const ByteTable<bits> table(job.table);
-  std::size_t q = 0;
-  for (; q + kQueryTile <= job.n_queries; q += kQueryTile) dot_planes_with<bits, kQueryTile>(job, table, q);
-  for (; q + 2 <= job.n_queries; q += 2) dot_planes_with<bits, 2>(job, table, q);
-  for (; q < job.n_queries; ++q) dot_planes_with<bits, 1>(job, table, q);
+  for_query_tiles<kQueryTile>(job.n_queries, [&](auto tile, std::size_t first) { dot_planes_with<bits, decltype(tile)::kQueries>(job, table, first); });
 }
 
 void dot_planes(const PlaneDot& job) {
@@ -332,7 +347,7 @@ inline void scan_some(const SignScan& job, std::size_t first) {
   const ByteTable<1> table(kSigns);
   const std::uint8_t* words = job.words;
   for (std::size_t block = 0; block < job.n_blocks; ++block) {
-    DotSums<kQueries, kQueries >= 4 ? 1 : 4 / kQueries> sums;
+    DotSums<kQueries, chains_of(kQueries)> sums;
     sums.clear();
     sums.queries = job.queries + first * job.query_stride;
     sums.stride = job.query_stride;
@@ -346,13 +361,13 @@ inline void scan_some(const SignScan& job, std::size_t first) {
 }
 
 void scan_signs(const SignScan& job) {
-  std::size_t q = 0;
-  for (; q + kQueryTile <= job.n_queries; q += kQueryTile) scan_some<kQueryTile>(job, q);
-  if constexpr (kQueryTile > 4) {
-    for (; q + 4 <= job.n_queries; q += 4) scan_some<4>(job, q);
-  }
-  for (; q + 2 <= job.n_queries; q += 2) scan_some<2>(job, q);
-  if (q < job.n_queries) scan_one(job, q);
+  for_query_tiles<kQueryTile>(job.n_queries, [&](auto tile, std::size_t first) {
+    if constexpr (constexpr int kQueries = decltype(tile)::kQueries; kQueries == 1) {
+      scan_one(job, first);
+    } else {
+      scan_some<kQueries>(job, first);
+    }
+  });
 }
 
 std::size_t find_above(const float* x, std::size_t n, float threshold, std::uint32_t* found) {

@@ -17,7 +17,7 @@ namespace tq {
 struct InterleavedDot {
   const std::uint8_t* words;  ///< n_words x 64 bytes
   std::size_t n_words;
-  unsigned bits;              ///< of a code, 1 to 4
+  unsigned bits;              ///< of a code, 1 to 4; 5 to 9 for dot_wide
   const std::int8_t* table;   ///< 2^bits values from −127 to 127
   const float* row_scales;    ///< 16
   const std::int8_t* queries;       ///< n_queries rows from −127 to 127, filled up with zeros to a multiple of 32, at most 131072 long
@@ -84,6 +84,7 @@ struct RowWeights {
   float* units;                   ///< n_groups: 1/127 of the largest; 0, and zeros as bytes, where that is below 2^-100; NaN where one is
                                   ///< not finite or above 2^100
   std::int32_t* sums;             ///< n_groups: the sum of the bytes
+  // weights_to_words: n_groups x 32 high bytes, then as many low ones; the unit is 1/32384 of the largest; n_groups sums of each.
 };
 /// … of Kernels::sum_transposed: what InterleavedDot calls a row is one of 16 coordinates here, and what is a coordinate there is a row.
 struct TransposedSum {
@@ -210,6 +211,11 @@ struct Kernels {
   void (*to_bytes)(const float* x, std::size_t n, std::int8_t* out, float* unit, std::int32_t* sum);
   /// out = (Σ table[code] · query) · row_scale · query_unit, the sum exact in 32 bits. Same bits.
   void (*dot_interleaved)(const InterleavedDot& job);
+  /// The same for codes of 5 to 9 bits, which stand for 254 · high + low: `table` has 2^bits high bytes, then as many low ones; a query
+  /// its high bytes, then, half a stride on, its low ones, at most 65536 each; query_sums two sums. What is left out is Σ low · low. Same bits.
+  void (*dot_wide)(const InterleavedDot& job);
+  /// A query for it: x = (254 · high + low) · unit, to_bytes() with a unit of 1/32384 of the largest |x|. Two sums; n ≤ 65536. Same bits.
+  void (*to_words)(const float* x, std::size_t n, std::int8_t* high, std::int8_t* low, float* unit, std::int32_t* sums);
   /// The same for codes of a trellis, 2 to 4 bits of windows of 8 (docs/layout.md, "Streams"): `table` has 256 values, n_words is a multiple of
   /// `bits`, and byte 4·t + j of a query meets code j · dim/4 + t. Same bits.
   void (*dot_windows)(const InterleavedDot& job);
@@ -225,6 +231,10 @@ struct Kernels {
   void (*weights_to_bytes)(const RowWeights& job);
   /// sums += unit of the group · Σ table[code] · weight, group after group, mul then add; Σ is exact. Same bits.
   void (*sum_transposed)(const TransposedSum& job);
+  /// The same two for codes of 5 to 9 bits: tables, weights and sums in two bytes as dot_wide has them, the high bytes of a query's groups
+  /// in front of the low ones.
+  void (*weights_to_words)(const RowWeights& job);
+  void (*sum_wide)(const TransposedSum& job);
 
   /// IEEE half and bfloat16, round to nearest even, NaN stays NaN, overflow becomes infinity. Same bits. Any alignment of the bytes.
   void (*f16_to_f32)(const void* in, std::size_t n, float* out);

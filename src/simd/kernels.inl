@@ -20,7 +20,8 @@
 //   B                         64 bytes: 4 of each of 16 rows;  load_bytes
 //   down<n>(B)                every 32-bit word shifted right: bits of a byte's neighbour come in from above
 //   pick<mask>(a, b)          in every byte the bits of mask from a, the others from b
-//   ByteTable<bits>(entries), look_up(table, B)   entries[lowest bits of each byte], other bits ignored
+//   ByteTable<bits>(entries), look_up(table, B)   entries[lowest bits of each byte], other bits ignored; up to 8 bits
+//   choose(B, a, b)           a in the bytes whose lowest bit is 0, else b
 //   min(I, I);  merge(mask, a, b) of I: the bits of a where mask is set, else of b
 //   spread(x, I)              x[i] for each index i below 8; 8 floats are readable
 //   WindowTable(entries, bits, window), look_up(table, bytes, F[4])   64 values from 8·bits + 2 bytes; 64 bytes are readable
@@ -222,11 +223,12 @@ void look_up_codes(const std::uint16_t* codes, std::size_t n, const float* table
 #include "simd/trellis_kernels.inl"
 #include "simd/interleaved_kernels.inl"
 #include "simd/window_kernels.inl"
+#include "simd/wide_kernels.inl"
 #include "simd/layer_kernels.inl"
 
 constexpr Kernels make_table(const char* name) {
   return {name,        ordered_dot, dot_tile,    weighted_sum, hadamard,   multiply,    scale,       mix_runs,
           to_lanes,    hadamard_lanes, measure_lanes, scale_lanes, quantize_lanes, quantize, decode_codes,
-          look_up_codes, decode_windows, search_windows, to_bytes, dot_interleaved, dot_windows, dot_planes, dot_plane_rows, scan_signs, find_above, weights_to_bytes, sum_transposed,
+          look_up_codes, decode_windows, search_windows, to_bytes, dot_interleaved, dot_wide, to_words, dot_windows, dot_planes, dot_plane_rows, scan_signs, find_above, weights_to_bytes, sum_transposed, weights_to_words, sum_wide,
           f16_to_f32,  f32_to_f16,  bf16_to_f32, f32_to_bf16,  decode_q8_0, decode_q4_0, dot_stored, sum_stored, rms_norm,    softmax,  silu_multiply};
 }

@@ -326,29 +326,31 @@ inline B pick(B x, B y) {
   return each([](auto p, auto q) { return vbslq_u8(vdupq_n_u8(mask), p, q); }, x, y);
 }
 
-/// The table is repeated until it has 16 entries, so that four bits of each index are enough.
+/// Up to 4 bits the table is repeated until it has 16 entries, so that four bits of each index are enough.
 template <unsigned bits>
 struct ByteTable {
-  explicit ByteTable(const std::int8_t* values) {
+  explicit ByteTable(const std::int8_t* values) : wide(reinterpret_cast<const std::uint8_t*>(values)) {
     constexpr std::uint8_t kCount[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
     uint8x16_t once = {};
-    __builtin_memcpy(&once, values, std::size_t{1} << bits);
-    entries = vqtbl1q_u8(once, vandq_u8(vld1q_u8(kCount), vdupq_n_u8((1U << bits) - 1)));
+    __builtin_memcpy(&once, values, bits < 4 ? std::size_t{1} << bits : 16);
+    entries = vqtbl1q_u8(once, vandq_u8(vld1q_u8(kCount), vdupq_n_u8(bits < 4 ? (1U << bits) - 1 : 15)));
   }
-  uint8x16_t entries;
+  uint8x16_t entries;        ///< up to 4 bits
+  const std::uint8_t* wide;  ///< beyond
 };
 template <unsigned bits>
 inline B look_up(const ByteTable<bits>& table, B index) {
-  return each([&](auto i) { return vqtbl1q_u8(table.entries, vandq_u8(i, vdupq_n_u8(15))); }, index);
+  if constexpr (bits <= 4) {
+    return each([&](auto i) { return vqtbl1q_u8(table.entries, vandq_u8(i, vdupq_n_u8(15))); }, index);
+  } else if constexpr (bits == 5) {
+    const uint8x16x2_t both = vld1q_u8_x2(table.wide);
+    return each([&](auto i) { return vqtbl2q_u8(both, vandq_u8(i, vdupq_n_u8(31))); }, index);
+  } else {
+    return look_up_256(table.wide, 1U << bits, keep<(1U << bits) - 1>(index));
+  }
 }
-template <>
-struct ByteTable<8> {
-  explicit ByteTable(const std::int8_t* values) : entries(reinterpret_cast<const std::uint8_t*>(values)) {}
-  const std::uint8_t* entries;
-};
-template <>
-inline B look_up(const ByteTable<8>& table, B index) {
-  return look_up_256(table.entries, 256, index);
+inline B choose(B bits, B x, B y) {
+  return each([](auto bit, auto p, auto q) { return vbslq_u8(vtstq_u8(bit, vdupq_n_u8(1)), q, p); }, bits, x, y);
 }
 /// The sum of two products of at most 127 · 127 fits 16 bits.
 inline int32x4_t dot4_part(int32x4_t sum, uint8x16_t values, uint8x16_t query) {

@@ -244,6 +244,12 @@ inline B look_up(const ByteTable<bits>& table, const B& index) {
     return values;
   });
 }
+inline B choose(const B& bits, const B& a, const B& b) {
+  return each_word([&](int i) {
+    const std::uint32_t mask = (bits.word[i] & 0x01010101U) * 0xFFU;
+    return (a.word[i] & ~mask) | (b.word[i] & mask);
+  });
+}
 inline I dot4(const I& sum, const B& values, const B& query) {
   return each_int([&](int i) {
     std::int32_t total = sum.lane[i];

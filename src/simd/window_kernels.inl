@@ -14,7 +14,7 @@ __attribute__((always_inline)) inline B window_field(const B* words) {
 
 template <unsigned bits, int kQueries>
 inline void dot_window_queries(const InterleavedDot& job, const ByteTable<8>& table, const std::uint8_t* behind, std::size_t first) {
-  DotSums<kQueries, kQueries >= 4 ? 1 : 4 / kQueries> sums;
+  DotSums<kQueries, chains_of(kQueries)> sums;
   sums.clear();
   sums.queries = job.queries + first * job.query_stride;
   sums.stride = job.query_stride;
@@ -44,13 +44,9 @@ void dot_windows_of(const InterleavedDot& job) {
   __builtin_memcpy(behind, job.words, sizeof behind);
   for (std::uint32_t& lane : behind) lane = lane >> 8 | lane << 24;
   const auto* next = reinterpret_cast<const std::uint8_t*>(behind);
-  std::size_t q = 0;
-  for (; q + kQueryTile <= job.n_queries; q += kQueryTile) dot_window_queries<bits, kQueryTile>(job, table, next, q);
-  if constexpr (kQueryTile > 4) {
-    for (; q + 4 <= job.n_queries; q += 4) dot_window_queries<bits, 4>(job, table, next, q);
-  }
-  for (; q + 2 <= job.n_queries; q += 2) dot_window_queries<bits, 2>(job, table, next, q);
-  for (; q < job.n_queries; ++q) dot_window_queries<bits, 1>(job, table, next, q);
+  for_query_tiles<kQueryTile>(job.n_queries, [&](auto tile, std::size_t first) {
+    dot_window_queries<bits, decltype(tile)::kQueries>(job, table, next, first);
+  });
 }
 
 void dot_windows(const InterleavedDot& job) {

@@ -48,7 +48,7 @@ std::vector<Case> all_cases() {
   for (unsigned bits = 1; bits <= 9; ++bits) {
     for (const std::size_t dim : {1UL, 8UL, 43UL, 64UL, 96UL, 128UL, 172UL, 576UL}) {
       cases.push_back({"tq" + std::to_string(bits), dim, false, Layout::kRows});
-      if (bits <= 4) cases.push_back({"tq" + std::to_string(bits), dim, false, Layout::kTransposed});
+      cases.push_back({"tq" + std::to_string(bits), dim, false, Layout::kTransposed});
     }
   }
   for (const std::string name : {"tt2", "tt3", "tt4"}) {
@@ -182,8 +182,14 @@ TEST_P(EveryCodec, scores_are_inner_products_with_the_decoded_rows) {
       // Two orthogonal maps and one sum in single precision: a few dozen roundings of 2^-24 of the product of the norms.
       double tolerance = 1e-5 * std::sqrt(test::dot(q, q, dim()) * test::dot(x, x, dim()));
       if (!query.units.empty()) {
-        // An int8 query is wrong by at most half its unit in each coordinate.
-        tolerance += static_cast<double>(query.units[i]) / 2 * std::sqrt(static_cast<double>(dim()) * test::dot(x, x, dim()));
+        // A query in bytes is wrong by at most half its unit in each coordinate.
+        const double unit = static_cast<double>(query.units[i]), length = std::sqrt(static_cast<double>(dim()) * test::dot(x, x, dim()));
+        tolerance += unit / 2 * length;
+        if (c->spec().bits > 4) {
+          // Two bytes: centroids, of which none is beyond 5 root mean squares, are wrong by half of 1/32384 of the largest; and products of
+          // two low bytes, each at most 127 units, are left out.
+          tolerance += 5.0 / 32384 / 2 * std::sqrt(test::dot(q, q, dim()) * test::dot(x, x, dim())) + 5.0 / 32384 * 127 * 127 * unit * length;
+        }
       }
       EXPECT_NEAR(scores[i * kRows + r], test::dot(q, x, dim()), tolerance + 1e-30);
     }
@@ -223,7 +229,7 @@ TEST_P(EveryCodec, accumulate_is_the_weighted_sum_of_the_decoded_rows) {
     c->from_coded(sums.data() + i * dim());
     // 41 terms of size 1 and a rotation: the sum is about 6, its roundings about 2^-24 of √41 · 3 each.
     double tolerance = 1e-4;
-    if (GetParam().layout == Layout::kTransposed) tolerance += test::error_of_rounded_weights(weights.data() + i * kRows, decoded.data(), kRows, dim());
+    if (GetParam().layout == Layout::kTransposed) tolerance += test::error_of_rounded_weights(weights.data() + i * kRows, decoded.data(), kRows, dim(), c->spec().bits);
     for (std::size_t j = 0; j < dim(); ++j) {
       double expected = 0;
       for (std::size_t r = 0; r < kRows; ++r) {

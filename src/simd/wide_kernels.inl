@@ -1,0 +1,218 @@
+// Products with codes of 5 to 9 bits: centroids and queries in two bytes each (docs/layout.md, "Wide codes"). A part of kernels.inl.
+
+/// x = (254 · high + low) · unit, both from −127 to 127.
+constexpr float kHighByte = 254;
+
+/// What to_words and weights_to_words do with 16 values, already in units.
+struct TwoBytes {
+  I high, low;
+};
+inline TwoBytes two_bytes(F in_units) {
+  const F whole = to_float(round_to_int(in_units));  // at most 32384: exact in all that follows
+  const I high = round_to_int(mul(whole, broadcast(1.0F / kHighByte)));
+  return {high, round_to_int(sub(whole, mul(to_float(high), broadcast(kHighByte))))};
+}
+constexpr float kMostUnits = 127 * kHighByte + 126;  // 127 more would be half way to a high byte of 128
+
+inline void store_some_i8(I bytes, std::size_t m, std::int8_t* out) {
+  if (m == kLanes) return store_i8(bytes, out);
+  std::int8_t rounded[kLanes];
+  store_i8(bytes, rounded);
+  __builtin_memcpy(out, rounded, m);
+}
+
+void to_words(const float* x, std::size_t n, std::int8_t* high, std::int8_t* low, float* unit, std::int32_t* sums) {
+  const float largest = largest_size(x, n);
+  const bool usable = largest > 0x1p-100F && largest < 0x1p100F;
+  const F factor = broadcast(usable ? kMostUnits / largest : 0.0F), zero = broadcast(0.0F);
+  I high_sums = broadcast(0), low_sums = broadcast(0);
+  for_vectors(n, [&](std::size_t i, std::size_t m) {
+    const TwoBytes bytes = two_bytes(usable ? mul(load_some(x + i, m), factor) : zero);
+    high_sums = add(high_sums, bytes.high);
+    low_sums = add(low_sums, bytes.low);
+    store_some_i8(bytes.high, m, high + i);
+    store_some_i8(bytes.low, m, low + i);
+  });
+  *unit = usable ? largest / kMostUnits : largest < 1 ? 0.0F : __builtin_nanf("");
+  sums[0] = static_cast<std::int32_t>(reduce_add(to_float(high_sums)));  // at most 127 · 65536 < 2^24: exact
+  sums[1] = static_cast<std::int32_t>(reduce_add(to_float(low_sums)));
+}
+
+void weights_to_words(const RowWeights& job) {
+  std::int8_t* low = job.bytes + job.n_groups * 2 * kLanes;
+  for (std::size_t g = 0; g < job.n_groups; ++g) {
+    float scaled[2 * kLanes];
+    for (std::size_t i = 0; i < 2; ++i) {
+      const std::size_t at = g * 2 * kLanes + i * kLanes;
+      store(mul(load(job.weights + at), load(job.scales + at)), scaled + i * kLanes);
+    }
+    std::int32_t sums[2];
+    to_words(scaled, 2 * kLanes, job.bytes + g * 2 * kLanes, low + g * 2 * kLanes, &job.units[g], sums);
+    job.sums[g] = sums[0];
+    job.sums[job.n_groups + g] = sums[1];
+  }
+}
+
+/// The high and the low bytes of 2^bits centroids.
+template <unsigned bits>
+struct WideTable {
+  explicit WideTable(const std::int8_t* values) : high(values), low(values + (std::size_t{1} << bits)) {}
+  ByteTable<bits> high, low;
+
+  template <class Sums>
+  __attribute__((always_inline)) void add_field(int field, B index, B, Sums& sums) const {
+    sums.add_field(field, look_up(high, index), look_up(low, index));
+  }
+};
+/// 9 bits: the ninth ones of field f are bit f of a word of their own.
+template <>
+struct WideTable<9> {
+  explicit WideTable(const std::int8_t* values) : high(values), high_above(values + 256), low(values + 512), low_above(values + 768) {}
+  ByteTable<8> high, high_above, low, low_above;
+
+  template <class Sums>
+  __attribute__((always_inline)) void add_field(int field, B index, B ninth, Sums& sums) const {
+    sums.add_field(field, choose(ninth, look_up(high, index), look_up(high_above, index)), choose(ninth, look_up(low, index), look_up(low_above, index)));
+  }
+};
+
+/// Σ high · high and Σ (high · low + low · high); low · low is at most 1/64516 of what one product can be, and left out.
+template <int kQueries>
+struct WideSums {
+  I top[kQueries], middle[kQueries];
+  const std::int8_t* queries;
+  std::size_t stride, low;  ///< from one query to the next, and from its high bytes to its low ones
+
+  void clear() {
+#pragma GCC unroll 4
+    for (int q = 0; q < kQueries; ++q) top[q] = middle[q] = broadcast(0);
+  }
+  __attribute__((always_inline)) void add_field(int field, B high_values, B low_values) {
+#pragma GCC unroll 4
+    for (int q = 0; q < kQueries; ++q) {
+      const std::int8_t* query = queries + static_cast<std::size_t>(q) * stride + 4 * field;
+      top[q] = dot4(top[q], high_values, query);
+      middle[q] = dot4(dot4(middle[q], high_values, query + low), low_values, query);
+    }
+  }
+  /// In units of 254 · step · unit.
+  F total(int q, std::int32_t high_sum, std::int32_t low_sum) const {
+    const F high = to_float(add(top[q], broadcast(-kDotBias * high_sum)));
+    return add(mul(high, broadcast(kHighByte)), to_float(add(middle[q], broadcast(-kDotBias * (high_sum + low_sum)))));
+  }
+};
+
+/// A field whose codes are spread over the tops of words: bits `from` and up of each, the first in word 0 (interleave.cpp, Shape).
+template <unsigned bits, unsigned field, unsigned w = 0>
+__attribute__((always_inline)) inline B scattered_field(const B* word, B so_far) {
+  constexpr unsigned kSpare = 8 - bits, kFirst = (field - bits) * bits, kLast = kFirst + bits;  // of the stream of spare bits
+  constexpr unsigned kFrom = w * kSpare > kFirst ? w * kSpare : kFirst, kTo = (w + 1) * kSpare < kLast ? (w + 1) * kSpare : kLast;
+  if constexpr (w == bits) {
+    return so_far;
+  } else if constexpr (kFrom >= kTo) {
+    return scattered_field<bits, field, w + 1>(word, so_far);
+  } else {
+    constexpr unsigned kAt = bits + kFrom - w * kSpare, kWanted = kFrom - kFirst, kMask = ((1U << (kTo - kFrom)) - 1) << kWanted;
+    B moved;
+    if constexpr (kAt >= kWanted) {
+      moved = down<kAt - kWanted>(word[w]);
+    } else {
+      moved = up<kWanted - kAt>(word[w]);
+    }
+    return scattered_field<bits, field, w + 1>(word, pick<kMask>(moved, so_far));
+  }
+}
+
+template <unsigned bits, unsigned field, class Sums>
+__attribute__((always_inline)) inline void add_scattered(const B* word, const WideTable<bits>& table, Sums& sums) {
+  if constexpr (field < 8) {
+    table.add_field(static_cast<int>(field), scattered_field<bits, field>(word, word[0]), word[0], sums);
+    add_scattered<bits, field + 1>(word, table, sums);
+  }
+}
+
+/// One chunk, as dot_chunk: 32 codes of each row, or those of as many fields as `here` words have.
+template <unsigned bits, class Sums>
+__attribute__((always_inline)) inline void dot_wide_chunk(const std::uint8_t* words, std::size_t here, const WideTable<bits>& table, Sums& sums) {
+  constexpr unsigned kWords = bits < 8 ? bits : 8;
+  B word[kWords], ninth{};
+  if constexpr (bits == 9) ninth = load_bytes(words + 64 * --here);
+#pragma GCC unroll 8
+  for (unsigned w = 0; w < kWords; ++w) {
+    if (w >= here) return;
+    word[w] = load_bytes(words + 64 * w);
+    table.add_field(static_cast<int>(w), word[w], ninth, sums);
+    if constexpr (bits == 9) ninth = down<1>(ninth);
+  }
+  if constexpr (bits < 8) add_scattered<bits, bits>(word, table, sums);
+}
+
+constexpr std::size_t kWideTile = kQueryTile < 4 ? kQueryTile : 4;  // two sums for each query
+
+template <unsigned bits>
+void dot_wide_of(const InterleavedDot& job) {
+  const WideTable<bits> table(job.table);
+  const F scales = load(job.row_scales);
+  for_query_tiles<kWideTile>(job.n_queries, [&](auto tile, std::size_t first) __attribute__((always_inline)) {
+    constexpr int kQueries = decltype(tile)::kQueries;
+    WideSums<kQueries> sums;
+    sums.clear();
+    sums.queries = job.queries + first * job.query_stride;
+    sums.stride = job.query_stride;
+    sums.low = job.query_stride / 2;
+    std::size_t w = 0;
+    for (; w + bits <= job.n_words; w += bits, sums.queries += 32) dot_wide_chunk<bits>(job.words + 64 * w, bits, table, sums);
+    if (w < job.n_words) dot_wide_chunk<bits>(job.words + 64 * w, job.n_words - w, table, sums);
+#pragma GCC unroll 4
+    for (int q = 0; q < kQueries; ++q) {
+      const std::size_t query = first + static_cast<std::size_t>(q);
+      const F total = sums.total(q, job.query_sums[2 * query], job.query_sums[2 * query + 1]);
+      store(mul(mul(total, scales), broadcast(job.query_units[query])), job.out + query * job.out_stride);
+    }
+  });
+}
+
+void dot_wide(const InterleavedDot& job) {
+  if (job.bits == 5) return dot_wide_of<5>(job);
+  if (job.bits == 6) return dot_wide_of<6>(job);
+  if (job.bits == 7) return dot_wide_of<7>(job);
+  if (job.bits == 8) return dot_wide_of<8>(job);
+  dot_wide_of<9>(job);
+}
+
+template <unsigned bits>
+void sum_wide_of(const TransposedSum& job) {
+  const WideTable<bits> table(job.table);
+  for_query_tiles<kWideTile>(job.n_queries, [&](auto tile, std::size_t first) __attribute__((always_inline)) {
+    constexpr int kQueries = decltype(tile)::kQueries;
+    const std::size_t plane = job.n_groups * 32;
+    F total[kQueries];
+#pragma GCC unroll 4
+    for (int q = 0; q < kQueries; ++q) total[q] = load(job.sums + (first + static_cast<std::size_t>(q)) * job.stride);
+    WideSums<kQueries> sums;
+    sums.queries = job.weights + first * 2 * plane;
+    sums.stride = 2 * plane;
+    sums.low = plane;
+    const std::uint8_t* words = job.words;
+    for (std::size_t g = 0; g < job.n_groups; ++g, words += job.group_bytes, sums.queries += 32) {
+      sums.clear();
+      dot_wide_chunk<bits>(words, bits, table, sums);
+#pragma GCC unroll 4
+      for (int q = 0; q < kQueries; ++q) {
+        const std::size_t query = first + static_cast<std::size_t>(q);
+        const std::int32_t* of_query = job.weight_sums + query * 2 * job.n_groups + g;
+        total[q] = add(total[q], mul(sums.total(q, of_query[0], of_query[job.n_groups]), broadcast(job.weight_units[query * job.n_groups + g])));
+      }
+    }
+#pragma GCC unroll 4
+    for (int q = 0; q < kQueries; ++q) store(total[q], job.sums + (first + static_cast<std::size_t>(q)) * job.stride);
+  });
+}
+
+void sum_wide(const TransposedSum& job) {
+  if (job.bits == 5) return sum_wide_of<5>(job);
+  if (job.bits == 6) return sum_wide_of<6>(job);
+  if (job.bits == 7) return sum_wide_of<7>(job);
+  if (job.bits == 8) return sum_wide_of<8>(job);
+  sum_wide_of<9>(job);
+}
