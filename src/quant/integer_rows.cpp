@@ -1,7 +1,6 @@
 #include "quant/integer_rows.h"
 
 #include <algorithm>
-#include <array>
 #include <cstring>
 
 #include "quant/interleave.h"
@@ -46,43 +45,43 @@ void IntegerRows::scores(const Query& query, const std::byte* storage, std::size
                          std::size_t out_stride, Workspace& scratch) const {
   if (step_ == 0) return Codec::scores(query, storage, first, n_rows, out, out_stride, scratch);
   const std::size_t end = first + n_rows;
-  for (std::size_t begin_row = first / kInterleavedRows * kInterleavedRows; begin_row < end; begin_row += kInterleavedRows) {
-    if (begin_row >= first && begin_row + kInterleavedRows <= end) {
-      score_block(query, storage, begin_row, out + (begin_row - first), out_stride);
+  for (std::size_t row = first / kInterleavedRows * kInterleavedRows; row < end;) {
+    if (row >= first && row + kInterleavedRows <= end) {
+      // Blocks go in twos, from the first one of a group on.
+      const std::size_t n = row % kGroupRows == 0 ? (end - row) / kInterleavedRows : 1;
+      score_blocks(query, storage, row, n, out + (row - first), out_stride);
+      row += n * kInterleavedRows;
       continue;
     }
     scratch.rows.resize(std::max(scratch.rows.size(), query.count * kInterleavedRows));
-    score_block(query, storage, begin_row, scratch.rows.data(), kInterleavedRows);
-    const std::size_t from = std::max(begin_row, first), to = std::min(begin_row + kInterleavedRows, end);
+    score_blocks(query, storage, row, 1, scratch.rows.data(), kInterleavedRows);
+    const std::size_t from = std::max(row, first), to = std::min(row + kInterleavedRows, end);
     for (std::size_t i = 0; i < query.count; ++i) {
-      std::memcpy(out + i * out_stride + (from - first), scratch.rows.data() + i * kInterleavedRows + (from - begin_row),
-                  (to - from) * sizeof(float));
+      std::memcpy(out + i * out_stride + (from - first), scratch.rows.data() + i * kInterleavedRows + (from - row), (to - from) * sizeof(float));
     }
+    row += kInterleavedRows;
   }
 }
 
-/// The 16 rows from `row` on against all queries.
-void IntegerRows::score_block(const Query& query, const std::byte* storage, std::size_t row, float* out, std::size_t out_stride) const {
-  const std::byte* stored = scale(storage, row);
-  std::array<float, kInterleavedRows> scales;
-  if (spec().wide_scale) {
-    std::memcpy(scales.data(), stored, sizeof scales);
-  } else {
-    kernels().f16_to_f32(stored, kInterleavedRows, scales.data());
-  }
-  for (float& factor : scales) factor *= step_;
+/// n_blocks times 16 rows, from `row` on, against all queries.
+void IntegerRows::score_blocks(const Query& query, const std::byte* storage, std::size_t row, std::size_t n_blocks, float* out,
+                               std::size_t out_stride) const {
   InterleavedDot job{.words = reinterpret_cast<const std::uint8_t*>(words(storage, row)),
                      .n_words = n_words_,
                      .bits = spec().bits,
                      .table = nullptr,
-                     .row_scales = scales.data(),
+                     .row_scales = scale(storage, row),
                      .queries = query.bytes.data(),
                      .query_stride = planes() * padded(),
                      .query_sums = query.sums.data(),
                      .query_units = query.units.data(),
                      .n_queries = query.count,
                      .out = out,
-                     .out_stride = out_stride};
+                     .out_stride = out_stride,
+                     .half_scales = !spec().wide_scale,
+                     .step = step_,
+                     .n_blocks = n_blocks,
+                     .group_bytes = group_bytes()};
   multiply(job);
 }
 

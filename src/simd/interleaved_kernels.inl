@@ -117,34 +117,60 @@ __attribute__((always_inline)) inline void dot_chunk(const std::uint8_t* words, 
   }
 }
 
-/// Of an InterleavedDot or a PlaneDot.
+/// Of an InterleavedDot or a PlaneDot, for rows from out on.
 template <int kQueries, class Job, class Sums>
-inline void store_products(const Job& job, const Sums& sums, std::size_t first) {
-  const F scales = load(job.row_scales);
+inline void store_products(const Job& job, F scales, float* out, const Sums& sums, std::size_t first) {
 #pragma GCC unroll 8
   for (int q = 0; q < kQueries; ++q) {
     const std::size_t query = first + static_cast<std::size_t>(q);
-    store(mul(mul(to_float(sums.total(q, job.query_sums[query])), scales), broadcast(job.query_units[query])), job.out + query * job.out_stride);
+    store(mul(mul(to_float(sums.total(q, job.query_sums[query])), scales), broadcast(job.query_units[query])), out + query * job.out_stride);
+  }
+}
+
+/// 16 rows of an InterleavedDot.
+struct DotBlock {
+  const std::uint8_t* words;
+  F scales;
+  float* out;
+};
+template <class Take>
+__attribute__((always_inline)) inline void for_blocks(const InterleavedDot& job, Take take) {
+  const auto* scales = static_cast<const std::uint8_t*>(job.row_scales);
+  for (std::size_t b = 0; b < job.n_blocks; ++b) {
+    const std::size_t group = b / 2 * job.group_bytes, second = b % 2;
+    const std::uint8_t* at = scales + group + second * kLanes * (job.half_scales ? 2 : 4);
+    F stored = broadcast(0.0F);
+    if (job.half_scales) {
+      stored = load_f16(at);
+    } else {
+      float floats[kLanes];
+      __builtin_memcpy(floats, at, sizeof floats);
+      stored = load(floats);
+    }
+    take(DotBlock{job.words + group + second * 64 * job.n_words, mul(stored, broadcast(job.step)), job.out + b * kLanes});
   }
 }
 
 template <unsigned bits, int kQueries>
-inline void dot_queries(const InterleavedDot& job, const ByteTable<bits>& table, std::size_t first) {
+inline void dot_queries(const InterleavedDot& job, const DotBlock& block, const ByteTable<bits>& table, std::size_t first) {
   DotSums<kQueries, chains_of(kQueries)> sums;
   sums.clear();
   sums.queries = job.queries + first * job.query_stride;
   sums.stride = job.query_stride;
   std::size_t w = 0;
-  for (; w + bits <= job.n_words; w += bits, sums.queries += 32) dot_chunk<bits>(job.words + 64 * w, bits, table, sums);
-  if (w < job.n_words) dot_chunk<bits>(job.words + 64 * w, job.n_words - w, table, sums);
-
-  store_products<kQueries>(job, sums, first);
+  for (; w + bits <= job.n_words; w += bits, sums.queries += 32) dot_chunk<bits>(block.words + 64 * w, bits, table, sums);
+  if (w < job.n_words) dot_chunk<bits>(block.words + 64 * w, job.n_words - w, table, sums);
+  store_products<kQueries>(job, block.scales, block.out, sums, first);
 }
 
 template <unsigned bits>
 void dot_all_queries(const InterleavedDot& job) {
   const ByteTable<bits> table(job.table);
-  for_query_tiles<kQueryTile>(job.n_queries, [&](auto tile, std::size_t first) { dot_queries<bits, decltype(tile)::kQueries>(job, table, first); });
+  for_blocks(job, [&](const DotBlock& block) {
+    for_query_tiles<kQueryTile>(job.n_queries, [&](auto tile, std::size_t first) {
+      dot_queries<bits, decltype(tile)::kQueries>(job, block, table, first);
+    });
+  });
 }
 
 void dot_interleaved(const InterleavedDot& job) {
@@ -259,7 +285,7 @@ inline void dot_planes_with(const PlaneDot& job, const ByteTable<bits>& table, s
       sums.add_field(f, look_up(table, index));
     });
   }
-  store_products<kQueries>(job, sums, first);
+  store_products<kQueries>(job, load(job.row_scales), job.out, sums, first);
 }
 
 template <unsigned bits>

@@ -13,20 +13,24 @@
 
 namespace tq {
 
-/// The arguments of Kernels::dot_interleaved: 16 rows of interleaved codes (docs/layout.md) against int8 queries.
+/// The arguments of Kernels::dot_interleaved: blocks of 16 rows of interleaved codes (docs/layout.md) against int8 queries.
 struct InterleavedDot {
-  const std::uint8_t* words;  ///< n_words x 64 bytes
+  const std::uint8_t* words;  ///< of the first block, n_words x 64 bytes
   std::size_t n_words;
   unsigned bits;              ///< of a code, 1 to 4; 5 to 9 for dot_wide
   const std::int8_t* table;   ///< 2^bits values from −127 to 127
-  const float* row_scales;    ///< 16
+  const void* row_scales;     ///< 16 of the first block: floats, or halves
   const std::int8_t* queries;       ///< n_queries rows from −127 to 127, filled up with zeros to a multiple of 32, at most 131072 long
   std::size_t query_stride;
   const std::int32_t* query_sums;   ///< n_queries: the sum of each row
   const float* query_units;         ///< n_queries
   std::size_t n_queries;
-  float* out;                 ///< out[q * out_stride + row], always 16 rows
+  float* out;                 ///< out[q * out_stride + 16 · block + row]
   std::size_t out_stride;
+  bool half_scales = false;
+  float step = 1;             ///< what row scales are multiplied by
+  /// More than one: two blocks follow each other, and so do their scales; words and scales of the next two are group_bytes further on.
+  std::size_t n_blocks = 1, group_bytes = 0;
 };
 
 /// Codes of 2 to 4 bits in two planes. A chunk is 32 codes of a row; `signs` has the highest bit of each, as 1-bit codes are interleaved
@@ -209,7 +213,7 @@ struct Kernels {
   /// A query in bytes: x = out · unit, rounded to nearest even, with the unit and the sum of the bytes. The unit is 1/127 of the largest |x|; 0,
   /// and zeros as bytes, where that is below 2^-100; NaN, and zeros, where one is not finite or above 2^100. n ≤ 131072. Same bits.
   void (*to_bytes)(const float* x, std::size_t n, std::int8_t* out, float* unit, std::int32_t* sum);
-  /// out = (Σ table[code] · query) · row_scale · query_unit, the sum exact in 32 bits. Same bits.
+  /// out = (Σ table[code] · query) · (row_scale · step) · query_unit, the sum exact in 32 bits. Same bits.
   void (*dot_interleaved)(const InterleavedDot& job);
   /// The same for codes of 5 to 9 bits, which stand for 254 · high + low: `table` has 2^bits high bytes, then as many low ones; a query
   /// its high bytes, then, half a stride on, its low ones, at most 65536 each; query_sums two sums. What is left out is Σ low · low. Same bits.

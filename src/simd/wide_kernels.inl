@@ -149,26 +149,31 @@ __attribute__((always_inline)) inline void dot_wide_chunk(const std::uint8_t* wo
 
 constexpr std::size_t kWideTile = kQueryTile < 4 ? kQueryTile : 4;  // two sums for each query
 
+template <unsigned bits, int kQueries>
+inline void dot_wide_queries(const InterleavedDot& job, const DotBlock& block, const WideTable<bits>& table, std::size_t first) {
+  WideSums<kQueries> sums;
+  sums.clear();
+  sums.queries = job.queries + first * job.query_stride;
+  sums.stride = job.query_stride;
+  sums.low = job.query_stride / 2;
+  std::size_t w = 0;
+  for (; w + bits <= job.n_words; w += bits, sums.queries += 32) dot_wide_chunk<bits>(block.words + 64 * w, bits, table, sums);
+  if (w < job.n_words) dot_wide_chunk<bits>(block.words + 64 * w, job.n_words - w, table, sums);
+#pragma GCC unroll 4
+  for (int q = 0; q < kQueries; ++q) {
+    const std::size_t query = first + static_cast<std::size_t>(q);
+    const F total = sums.total(q, job.query_sums[2 * query], job.query_sums[2 * query + 1]);
+    store(mul(mul(total, block.scales), broadcast(job.query_units[query])), block.out + query * job.out_stride);
+  }
+}
+
 template <unsigned bits>
 void dot_wide_of(const InterleavedDot& job) {
   const WideTable<bits> table(job.table);
-  const F scales = load(job.row_scales);
-  for_query_tiles<kWideTile>(job.n_queries, [&](auto tile, std::size_t first) __attribute__((always_inline)) {
-    constexpr int kQueries = decltype(tile)::kQueries;
-    WideSums<kQueries> sums;
-    sums.clear();
-    sums.queries = job.queries + first * job.query_stride;
-    sums.stride = job.query_stride;
-    sums.low = job.query_stride / 2;
-    std::size_t w = 0;
-    for (; w + bits <= job.n_words; w += bits, sums.queries += 32) dot_wide_chunk<bits>(job.words + 64 * w, bits, table, sums);
-    if (w < job.n_words) dot_wide_chunk<bits>(job.words + 64 * w, job.n_words - w, table, sums);
-#pragma GCC unroll 4
-    for (int q = 0; q < kQueries; ++q) {
-      const std::size_t query = first + static_cast<std::size_t>(q);
-      const F total = sums.total(q, job.query_sums[2 * query], job.query_sums[2 * query + 1]);
-      store(mul(mul(total, scales), broadcast(job.query_units[query])), job.out + query * job.out_stride);
-    }
+  for_blocks(job, [&](const DotBlock& block) {
+    for_query_tiles<kWideTile>(job.n_queries, [&](auto tile, std::size_t first) {
+      dot_wide_queries<bits, decltype(tile)::kQueries>(job, block, table, first);
+    });
   });
 }
 

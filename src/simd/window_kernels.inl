@@ -13,17 +13,17 @@ __attribute__((always_inline)) inline B window_field(const B* words) {
 }
 
 template <unsigned bits, int kQueries>
-inline void dot_window_queries(const InterleavedDot& job, const ByteTable<8>& table, const std::uint8_t* behind, std::size_t first) {
+inline void dot_window_queries(const InterleavedDot& job, const DotBlock& block, const ByteTable<8>& table, const std::uint8_t* behind, std::size_t first) {
   DotSums<kQueries, chains_of(kQueries)> sums;
   sums.clear();
   sums.queries = job.queries + first * job.query_stride;
   sums.stride = job.query_stride;
   B words[bits + 1];
-  words[0] = load_bytes(job.words);
+  words[0] = load_bytes(block.words);
   for (std::size_t w = 0; w < job.n_words; w += bits, sums.queries += 32) {
 #pragma GCC unroll 4
-    for (unsigned i = 1; i < bits; ++i) words[i] = load_bytes(job.words + 64 * (w + i));
-    words[bits] = load_bytes(w + bits < job.n_words ? job.words + 64 * (w + bits) : behind);
+    for (unsigned i = 1; i < bits; ++i) words[i] = load_bytes(block.words + 64 * (w + i));
+    words[bits] = load_bytes(w + bits < job.n_words ? block.words + 64 * (w + bits) : behind);
     sums.add_field(0, look_up(table, window_field<bits, 0>(words)));
     sums.add_field(1, look_up(table, window_field<bits, 1>(words)));
     sums.add_field(2, look_up(table, window_field<bits, 2>(words)));
@@ -34,18 +34,20 @@ inline void dot_window_queries(const InterleavedDot& job, const ByteTable<8>& ta
     sums.add_field(7, look_up(table, window_field<bits, 7>(words)));
     words[0] = words[bits];
   }
-  store_products<kQueries>(job, sums, first);
+  store_products<kQueries>(job, block.scales, block.out, sums, first);
 }
 
 template <unsigned bits>
 void dot_windows_of(const InterleavedDot& job) {
   const ByteTable<8> table(job.table);
-  std::uint32_t behind[kLanes];  // each quarter of a stream goes on where the next one begins, the last one where the first one does
-  __builtin_memcpy(behind, job.words, sizeof behind);
-  for (std::uint32_t& lane : behind) lane = lane >> 8 | lane << 24;
-  const auto* next = reinterpret_cast<const std::uint8_t*>(behind);
-  for_query_tiles<kQueryTile>(job.n_queries, [&](auto tile, std::size_t first) {
-    dot_window_queries<bits, decltype(tile)::kQueries>(job, table, next, first);
+  for_blocks(job, [&](const DotBlock& block) {
+    std::uint32_t behind[kLanes];  // each quarter of a stream goes on where the next one begins, the last one where the first one does
+    __builtin_memcpy(behind, block.words, sizeof behind);
+    for (std::uint32_t& lane : behind) lane = lane >> 8 | lane << 24;
+    const auto* next = reinterpret_cast<const std::uint8_t*>(behind);
+    for_query_tiles<kQueryTile>(job.n_queries, [&](auto tile, std::size_t first) {
+      dot_window_queries<bits, decltype(tile)::kQueries>(job, block, table, next, first);
+    });
   });
 }
 

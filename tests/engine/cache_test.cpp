@@ -142,13 +142,15 @@ TEST(Cache, bits_are_true_and_the_bytes_are_those_bits) {
   }
 }
 
-TEST(Cache, keys_and_values_of_few_bits_are_kept_in_whole_groups_of_32) {
+TEST(Cache, keys_and_values_are_kept_in_whole_groups_of_32) {
   const auto model = test::load(test::short_pycoder_gguf());
   const auto session = test::open_session(model, {.cache = "tq4", .context = 333});
   const ModelConfig& config = model->config();
   EXPECT_EQ(session->cache().bytes, config.n_layers * config.n_kv_heads * 2 * 352 * 34) << "352 rows of 34 bytes";
   const auto wide = test::open_session(model, {.cache = "tq8", .context = 333});
-  EXPECT_EQ(wide->cache().bytes, config.n_layers * config.n_kv_heads * 2 * 333 * 66);
+  EXPECT_EQ(wide->cache().bytes, config.n_layers * config.n_kv_heads * 2 * 352 * 66);
+  const auto rows = test::open_session(model, {.cache = "q8_0", .context = 333});
+  EXPECT_EQ(rows->cache().bytes, config.n_layers * config.n_kv_heads * 2 * 333 * 68) << "and those of GGUF row by row";
 }
 
 TEST(Cache, short_heads_pay_for_no_padding) {
