@@ -246,12 +246,15 @@ void attend_by_chunks(const ModelConfig& config, KvCache& cache, const Attention
   std::vector<float>&sums = scratches[0].chunk_sums, &log_sums = scratches[0].chunk_log_sums;
   sums.resize(std::max(sums.size(), config.n_kv_heads * n_chunks * values));
   log_sums.resize(std::max(log_sums.size(), config.n_kv_heads * n_chunks * count));
+  for (AttentionScratch& scratch : scratches) scratch.prepared = 0;
   pool.for_ranges(config.n_kv_heads * n_chunks, 1, [&](std::size_t begin, std::size_t end, unsigned thread) {
+    AttentionScratch& scratch = scratches[thread];
     for (std::size_t task = begin; task < end; ++task) {
-      const Tile tile(config, cache, job, task / n_chunks, 0);
-      if (task == begin || task % n_chunks == 0) tile.prepare(scratches[thread]);
-      tile.attend_chunk(first_chunk + task % n_chunks, scratches[thread], sums.data() + task * values,
-                        log_sums.data() + task * count);
+      const std::size_t head = task / n_chunks;
+      const Tile tile(config, cache, job, head, 0);
+      if (scratch.prepared != head + 1) tile.prepare(scratch);
+      scratch.prepared = head + 1;
+      tile.attend_chunk(first_chunk + task % n_chunks, scratch, sums.data() + task * values, log_sums.data() + task * count);
     }
   });
   for (std::size_t head = 0; head < config.n_kv_heads; ++head) {

@@ -19,6 +19,7 @@ struct AttentionScratch {
   KeyBiasQuery key_bias;
   std::vector<float> exact;  ///< scores, then weights of exact rows
   std::vector<float> chunk_sums, chunk_log_sums;
+  std::size_t prepared = 0;  ///< one more than the head whose queries are prepared for the attention in progress
 };
 
 /// One attention of `n_tokens` tokens at positions position … position + n_tokens − 1, whose keys and values the cache
