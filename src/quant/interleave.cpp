@@ -124,20 +124,23 @@ void unpack(const Shape& shape, const Words& words, Fields& low, Fields& high) {
   }
 }
 
-/// The width is known to the compiler, which then unrolls everything.
+/// The width is known to the compiler, which then unrolls everything; so are the sizes of whole chunks.
 template <unsigned kBits>
 void interleave_chunks(const std::uint8_t* fields, std::size_t dim, std::byte* words) {
   constexpr Shape kShape(kBits);
-  for (std::size_t begin = 0; begin < dim; begin += kChunk) {
-    const std::size_t n_fields = (std::min(kChunk, dim - begin) + 3) / 4, n_words = kShape.words(n_fields);
-    FieldsOf<Lanes> low{};
+  FieldsOf<Lanes> low;
+  for (; dim >= kChunk; dim -= kChunk, fields += sizeof low, words += kBits * kWordBytes) {
     std::array<Lanes, kBits> packed{};
-    std::memcpy(low.data(), fields, n_fields * kWordBytes);
+    std::memcpy(low.data(), fields, sizeof low);
     pack_low(kShape, low, packed);
-    std::memcpy(words, packed.data(), n_words * kWordBytes);
-    fields += n_fields * kWordBytes;
-    words += n_words * kWordBytes;
+    std::memcpy(words, packed.data(), sizeof packed);
   }
+  const std::size_t n_fields = (dim + 3) / 4;
+  std::array<Lanes, kBits> packed{};
+  low = {};
+  std::memcpy(low.data(), fields, n_fields * kWordBytes);
+  pack_low(kShape, low, packed);
+  std::memcpy(words, packed.data(), kShape.words(n_fields) * kWordBytes);
 }
 
 template <unsigned kBits>
