@@ -215,6 +215,7 @@ struct B {
   __m256i low, high;
 };
 constexpr std::size_t kQueryTile = 4;
+constexpr int kBlockTile = 1;
 constexpr int kDotBias = 0;
 
 inline B load_bytes(const std::uint8_t* bytes) {
@@ -281,16 +282,16 @@ inline __m256i dot4_half(__m256i sum, __m256i values, __m256i query) {
   const __m256i pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(values), _mm256_sign_epi8(query, values));
   return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
 }
-inline I dot4(I sum, B values, const std::int8_t* query) {
+inline B repeat_four(const std::int8_t* bytes) {
   int four = 0;
-  __builtin_memcpy(&four, query, sizeof four);
+  __builtin_memcpy(&four, bytes, sizeof four);
   const __m256i repeated = _mm256_set1_epi32(four);
-  return {dot4_half(sum.low, values.low, repeated), dot4_half(sum.high, values.high, repeated)};
+  return {repeated, repeated};
 }
-
 inline I dot4(I sum, B values, B query) {
   return {dot4_half(sum.low, values.low, query.low), dot4_half(sum.high, values.high, query.high)};
 }
+inline I dot4(I sum, B values, const std::int8_t* query) { return dot4(sum, values, repeat_four(query)); }
 inline unsigned mask_greater(F a, F b) {
   const auto half = [](__m256 x, __m256 y) { return static_cast<unsigned>(_mm256_movemask_ps(_mm256_cmp_ps(x, y, _CMP_GT_OQ))); };
   return half(a.low, b.low) | half(a.high, b.high) << 8;

@@ -199,6 +199,7 @@ inline void store_i8(I a, void* bytes) { _mm_storeu_si128(static_cast<__m128i*>(
 
 using B = __m512i;
 constexpr std::size_t kQueryTile = 8;
+constexpr int kBlockTile = 2;  // 16 of 32 registers hold sums
 constexpr int kDotBias = 128;  // vpdpbusd multiplies unsigned by signed bytes
 
 inline B load_bytes(const std::uint8_t* bytes) { return _mm512_loadu_si512(bytes); }
@@ -261,13 +262,14 @@ inline B look_up(const ByteTable<8>& table, B index) {
   return look_up_256(table.entries, index);
 }
 inline B choose(B bits, B a, B b) { return _mm512_mask_blend_epi8(_mm512_test_epi8_mask(bits, _mm512_set1_epi8(1)), a, b); }
-inline I dot4(I sum, B values, const std::int8_t* query) {
-  int four = 0;
-  __builtin_memcpy(&four, query, sizeof four);
-  return _mm512_dpbusd_epi32(sum, values, _mm512_set1_epi32(four));
-}
 
+inline B repeat_four(const std::int8_t* bytes) {
+  int four = 0;
+  __builtin_memcpy(&four, bytes, sizeof four);
+  return _mm512_set1_epi32(four);
+}
 inline I dot4(I sum, B values, B query) { return _mm512_dpbusd_epi32(sum, values, query); }
+inline I dot4(I sum, B values, const std::int8_t* query) { return dot4(sum, values, repeat_four(query)); }
 inline unsigned mask_greater(F a, F b) { return _mm512_cmp_ps_mask(a, b, _CMP_GT_OQ); }
 
 #include "simd/kernels.inl"

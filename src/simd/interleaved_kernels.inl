@@ -56,74 +56,98 @@ __attribute__((always_inline)) inline void for_query_tiles(std::size_t n, Take t
 /// Sums that one query has: a product waits about four cycles for the one before it.
 constexpr int chains_of(int queries) { return queries >= 4 ? 1 : queries == 3 ? 2 : 4 / queries; }
 
-/// Field `f` of a chunk for one or more queries: its codes are looked up once.
-template <int kQueries, int kChains>
+/// Products of one or more queries with kBlocks times 16 rows. A field's codes are looked up once for all queries, and the bytes of a query
+/// loaded once for all blocks.
+template <int kQueries, int kBlocks = 1>
 struct DotSums {
-  I sum[kQueries][kChains];
+  static constexpr int kChains = chains_of(kQueries * kBlocks);
+  I sum[kQueries][kBlocks][kChains];
   const std::int8_t* queries;
+  std::size_t stride;
 
   void clear() {
 #pragma GCC unroll 8
     for (int q = 0; q < kQueries; ++q) {
+#pragma GCC unroll 2
+      for (int b = 0; b < kBlocks; ++b) {
 #pragma GCC unroll 4
-      for (int chain = 0; chain < kChains; ++chain) sum[q][chain] = broadcast(0);
+        for (int chain = 0; chain < kChains; ++chain) sum[q][b][chain] = broadcast(0);
+      }
     }
   }
-  I total(int q, std::int32_t query_sum) const {
+  I total(int q, std::int32_t query_sum, int block = 0) const {
     I all = broadcast(-kDotBias * query_sum);
 #pragma GCC unroll 4
-    for (int chain = 0; chain < kChains; ++chain) all = add(all, sum[q][chain]);
+    for (int chain = 0; chain < kChains; ++chain) all = add(all, sum[q][block][chain]);
     return all;
   }
-  std::size_t stride;
 
-  template <class Values>
-  __attribute__((always_inline)) void add_field(int field, Values values) {
+  __attribute__((always_inline)) void add_field(int field, B values)
+    requires(kBlocks == 1)
+  {
 #pragma GCC unroll 8
     for (int q = 0; q < kQueries; ++q) {
-      I& target = sum[q][field % kChains];
+      I& target = sum[q][0][field % kChains];
       target = dot4(target, values, queries + static_cast<std::size_t>(q) * stride + 4 * field);
+    }
+  }
+  __attribute__((always_inline)) void add_field(int field, B first, B second)
+    requires(kBlocks == 2)
+  {
+#pragma GCC unroll 8
+    for (int q = 0; q < kQueries; ++q) {
+      const B query = repeat_four(queries + static_cast<std::size_t>(q) * stride + 4 * field);
+      I &low = sum[q][0][field % kChains], &high = sum[q][1][field % kChains];
+      low = dot4(low, first, query);
+      high = dot4(high, second, query);
     }
   }
 };
 
-/// One chunk: 32 codes of each row in `here` ≤ bits words. Byte j of word w carries the codes 4·(w·per_byte + f) + j in fields of
-/// `bits`; for 3 bits, where two bits of each byte are left over, these hold the last two fields.
-template <unsigned bits, class Sums>
-__attribute__((always_inline)) inline void dot_chunk(const std::uint8_t* words, std::size_t here, const ByteTable<bits>& table, Sums& sums) {
-  constexpr unsigned kPerByte = 8 / bits;
-  B word[bits];
-#pragma GCC unroll 4
-  for (unsigned w = 0; w < bits; ++w) {
-    if (w >= here) return;
-    word[w] = load_bytes(words + 64 * w);
-    const int field = static_cast<int>(w * kPerByte);
-    sums.add_field(field, look_up(table, word[w]));
-    if constexpr (kPerByte > 1) sums.add_field(field + 1, look_up(table, down<bits>(word[w])));
-    if constexpr (kPerByte > 2) {
-      sums.add_field(field + 2, look_up(table, down<2 * bits>(word[w])));
-      sums.add_field(field + 3, look_up(table, down<3 * bits>(word[w])));
-    }
-    if constexpr (kPerByte > 4) {
-      sums.add_field(field + 4, look_up(table, down<4>(word[w])));
-      sums.add_field(field + 5, look_up(table, down<5>(word[w])));
-      sums.add_field(field + 6, look_up(table, down<6>(word[w])));
-      sums.add_field(field + 7, look_up(table, down<7>(word[w])));
-    }
-  }
-  if constexpr (bits == 3) {
-    sums.add_field(6, look_up(table, pick<3>(down<6>(word[0]), down<4>(word[1]))));  // bits 6 7 of word 0, bit 6 of word 1
-    sums.add_field(7, look_up(table, pick<1>(down<7>(word[1]), down<5>(word[2]))));  // bit 7 of word 1, bits 6 7 of word 2
-  }
+/// Field `field` of one chunk: 32 codes of each row in words. Byte j of word w carries the codes 4·(w·per_byte + f) + j in fields of `bits`;
+/// for 3 bits, where two bits of each byte are left over, these hold the last two fields.
+template <unsigned bits, unsigned field>
+__attribute__((always_inline)) inline B interleaved_field(const B* word) {
+  constexpr unsigned kPerByte = 8 / bits, kDirect = kPerByte * bits;
+  if constexpr (field < kDirect) return down<field % kPerByte * bits>(word[field / kPerByte]);
+  if constexpr (field == 6 && field >= kDirect) return pick<3>(down<6>(word[0]), down<4>(word[1]));  // bits 6 7 of word 0, bit 6 of word 1
+  if constexpr (field == 7 && field >= kDirect) return pick<1>(down<7>(word[1]), down<5>(word[2]));  // bit 7 of word 1, bits 6 7 of word 2
 }
 
-/// Of an InterleavedDot or a PlaneDot, for rows from out on.
+/// A chunk of a block, or of two that lie `apart` bytes from each other; of its fields those that `here` ≤ bits words have.
+template <unsigned bits, unsigned field, int kBlocks, class Sums>
+__attribute__((always_inline)) inline void dot_fields(const B (&word)[kBlocks][bits], std::size_t here, const ByteTable<bits>& table, Sums& sums) {
+  if constexpr (field < 8) {
+    constexpr unsigned kPerByte = 8 / bits, kDirect = kPerByte * bits;
+    if (field < kDirect ? field / kPerByte >= here : here < bits) return;
+    if constexpr (kBlocks == 1) {
+      sums.add_field(field, look_up(table, interleaved_field<bits, field>(word[0])));
+    } else {
+      sums.add_field(field, look_up(table, interleaved_field<bits, field>(word[0])), look_up(table, interleaved_field<bits, field>(word[1])));
+    }
+    dot_fields<bits, field + 1>(word, here, table, sums);
+  }
+}
+template <unsigned bits, int kBlocks = 1, class Sums>
+__attribute__((always_inline)) inline void dot_chunk(const std::uint8_t* words, std::size_t here, const ByteTable<bits>& table, Sums& sums,
+                                                     std::size_t apart = 0) {
+  B word[kBlocks][bits];
+#pragma GCC unroll 4
+  for (unsigned w = 0; w < bits; ++w) {
+    if (w >= here) break;
+#pragma GCC unroll 2
+    for (int b = 0; b < kBlocks; ++b) word[b][w] = load_bytes(words + static_cast<std::size_t>(b) * apart + 64 * w);
+  }
+  dot_fields<bits, 0>(word, here, table, sums);
+}
+
+/// Of an InterleavedDot or a PlaneDot, for the rows of a block from out on.
 template <int kQueries, class Job, class Sums>
-inline void store_products(const Job& job, F scales, float* out, const Sums& sums, std::size_t first) {
+inline void store_products(const Job& job, F scales, float* out, const Sums& sums, std::size_t first, int block = 0) {
 #pragma GCC unroll 8
   for (int q = 0; q < kQueries; ++q) {
     const std::size_t query = first + static_cast<std::size_t>(q);
-    store(mul(mul(to_float(sums.total(q, job.query_sums[query])), scales), broadcast(job.query_units[query])), out + query * job.out_stride);
+    store(mul(mul(to_float(sums.total(q, job.query_sums[query], block)), scales), broadcast(job.query_units[query])), out + query * job.out_stride);
   }
 }
 
@@ -133,43 +157,53 @@ struct DotBlock {
   F scales;
   float* out;
 };
+inline DotBlock dot_block(const InterleavedDot& job, std::size_t b) {
+  const std::size_t group = b / 2 * job.group_bytes, second = b % 2;
+  const std::uint8_t* at = static_cast<const std::uint8_t*>(job.row_scales) + group + second * kLanes * (job.half_scales ? 2 : 4);
+  F stored = broadcast(0.0F);
+  if (job.half_scales) {
+    stored = load_f16(at);
+  } else {
+    float floats[kLanes];
+    __builtin_memcpy(floats, at, sizeof floats);
+    stored = load(floats);
+  }
+  return {job.words + group + second * 64 * job.n_words, mul(stored, broadcast(job.step)), job.out + b * kLanes};
+}
 template <class Take>
 __attribute__((always_inline)) inline void for_blocks(const InterleavedDot& job, Take take) {
-  const auto* scales = static_cast<const std::uint8_t*>(job.row_scales);
-  for (std::size_t b = 0; b < job.n_blocks; ++b) {
-    const std::size_t group = b / 2 * job.group_bytes, second = b % 2;
-    const std::uint8_t* at = scales + group + second * kLanes * (job.half_scales ? 2 : 4);
-    F stored = broadcast(0.0F);
-    if (job.half_scales) {
-      stored = load_f16(at);
-    } else {
-      float floats[kLanes];
-      __builtin_memcpy(floats, at, sizeof floats);
-      stored = load(floats);
-    }
-    take(DotBlock{job.words + group + second * 64 * job.n_words, mul(stored, broadcast(job.step)), job.out + b * kLanes});
-  }
+  for (std::size_t b = 0; b < job.n_blocks; ++b) take(dot_block(job, b));
 }
 
-template <unsigned bits, int kQueries>
-inline void dot_queries(const InterleavedDot& job, const DotBlock& block, const ByteTable<bits>& table, std::size_t first) {
-  DotSums<kQueries, chains_of(kQueries)> sums;
+/// kBlocks that lie one behind the other.
+template <unsigned bits, int kQueries, int kBlocks>
+inline void dot_queries(const InterleavedDot& job, const DotBlock* blocks, const ByteTable<bits>& table, std::size_t first) {
+  DotSums<kQueries, kBlocks> sums;
   sums.clear();
   sums.queries = job.queries + first * job.query_stride;
   sums.stride = job.query_stride;
+  const std::size_t apart = 64 * job.n_words;
   std::size_t w = 0;
-  for (; w + bits <= job.n_words; w += bits, sums.queries += 32) dot_chunk<bits>(block.words + 64 * w, bits, table, sums);
-  if (w < job.n_words) dot_chunk<bits>(block.words + 64 * w, job.n_words - w, table, sums);
-  store_products<kQueries>(job, block.scales, block.out, sums, first);
+  for (; w + bits <= job.n_words; w += bits, sums.queries += 32) dot_chunk<bits, kBlocks>(blocks->words + 64 * w, bits, table, sums, apart);
+  if (w < job.n_words) dot_chunk<bits, kBlocks>(blocks->words + 64 * w, job.n_words - w, table, sums, apart);
+#pragma GCC unroll 2
+  for (int b = 0; b < kBlocks; ++b) store_products<kQueries>(job, blocks[b].scales, blocks[b].out, sums, first, b);
 }
 
 template <unsigned bits>
 void dot_all_queries(const InterleavedDot& job) {
   const ByteTable<bits> table(job.table);
-  for_blocks(job, [&](const DotBlock& block) {
+  std::size_t b = 0;
+  for (; b + kBlockTile <= job.n_blocks; b += kBlockTile) {
+    const DotBlock blocks[2] = {dot_block(job, b), dot_block(job, b + kBlockTile - 1)};
     for_query_tiles<kQueryTile>(job.n_queries, [&](auto tile, std::size_t first) {
-      dot_queries<bits, decltype(tile)::kQueries>(job, block, table, first);
+      dot_queries<bits, decltype(tile)::kQueries, kBlockTile>(job, blocks, table, first);
     });
+  }
+  if (b == job.n_blocks) return;
+  const DotBlock last = dot_block(job, b);
+  for_query_tiles<kQueryTile>(job.n_queries, [&](auto tile, std::size_t first) {
+    dot_queries<bits, decltype(tile)::kQueries, 1>(job, &last, table, first);
   });
 }
 
@@ -204,7 +238,7 @@ inline void sum_some_transposed(const TransposedSum& job, const ByteTable<bits>&
   F total[kQueries];
 #pragma GCC unroll 8
   for (int q = 0; q < kQueries; ++q) total[q] = load(job.sums + (first + static_cast<std::size_t>(q)) * job.stride);
-  DotSums<kQueries, chains_of(kQueries)> sums;
+  DotSums<kQueries> sums;
   sums.queries = job.weights + first * job.n_groups * 32;
   sums.stride = job.n_groups * 32;
   const std::uint8_t* words = job.words;
@@ -273,7 +307,7 @@ __attribute__((always_inline)) inline void for_joined_fields(B signs, const B* w
 
 template <unsigned bits, int kQueries>
 inline void dot_planes_with(const PlaneDot& job, const ByteTable<bits>& table, std::size_t first) {
-  DotSums<kQueries, chains_of(kQueries)> sums;
+  DotSums<kQueries> sums;
   sums.clear();
   sums.queries = job.queries + first * job.query_stride;
   sums.stride = job.query_stride;
@@ -373,7 +407,7 @@ inline void scan_some(const SignScan& job, std::size_t first) {
   const ByteTable<1> table(kSigns);
   const std::uint8_t* words = job.words;
   for (std::size_t block = 0; block < job.n_blocks; ++block) {
-    DotSums<kQueries, chains_of(kQueries)> sums;
+    DotSums<kQueries> sums;
     sums.clear();
     sums.queries = job.queries + first * job.query_stride;
     sums.stride = job.query_stride;

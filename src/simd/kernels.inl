@@ -27,6 +27,8 @@
 //   WindowTable(entries, bits, window), look_up(table, bytes, F[4])   64 values from 8·bits + 2 bytes; 64 bytes are readable
 //   up<n>(B)                  every 32-bit word shifted left;  keep<mask>(B)  the bits of mask in every byte
 //   dot4(sum, values, B)      as below with 4 bytes for each row
+//   repeat_four(bytes)        the same 4 bytes for each row
+//   kQueryTile, kBlockTile    queries, and blocks of 16 rows, that an integer product takes at once: their sums should fit registers
 //   mask_greater(F, F)        bit i is a > b in lane i
 //   dot4(sum, values, q)      sum + Σ of 4 products with the 4 bytes at q, in each row. Where the target's product wants unsigned
 //                             values, kDotBias is what look_up() has added to them, else 0

@@ -301,6 +301,7 @@ inline void look_up(const WindowTable& table, const std::uint8_t* bytes, F* out)
 }
 
 constexpr std::size_t kQueryTile = 4;
+constexpr int kBlockTile = 1;
 constexpr int kDotBias = 0;
 
 inline B load_bytes(const std::uint8_t* bytes) {
@@ -358,12 +359,13 @@ inline int32x4_t dot4_part(int32x4_t sum, uint8x16_t values, uint8x16_t query) {
   return vpadalq_s16(sum, vpaddq_s16(vmull_s8(vget_low_s8(v), vget_low_s8(q)), vmull_high_s8(v, q)));
 }
 inline I dot4(I sum, B values, B query) { return each(dot4_part, sum, values, query); }
-inline I dot4(I sum, B values, const std::int8_t* query) {
+inline B repeat_four(const std::int8_t* bytes) {
   std::uint32_t four = 0;
-  __builtin_memcpy(&four, query, sizeof four);
+  __builtin_memcpy(&four, bytes, sizeof four);
   const uint8x16_t repeated = vreinterpretq_u8_u32(vdupq_n_u32(four));
-  return dot4(sum, values, {repeated, repeated, repeated, repeated});
+  return {repeated, repeated, repeated, repeated};
 }
+inline I dot4(I sum, B values, const std::int8_t* query) { return dot4(sum, values, repeat_four(query)); }
 
 #include "simd/kernels.inl"
 

@@ -197,6 +197,7 @@ struct B {
   std::uint32_t word[16];
 };
 constexpr std::size_t kQueryTile = 2;
+constexpr int kBlockTile = 1;
 constexpr int kDotBias = 0;
 
 template <class Step>
@@ -258,6 +259,11 @@ inline I dot4(const I& sum, const B& values, const B& query) {
     }
     return total;
   });
+}
+inline B repeat_four(const std::int8_t* bytes) {
+  std::uint32_t four = 0;
+  __builtin_memcpy(&four, bytes, sizeof four);
+  return each_word([&](int) { return four; });
 }
 inline I dot4(const I& sum, const B& values, const std::int8_t* query) {
   return each_int([&](int i) {

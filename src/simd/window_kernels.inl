@@ -14,7 +14,7 @@ __attribute__((always_inline)) inline B window_field(const B* words) {
 
 template <unsigned bits, int kQueries>
 inline void dot_window_queries(const InterleavedDot& job, const DotBlock& block, const ByteTable<8>& table, const std::uint8_t* behind, std::size_t first) {
-  DotSums<kQueries, chains_of(kQueries)> sums;
+  DotSums<kQueries> sums;
   sums.clear();
   sums.queries = job.queries + first * job.query_stride;
   sums.stride = job.query_stride;
