@@ -170,9 +170,21 @@ inline DotBlock dot_block(const InterleavedDot& job, std::size_t b) {
   }
   return {job.words + group + second * 64 * job.n_words, mul(stored, broadcast(job.step)), job.out + b * kLanes};
 }
+template <int blocks>
+struct BlockTile {
+  static constexpr int kBlocks = blocks;
+};
+/// Calls take(BlockTile<n>, blocks) for kBlockTile blocks that lie one behind the other, then for what is left.
 template <class Take>
-__attribute__((always_inline)) inline void for_blocks(const InterleavedDot& job, Take take) {
-  for (std::size_t b = 0; b < job.n_blocks; ++b) take(dot_block(job, b));
+__attribute__((always_inline)) inline void for_block_tiles(const InterleavedDot& job, Take take) {
+  std::size_t b = 0;
+  for (; b + kBlockTile <= job.n_blocks; b += kBlockTile) {
+    const DotBlock blocks[2] = {dot_block(job, b), dot_block(job, b + kBlockTile - 1)};
+    take(BlockTile<kBlockTile>(), blocks);
+  }
+  if (b == job.n_blocks) return;
+  const DotBlock last = dot_block(job, b);
+  take(BlockTile<1>(), &last);
 }
 
 /// kBlocks that lie one behind the other.
@@ -193,17 +205,10 @@ inline void dot_queries(const InterleavedDot& job, const DotBlock* blocks, const
 template <unsigned bits>
 void dot_all_queries(const InterleavedDot& job) {
   const ByteTable<bits> table(job.table);
-  std::size_t b = 0;
-  for (; b + kBlockTile <= job.n_blocks; b += kBlockTile) {
-    const DotBlock blocks[2] = {dot_block(job, b), dot_block(job, b + kBlockTile - 1)};
+  for_block_tiles(job, [&](auto n_blocks, const DotBlock* blocks) {
     for_query_tiles<kQueryTile>(job.n_queries, [&](auto tile, std::size_t first) {
-      dot_queries<bits, decltype(tile)::kQueries, kBlockTile>(job, blocks, table, first);
+      dot_queries<bits, decltype(tile)::kQueries, decltype(n_blocks)::kBlocks>(job, blocks, table, first);
     });
-  }
-  if (b == job.n_blocks) return;
-  const DotBlock last = dot_block(job, b);
-  for_query_tiles<kQueryTile>(job.n_queries, [&](auto tile, std::size_t first) {
-    dot_queries<bits, decltype(tile)::kQueries, 1>(job, &last, table, first);
   });
 }
 

@@ -170,11 +170,12 @@ inline void dot_wide_queries(const InterleavedDot& job, const DotBlock& block, c
 template <unsigned bits>
 void dot_wide_of(const InterleavedDot& job) {
   const WideTable<bits> table(job.table);
-  for_blocks(job, [&](const DotBlock& block) {
+  for (std::size_t b = 0; b < job.n_blocks; ++b) {
+    const DotBlock block = dot_block(job, b);
     for_query_tiles<kWideTile>(job.n_queries, [&](auto tile, std::size_t first) {
       dot_wide_queries<bits, decltype(tile)::kQueries>(job, block, table, first);
     });
-  });
+  }
 }
 
 void dot_wide(const InterleavedDot& job) {

@@ -12,41 +12,58 @@ __attribute__((always_inline)) inline B window_field(const B* words) {
   }
 }
 
-template <unsigned bits, int kQueries>
-inline void dot_window_queries(const InterleavedDot& job, const DotBlock& block, const ByteTable<8>& table, const std::uint8_t* behind, std::size_t first) {
-  DotSums<kQueries> sums;
+/// Field f of a chunk and those behind it.
+template <unsigned bits, unsigned f, int kBlocks, class Sums>
+__attribute__((always_inline)) inline void dot_window_fields(const B (&words)[kBlocks][bits + 1], const ByteTable<8>& table, Sums& sums) {
+  if constexpr (f < 8) {
+    if constexpr (kBlocks == 1) {
+      sums.add_field(f, look_up(table, window_field<bits, f>(words[0])));
+    } else {
+      sums.add_field(f, look_up(table, window_field<bits, f>(words[0])), look_up(table, window_field<bits, f>(words[1])));
+    }
+    dot_window_fields<bits, f + 1>(words, table, sums);
+  }
+}
+
+/// kBlocks that lie one behind the other, and what is behind the last words of each.
+template <unsigned bits, int kQueries, int kBlocks>
+inline void dot_window_queries(const InterleavedDot& job, const DotBlock* blocks, const std::uint32_t (*behind)[kLanes], const ByteTable<8>& table,
+                               std::size_t first) {
+  DotSums<kQueries, kBlocks> sums;
   sums.clear();
   sums.queries = job.queries + first * job.query_stride;
   sums.stride = job.query_stride;
-  B words[bits + 1];
-  words[0] = load_bytes(block.words);
+  B words[kBlocks][bits + 1];
+#pragma GCC unroll 2
+  for (int b = 0; b < kBlocks; ++b) words[b][0] = load_bytes(blocks[b].words);
   for (std::size_t w = 0; w < job.n_words; w += bits, sums.queries += 32) {
+    const bool last = w + bits == job.n_words;
+#pragma GCC unroll 2
+    for (int b = 0; b < kBlocks; ++b) {
 #pragma GCC unroll 4
-    for (unsigned i = 1; i < bits; ++i) words[i] = load_bytes(block.words + 64 * (w + i));
-    words[bits] = load_bytes(w + bits < job.n_words ? block.words + 64 * (w + bits) : behind);
-    sums.add_field(0, look_up(table, window_field<bits, 0>(words)));
-    sums.add_field(1, look_up(table, window_field<bits, 1>(words)));
-    sums.add_field(2, look_up(table, window_field<bits, 2>(words)));
-    sums.add_field(3, look_up(table, window_field<bits, 3>(words)));
-    sums.add_field(4, look_up(table, window_field<bits, 4>(words)));
-    sums.add_field(5, look_up(table, window_field<bits, 5>(words)));
-    sums.add_field(6, look_up(table, window_field<bits, 6>(words)));
-    sums.add_field(7, look_up(table, window_field<bits, 7>(words)));
-    words[0] = words[bits];
+      for (unsigned i = 1; i < bits; ++i) words[b][i] = load_bytes(blocks[b].words + 64 * (w + i));
+      words[b][bits] = load_bytes(last ? reinterpret_cast<const std::uint8_t*>(behind[b]) : blocks[b].words + 64 * (w + bits));
+    }
+    dot_window_fields<bits, 0>(words, table, sums);
+#pragma GCC unroll 2
+    for (int b = 0; b < kBlocks; ++b) words[b][0] = words[b][bits];
   }
-  store_products<kQueries>(job, block.scales, block.out, sums, first);
+#pragma GCC unroll 2
+  for (int b = 0; b < kBlocks; ++b) store_products<kQueries>(job, blocks[b].scales, blocks[b].out, sums, first, b);
 }
 
 template <unsigned bits>
 void dot_windows_of(const InterleavedDot& job) {
   const ByteTable<8> table(job.table);
-  for_blocks(job, [&](const DotBlock& block) {
-    std::uint32_t behind[kLanes];  // each quarter of a stream goes on where the next one begins, the last one where the first one does
-    __builtin_memcpy(behind, block.words, sizeof behind);
-    for (std::uint32_t& lane : behind) lane = lane >> 8 | lane << 24;
-    const auto* next = reinterpret_cast<const std::uint8_t*>(behind);
+  for_block_tiles(job, [&](auto n_blocks, const DotBlock* blocks) {
+    constexpr int kBlocks = decltype(n_blocks)::kBlocks;
+    std::uint32_t behind[kBlocks][kLanes];  // each quarter of a stream goes on where the next one begins, the last one where the first one does
+    for (int b = 0; b < kBlocks; ++b) {
+      __builtin_memcpy(behind[b], blocks[b].words, sizeof behind[b]);
+      for (std::uint32_t& lane : behind[b]) lane = lane >> 8 | lane << 24;
+    }
     for_query_tiles<kQueryTile>(job.n_queries, [&](auto tile, std::size_t first) {
-      dot_window_queries<bits, decltype(tile)::kQueries>(job, block, table, next, first);
+      dot_window_queries<bits, decltype(tile)::kQueries, kBlocks>(job, blocks, behind, table, first);
     });
   });
 }
