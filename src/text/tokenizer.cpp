@@ -25,8 +25,8 @@ using Opened = Result<std::shared_ptr<const Tokenizer>>;
 /// Ten times the largest that is known.
 constexpr std::uint64_t kMaxFileBytes = std::uint64_t{256} << 20;
 
-/// A whole tokenizer.json in a GGUF; and, as `tq quantize` writes them, what may stand instead, vocab.json and merges.txt,
-/// and the tokenizer_config.json beside either.
+/// A whole tokenizer.json in a GGUF; and, as `tq quantize` writes them, what may stand instead, vocab.json and
+/// merges.txt, and the tokenizer_config.json beside either.
 constexpr std::string_view kJsonKey = "tokenizer.huggingface.json", kJsonConfigKey = "tokenizer.huggingface.config",
                            kVocabKey = "tokenizer.huggingface.vocab", kMergesKey = "tokenizer.huggingface.merges";
 
@@ -62,8 +62,7 @@ constexpr std::array kKinds = {
 Opened make_from_metadata(const Metadata& metadata, std::string_view name) {
   const std::optional<std::string_view> model = metadata.string("tokenizer.ggml.model");
   const std::string_view config_json = metadata.string(kJsonConfigKey).value_or("");
-  if (const auto json = metadata.string(kJsonKey); json && !model)
-    return read_tokenizer_json(*json, config_json, name);
+  if (const auto json = metadata.string(kJsonKey); json && !model) return read_tokenizer_json(*json, config_json, name);
   if (const auto vocab = metadata.string(kVocabKey); vocab && !model) {
     const Result<TokenizerConfig> config = TokenizerConfig::read(config_json, "tokenizer_config.json");
     if (!config) return std::unexpected(config.error());
