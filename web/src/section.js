@@ -3,6 +3,7 @@ import { chart, legend } from './chart.js';
 import { h } from './dom.js';
 import * as format from './format.js';
 import { byLayer } from './layers.js';
+import { rowAgainstRow } from './pairs.js';
 import { grid as gridOf } from './rows.js';
 import { columns, table, verdictChip } from './table.js';
 
@@ -116,6 +117,7 @@ export function section(report, heading) {
     h('h3', {}, 'Every row'),
     table(report.rows, main, 'rows'),
     moreFigures(report.rows, more),
+    rowAgainstRow(report, grid),
     byPosition(report, grid),
     byLayer(report, grid),
     facts(report));
