@@ -43,9 +43,6 @@ class Fields {
     object value;
     return get(key, value) ? Fields(value, wrong_) : Fields(std::nullopt, wrong_);
   }
-  void note(std::string_view key) {
-    if (wrong_.empty()) wrong_ = key;
-  }
   /// The objects of a list of at most `most`.
   std::vector<Fields> list(std::string_view key, std::size_t most) {
     std::vector<Fields> items;
@@ -63,6 +60,9 @@ class Fields {
   }
 
  private:
+  void note(std::string_view key) {
+    if (wrong_.empty()) wrong_ = key;
+  }
   template <class Value>
   bool get(std::string_view key, Value& target) {
     element value;
@@ -132,8 +132,8 @@ EvalRow read_row(Fields& fields) {
   return row;
 }
 
-/// Pairs of rows that are not there are noted as wrong.
-void read_pairs(Fields& report_fields, EvalReport& report) {
+/// False where a pair is not one of two rows of the report.
+bool read_pairs(Fields& report_fields, EvalReport& report) {
   for (Fields& fields : report_fields.list("pairs", kMostPairs)) {
     RowPair& pair = report.pairs.emplace_back();
     fields.whole("from", pair.from);
@@ -142,8 +142,9 @@ void read_pairs(Fields& report_fields, EvalReport& report) {
     fields.number("kld_change_se", pair.change.kld_se);
     fields.number("nll_change", pair.change.nll);
     fields.number("nll_change_se", pair.change.nll_se);
-    if (pair.from >= pair.to || pair.to >= report.rows.size()) report_fields.note("pairs");
+    if (pair.from >= pair.to || pair.to >= report.rows.size()) return false;
   }
+  return true;
 }
 
 void read_settings(Fields settings, EvalReport& report) {
@@ -195,8 +196,9 @@ Result<EvalReport> read_report(std::string_view json, std::string_view name) {
   Fields base = fields.inside("base");
   report.base = read_row(base);
   for (Fields& row : fields.list("rows", kMostRows)) report.rows.push_back(read_row(row));
-  read_pairs(fields, report);
+  const bool pairs_are_sound = read_pairs(fields, report);
   if (!wrong.empty()) return bad_file(name, "the field {} is not of its type, or too large", in_quotes(wrong));
+  if (!pairs_are_sound) return bad_file(name, "its pairs name rows that are not there");
   return report;
 }
 

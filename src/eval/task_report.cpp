@@ -60,8 +60,12 @@ void compare_rows(const TaskReport& report, std::size_t index, std::vector<std::
         fmt::format("{}: no difference seen at this number of items (p ≥ 0.01): {}.", task, fmt::join(same, ", ")));
 }
 
+/// Means of fewer items are not normal enough for three standard errors to be rare.
+constexpr std::size_t kLeastItems = 30;
+
 /// ln p sees what answers do not yet show.
 void compare_likelihoods(const TaskReport& report, std::size_t index, std::vector<std::string>& sentences) {
+  if (report.tasks[index].items < kLeastItems) return;
   std::vector<std::string> less, more;
   for (const TaskRow& row : report.rows) {
     const TaskScore& score = row.scores[index];

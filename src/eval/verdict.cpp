@@ -87,7 +87,7 @@ std::string ranking_in_words(const EvalReport& report) {
   std::string words;
   for (const RankedRow& place : ranking(report)) {
     if (!std::isfinite(report.rows[place.row].text.kld_mean)) break;
-    if (!words.empty() && !place.change) return "";
+    if (!words.empty() && !(place.change && std::isfinite(place.change->kld))) return "";
     if (!words.empty()) words += differs(*place.change) ? " < " : " ≈ ";
     words += row_name(report, report.rows[place.row]);
   }

@@ -25,6 +25,7 @@ EvalReport report() {
   EvalRow row;
   row.weights = "tq4";
   row.kv = "tq3:tq2";
+  row.kv_reason = "the model is small";
   row.weights_bytes = 11;
   row.kv_bytes = 12;
   row.peak_rss_bytes = (std::uint64_t{1} << 53U) + 1;  // no double
@@ -140,7 +141,7 @@ TEST(ReportRead, a_field_of_the_wrong_type_is_named) {
 TEST(ReportRead, a_pair_of_rows_that_are_not_there_is_refused) {
   expect_bad(with("/pairs/0/to", 2).dump(), "pairs");
   expect_bad(with("/pairs/0/to", 0).dump(), "pairs");
-  expect_bad(with("/pairs/0/from", 1).dump(), "pairs");
+  expect_bad(with("/pairs/0/from", 1).dump(), "pairs name rows that are not there");
   json changed = with("/pairs", json::array());
   for (int i = 0; i < 4097; ++i) changed["pairs"].push_back({{"from", 0}, {"to", 1}});
   expect_bad(changed.dump(), "pairs");
