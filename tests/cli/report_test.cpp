@@ -126,7 +126,7 @@ TEST(ReportPageInABrowser, ShowsTheFiguresOfTheJsonWithoutNetworkOrErrors) {
   }
   EXPECT_NE(
       shown.document.find(
-          "<td class=\"worse\" title=\"tq2 next to tq4: KLD +0.333 ± 0.005, ln perplexity -0.3 ± 0.5\">+0.33</td>"),
+          "<td class=\"worse\" title=\"tq2 next to tq4: KLD +0.333 ± 0.005, ln perplexity +0.3 ± 0.5\">+0.33</td>"),
       std::string::npos)
       << "the map of rows against rows";
   EXPECT_FALSE(cells.contains("decode_tps")) << "what was not measured is no number";
