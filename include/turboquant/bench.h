@@ -27,6 +27,7 @@ struct BenchOptions {
 /// llama-bench does.
 struct BenchRow {
   std::string model, weights, kv, type_k, type_v;
+  std::string kv_reason = {};  ///< as EvalRow::kv_reason
   std::string cpu, simd;
   std::uint64_t parameters = 0, weights_bytes = 0, kv_bytes = 0;
   std::size_t n_prompt = 0, n_gen = 0, n_depth = 0, n_batch = 0;

@@ -54,6 +54,8 @@ class Comparison {
   Summary summary() const;
   /// KL divergence of each position, in the order of add().
   std::span<const float> kld() const { return kld_; }
+  /// −ln p(the text's own token) of each position.
+  std::span<const float> nll() const { return nll_; }
 
   /// Every field, in order, to or from a file that an evaluation goes on from.
   template <class Archive>
@@ -108,6 +110,15 @@ class Continuation {
   double missed_ = 0, nll_ = 0;  // sums
 };
 
+/// What changes from one row to another at the same tokens: means of the differences, token by token, with their
+/// standard errors. Far sharper than two means side by side, since most of what makes a token hard is in both.
+struct PairedChange {
+  double kld = 0, kld_se = 0;  ///< of the KL divergence from the base, nats; below 0: the other row is closer to it
+  double nll = 0, nll_se = 0;  ///< of the negative log-likelihood of the text, nats: exp() is the ratio of perplexities
+};
+/// Both have seen as many positions, the same ones. NaN where those do not suffice.
+PairedChange change_between(const Comparison& from, const Comparison& to);
+
 struct EvalOptions {
   /// Codec names or averages (`tt2.5`); "" is the file's own; PATH.gguf another file of it, PATH.json a plan.
   std::vector<std::string> weights = {""};
@@ -155,6 +166,7 @@ struct LayerError {
 /// One weights x cache combination. A speed that was not measured is NaN.
 struct EvalRow {
   std::string weights, kv;
+  std::string kv_reason = {};  ///< why this cache was chosen, where a rule chose it (cache_advice.h); else empty
   double weights_bpw = 0, weights_bpw_linear = 0;  ///< of all tensors; of the matrices of the layers
   double kv_bits_k = 0, kv_bits_v = 0;             ///< true bits per value
   std::uint64_t weights_bytes = 0, kv_bytes = 0;   ///< kv_bytes: at the window
@@ -166,6 +178,12 @@ struct EvalRow {
   std::vector<PositionBin> kld_by_position = {};  ///< the scored part of a window in at most 16 bins
   /// Of each layer, with EvalOptions::layers; empty for the base and for a model of another shape.
   std::vector<LayerError> layers = {};
+};
+
+/// Two rows of one report, by their index in EvalReport::rows; from < to.
+struct RowPair {
+  std::size_t from = 0, to = 0;
+  PairedChange change;
 };
 
 struct EvalReport {
@@ -195,6 +213,9 @@ struct EvalReport {
   bool partial = false;       ///< stopped early: the figures are of the windows that were complete
   EvalRow base;               ///< compared with itself: its perplexity, size and speed
   std::vector<EvalRow> rows;  ///< weights x kv as in the options, kv the faster
+  /// Each row next to each other one, ordered by `from` and then `to`; of more than 64 rows only those next to each
+  /// other in the ranking by KL divergence.
+  std::vector<RowPair> pairs = {};
 };
 
 /// Whether an item of EvalOptions::weights is a file and no codec: it has a slash, or ends with .gguf.

@@ -47,6 +47,18 @@ std::uint64_t compared_bytes(const EvalReport& report, const EvalRow& row);
 /// The spec of the cache, the codec of the weights, or "weights tq4, cache tq3": whatever the rows differ in.
 std::string row_name(const EvalReport& report, const EvalRow& row);
 
+/// Whether the KL divergences of two rows differ by more than VerdictRules::kErrors standard errors.
+bool differs(const PairedChange& change);
+
+/// A place in the ranking of rows by mean KL divergence, from the smallest on.
+struct RankedRow {
+  std::size_t row = 0;  ///< index in EvalReport::rows
+  /// From the row one place before; nothing for the first one and where the report does not have that pair.
+  std::optional<PairedChange> change = {};
+};
+/// Rows whose KL divergence is not finite come last, in the order of the report.
+std::vector<RankedRow> ranking(const EvalReport& report);
+
 /// The layer, from 0, that raises the relative error of the hidden state the most; the first one whose error is not
 /// finite. Nothing where no layer was measured or none differs from the base.
 std::optional<std::size_t> worst_layer(const EvalRow& row);
@@ -56,7 +68,7 @@ struct BestRow {
   std::size_t row = 0;  ///< index in EvalReport::rows
   std::uint64_t bytes = 0;
   /// Rows of as many bytes or fewer whose mean KL divergence differs by less than three standard errors of the
-  /// difference, as if the two were independent.
+  /// difference: of the paired one, or, where the report does not have it, as if the two were independent.
   std::vector<std::size_t> ties = {};
 };
 /// From the most bytes to the fewest. Collapsed rows are no recommendation. Empty for more than 4096 rows.

@@ -111,5 +111,7 @@ std::string to_json(const TaskReport& report);
 std::string to_table(const TaskReport& report);
 /// Summary and tables, for pasting into an issue.
 std::string to_markdown(const TaskReport& report);
+/// One HTML file that needs no network, with to_json() inside.
+std::string to_html(const TaskReport& report);
 
 }  // namespace tq

@@ -158,7 +158,7 @@ Result<std::vector<BenchRow>> run(const BenchChoice& choice, const std::vector<s
     auto model = load(choice, file, name == "file" ? "" : name);
     if (!model) return std::unexpected(model.error());
     std::vector<CacheSpec> chosen = caches;
-    choose_caches(chosen, **model);
+    const AutomaticCache automatic = choose_caches(chosen, **model);
     ProgressBar bar("bench");
     Result<std::vector<BenchRow>> measured =
         bench(std::move(*model), chosen, choice.options, [&](std::uint64_t done, std::uint64_t total) {
@@ -166,6 +166,7 @@ Result<std::vector<BenchRow>> run(const BenchChoice& choice, const std::vector<s
           return !interrupted();
         });
     if (!measured) return measured;
+    for (BenchRow& row : *measured) automatic.note_in(row);
     rows.insert(rows.end(), measured->begin(), measured->end());
   }
   return rows;

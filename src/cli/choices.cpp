@@ -152,7 +152,7 @@ Result<std::shared_ptr<const CalibrationText>> read_calibration(const std::strin
   const Result<ModelConfig> config = read_model_config(file);
   if (!config) return std::unexpected(config.error());
   const auto windows = eval::cut_windows(*words, **tokenizer, config->vocab_size, text.context, 0);
-  if (!windows) return fail(windows.error().code, fmt::format("--calibrate {}: {}", path, windows.error().message));
+  if (!windows) return fail(windows.error().code, fmt::format("{}: {}", path, windows.error().message));
   const std::size_t count = chunks == 0 ? windows->count() : std::min(chunks, windows->count());
   for (std::size_t i = 0; i < count; ++i) {
     const std::span<const TokenId> window = windows->window(i * windows->count() / count);

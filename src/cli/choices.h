@@ -54,6 +54,12 @@ struct CacheChoice {
 /// What was chosen in the place of `auto`, and why; empty where nothing was.
 struct AutomaticCache {
   std::string kv, reason;
+
+  /// Notes the reason in `row` (EvalRow or BenchRow) where its cache is the one that was chosen.
+  template <class Row>
+  void note_in(Row& row) const {
+    if (row.kv == kv) row.kv_reason = reason;
+  }
 };
 /// Puts the cache that is safe for the model in the place of `auto`, and says on standard error which it is and why.
 AutomaticCache choose_caches(std::vector<CacheSpec>& specs, const Model& model);

@@ -8,8 +8,6 @@
 
 #include "cli/choices.h"
 #include "cli/commands.h"
-#include "cli/embedded_model.h"
-#include "cli/files.h"
 #include "cli/interrupt.h"
 #include "cli/printable.h"
 #include "cli/progress_bar.h"
@@ -28,7 +26,8 @@ struct CompareChoice {
   WeightsChoice weights;
   PlanFileChoice plan;
   EngineChoice engine;
-  std::string prompt, file;
+  TextChoice text;
+  std::string prompt;
   ReportFiles report;
   bool has_prompt = false, check_python = false;
   std::size_t context = 0;
@@ -39,11 +38,7 @@ void add_options(CommandLine& line, CompareChoice& choice) {
   choice.model.add_to(line);
   line.add(choice.prompt,
            {.names = "-p,--prompt", .help = "the text to continue", .value = "TEXT", .group = kInputGroup});
-  line.add(choice.file,
-           {.names = "-f,--file",
-            .help = "read it from a file; - is standard input\n(default: built-in Python code, as much as fits)",
-            .value = "FILE",
-            .group = kInputGroup});
+  choice.text.add_to(line, "the same from a file");
   line.add(choice.options.tokens, {.names = "-n,--predict",
                                    .help = "tokens to write (default 128)",
                                    .value = "N",
@@ -76,7 +71,7 @@ void add_options(CommandLine& line, CompareChoice& choice) {
 }
 
 Result<void> complete_options(CompareChoice& choice) {
-  if (choice.has_prompt && !choice.file.empty())
+  if (choice.has_prompt && !choice.text.file.empty())
     return fail(ErrorCode::kUsage, "-p and -f both give the prompt; only one of them can");
   Result<std::vector<std::string>> weights = choice.weights.names();
   if (!weights) return std::unexpected(weights.error());
@@ -91,9 +86,8 @@ Result<void> complete_options(CompareChoice& choice) {
   return choice.report.check();
 }
 
-/// The built-in code up to the last function whose description, one line, still fits: the model is to write its body.
-std::string built_in_task(const Tokenizer& tokenizer, std::size_t most_tokens) {
-  const std::string_view code = embedded_text();
+/// `code` up to the last function whose description, one line, still fits: the model is to write its body.
+std::string task_of(std::string_view code, const Tokenizer& tokenizer, std::size_t most_tokens) {
   std::string_view task;
   for (std::size_t begin = 0; begin < code.size();) {
     const std::size_t end = std::min(code.find('\n', begin), code.size() - 1) + 1;
@@ -110,9 +104,10 @@ std::string built_in_task(const Tokenizer& tokenizer, std::size_t most_tokens) {
 
 Result<std::string> read_task(const CompareChoice& choice, const Tokenizer& tokenizer, const ModelConfig& config) {
   if (choice.has_prompt) return choice.prompt;
-  if (!choice.file.empty()) return read_text(choice.file);
+  Result<std::string> text = choice.text.read();
+  if (!text || !choice.text.file.empty()) return text;
   const std::size_t context = std::min(choice.context > 0 ? choice.context : 2048, config.context_length);
-  std::string task = context > choice.options.tokens ? built_in_task(tokenizer, context - choice.options.tokens) : "";
+  std::string task = context > choice.options.tokens ? task_of(*text, tokenizer, context - choice.options.tokens) : "";
   if (task.empty())
     return fail(ErrorCode::kUsage,
                 fmt::format("a context of {} tokens leaves no room for the built-in prompt beside {} "
@@ -181,7 +176,8 @@ Result<void> compare_command(const Arguments& arguments) {
   if (!tokenizer) return std::unexpected(tokenizer.error());
   const Result<ModelConfig> config = read_model_config(**file);
   if (!config) return std::unexpected(config.error());
-  if (const auto chosen = choose_caches(choice.options.kv, *file); !chosen) return std::unexpected(chosen.error());
+  const Result<AutomaticCache> chosen = choose_caches(choice.options.kv, *file);
+  if (!chosen) return std::unexpected(chosen.error());
   Result<std::string> prompt = read_task(choice, **tokenizer, *config);
   if (!prompt) return fail(std::move(prompt));
   Result<CompareReport> report = [&] {
@@ -194,6 +190,7 @@ Result<void> compare_command(const Arguments& arguments) {
   }();
   if (!report) return std::unexpected(report.error());
   report->command = rerun_line("compare", arguments);
+  for (CompareRow& row : report->rows) chosen->note_in(row.level);
   if (choice.check_python) {
     if (Result<void> checked = check_python(*report); !checked) return checked;
   }

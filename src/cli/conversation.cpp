@@ -43,7 +43,7 @@ Result<Conversation> Conversation::open(const RunChoice& choice) {
                "tq: the model has no chat template; 'User:' and 'Assistant:' lines stand in (--chat-template)\n");
   const auto model = load_compressed(*file, choice.weights_or_plan(), choice.engine.thread_count());
   if (!model) return std::unexpected(model.error());
-  choose_caches(*cache, **model);
+  const AutomaticCache automatic = choose_caches(*cache, **model);
   Result<std::unique_ptr<Session>> session =
       create_session(choice, *model, cache->front(), context_for(choice, (*model)->config().context_length));
   if (!session) return fail(std::move(session));
@@ -63,6 +63,7 @@ Result<Conversation> Conversation::open(const RunChoice& choice) {
   made.format_ = std::move(*format);
   made.format_.stop.insert(made.format_.stop.end(), choice.stop.begin(), choice.stop.end());
   made.kv_ = cache->front().name();
+  made.kv_reason_ = automatic.reason;
   made.began_ = std::time(nullptr);  // once: a date that changes would cost the whole cache
   made.set_system(choice.system);
   if (!choice.restore_cache.empty()) {
@@ -220,6 +221,7 @@ nlohmann::ordered_json Conversation::to_json() const {
   json["model"] = session_->model().config().name;
   json["weights"] = session_->model().weights_name();
   json["kv"] = kv_;
+  if (!kv_reason_.empty()) json["kv_reason"] = kv_reason_;
   json["chat_template"] = format_.origin;
   json["messages"] = nlohmann::json::array();
   for (const ChatMessage& message : messages_) {

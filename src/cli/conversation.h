@@ -56,7 +56,7 @@ class Conversation {
   ChatFormat format_;
   AnswerSchema schema_;
   Sampler sampler_;
-  std::string kv_;
+  std::string kv_, kv_reason_;
   std::time_t began_ = 0;
   std::vector<ChatMessage> messages_;
   std::vector<Turn> turns_;

@@ -134,14 +134,18 @@ Result<EvalReport> run_evaluation(EvalChoice& choice) {
   if (!file) return std::unexpected(file.error());
   const auto tokenizer = choice.model.open_tokenizer(**file);
   if (!tokenizer) return std::unexpected(tokenizer.error());
-  if (const auto chosen = choose_caches(choice.options.kv, *file); !chosen) return std::unexpected(chosen.error());
+  const Result<AutomaticCache> chosen = choose_caches(choice.options.kv, *file);
+  if (!chosen) return std::unexpected(chosen.error());
   if (choice.options.read_kld_base.empty()) choice.text.explain();
   ProgressBar bar("eval");
-  return evaluate(*file, **tokenizer, *text, choice.text.name(), choice.options,
-                  [&](std::uint64_t done, std::uint64_t total) {
-                    bar.update(done, total);
-                    return !interrupted();
-                  });
+  Result<EvalReport> report = evaluate(*file, **tokenizer, *text, choice.text.name(), choice.options,
+                                       [&](std::uint64_t done, std::uint64_t total) {
+                                         bar.update(done, total);
+                                         return !interrupted();
+                                       });
+  if (!report) return report;
+  for (EvalRow& row : report->rows) chosen->note_in(row);
+  return report;
 }
 
 Result<void> judge(const EvalReport& report, double max_kld) {

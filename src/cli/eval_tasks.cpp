@@ -31,7 +31,7 @@ Result<void> TasksChoice::check(const CommandLine& line) const {
                                      : Result<void>{};
   }
   for (const char* option :
-       {"--file", "--chunks", "--decode", "--max-kld", "--html", "--resume", "--write-kld-base", "--read-kld-base"}) {
+       {"--file", "--chunks", "--decode", "--layers", "--max-kld", "--resume", "--write-kld-base", "--read-kld-base"}) {
     if (line.was_given(option))
       return fail(ErrorCode::kUsage,
                   fmt::format("{} is for the evaluation on a text and does not go with --task", option));
@@ -69,7 +69,8 @@ Result<void> evaluate_tasks(const TasksChoice& choice, const ModelChoice& model,
   if (!file) return std::unexpected(file.error());
   const auto tokenizer = model.open_tokenizer(**file);
   if (!tokenizer) return std::unexpected(tokenizer.error());
-  if (const auto chosen = choose_caches(options.kv, *file); !chosen) return std::unexpected(chosen.error());
+  const Result<AutomaticCache> chosen = choose_caches(options.kv, *file);
+  if (!chosen) return std::unexpected(chosen.error());
   Result<TaskReport> report = [&] {
     ProgressBar bar("tasks");
     return run_tasks(*file, **tokenizer, *tasks, options, [&](std::uint64_t done, std::uint64_t total) {
@@ -79,13 +80,11 @@ Result<void> evaluate_tasks(const TasksChoice& choice, const ModelChoice& model,
   }();
   if (!report) return std::unexpected(report.error());
   report->command = command;
+  for (TaskRow& row : report->rows) chosen->note_in(row.level);
   if (!files.to_standard_output()) fmt::print("{}", to_table(*report));
-  if (!files.json.empty()) {
-    if (Result<void> written = write_json(to_json(*report), files.json); !written) return written;
-  }
-  if (!files.markdown.empty()) {
-    if (Result<void> written = write_report(to_markdown(*report), files.markdown); !written) return written;
-  }
+  const ReportForms forms = {[&] { return to_json(*report); }, [&] { return to_html(*report); },
+                             [&] { return to_markdown(*report); }};
+  if (Result<void> written = files.write(forms); !written) return written;
   if (!report->partial) return {};
   return fail(ErrorCode::kInterrupted, "interrupted; the figures are of the items that were complete");
 }

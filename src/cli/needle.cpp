@@ -125,14 +125,18 @@ Result<NeedleReport> run_search(NeedleChoice& choice) {
   if (!file) return std::unexpected(file.error());
   const auto tokenizer = choice.model.open_tokenizer(**file);
   if (!tokenizer) return std::unexpected(tokenizer.error());
-  if (const auto chosen = choose_caches(choice.options.kv, *file); !chosen) return std::unexpected(chosen.error());
+  const Result<AutomaticCache> chosen = choose_caches(choice.options.kv, *file);
+  if (!chosen) return std::unexpected(chosen.error());
   choice.text.explain();
   ProgressBar bar("needle");
-  return find_needles(*file, **tokenizer, *text, choice.text.name(), choice.options,
-                      [&](std::uint64_t done, std::uint64_t total) {
-                        bar.update(done, total);
-                        return !interrupted();
-                      });
+  Result<NeedleReport> report = find_needles(*file, **tokenizer, *text, choice.text.name(), choice.options,
+                                             [&](std::uint64_t done, std::uint64_t total) {
+                                               bar.update(done, total);
+                                               return !interrupted();
+                                             });
+  if (!report) return report;
+  for (NeedleRow& row : report->rows) chosen->note_in(row.level);
+  return report;
 }
 
 }  // namespace

@@ -10,7 +10,6 @@
 #include "cli/arguments.h"
 #include "cli/choices.h"
 #include "cli/commands.h"
-#include "cli/embedded_model.h"
 #include "cli/files.h"
 #include "cli/interrupt.h"
 #include "cli/printable.h"
@@ -24,7 +23,8 @@ namespace {
 struct PlanChoice {
   ModelChoice model;
   EngineChoice engine;
-  std::string file, candidates = "tt2,tt3,tt4,tt5", output, size, from, average, rule, calibrate;
+  TextChoice text;
+  std::string candidates = "tt2,tt3,tt4,tt5", output, size, from, average, rule, calibrate;
   std::string cache_candidates = "tq1,tq2,tq3,tq4,tq5,tq6", cache_size, cache_rule;
   std::optional<double> bits, kld, cache_bits;
   std::size_t context = 0, window = 0;  // 0: not given
@@ -58,10 +58,7 @@ void add_cache_options(CommandLine& line, PlanChoice& choice) {
 
 void add_options(CommandLine& line, PlanChoice& choice) {
   choice.model.add_to(line);
-  line.add(choice.file, {.names = "-f,--file",
-                         .help = "the text to measure with; - is standard input\n(default: built-in Python code)",
-                         .value = "FILE",
-                         .group = kInputGroup});
+  choice.text.add_to(line, "the text to measure with");
   line.add(choice.from, {.names = "--from",
                          .help = "a measured plan, to be solved for another budget\nwithout measuring again",
                          .value = "FILE",
@@ -169,8 +166,7 @@ Result<void> check(PlanChoice& choice) {
 Result<Plan> measure(const PlanChoice& choice, const std::shared_ptr<const TensorFile>& file) {
   const auto tokenizer = choice.model.open_tokenizer(*file);
   if (!tokenizer) return std::unexpected(tokenizer.error());
-  const Result<std::string> text =
-      choice.file.empty() ? Result<std::string>(std::string(embedded_text())) : read_text(choice.file);
+  const Result<std::string> text = choice.text.read();
   if (!text) return std::unexpected(text.error());
   MeasureOptions options = choice.options;
   ProgressBar reading("calibrate");

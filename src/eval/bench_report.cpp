@@ -37,30 +37,32 @@ Json object_of(const BenchRow& row) {
   }
   const auto n = static_cast<double>(row.seconds.size());
   for (const double s : row.seconds) squares += (1e9 * s - sum_ns / n) * (1e9 * s - sum_ns / n);
-  return {{"cpu_info", row.cpu},
-          {"backends", "CPU"},
-          {"simd", row.simd},
-          {"model_type", row.model},
-          {"model_size", row.weights_bytes},
-          {"model_n_params", row.parameters},
-          {"weights", row.weights},
-          {"kv", row.kv},
-          {"n_batch", row.n_batch},
-          {"n_ubatch", row.n_batch},
-          {"n_threads", row.threads},
-          {"type_k", row.type_k},
-          {"type_v", row.type_v},
-          {"n_prompt", row.n_prompt},
-          {"n_gen", row.n_gen},
-          {"n_depth", row.n_depth},
-          {"avg_ns", static_cast<std::uint64_t>(sum_ns / n)},
-          {"stddev_ns", static_cast<std::uint64_t>(n < 2 ? 0 : std::sqrt(squares / (n - 1)))},
-          {"avg_ts", row.mean_tps()},
-          {"stddev_ts", row.stddev_tps()},
-          {"samples_ns", samples_ns},
-          {"samples_ts", samples_ts},
-          {"kv_bytes", row.kv_bytes},
-          {"peak_rss_bytes", row.peak_rss_bytes}};
+  Json object = {{"cpu_info", row.cpu},
+                 {"backends", "CPU"},
+                 {"simd", row.simd},
+                 {"model_type", row.model},
+                 {"model_size", row.weights_bytes},
+                 {"model_n_params", row.parameters},
+                 {"weights", row.weights},
+                 {"kv", row.kv},
+                 {"n_batch", row.n_batch},
+                 {"n_ubatch", row.n_batch},
+                 {"n_threads", row.threads},
+                 {"type_k", row.type_k},
+                 {"type_v", row.type_v},
+                 {"n_prompt", row.n_prompt},
+                 {"n_gen", row.n_gen},
+                 {"n_depth", row.n_depth},
+                 {"avg_ns", static_cast<std::uint64_t>(sum_ns / n)},
+                 {"stddev_ns", static_cast<std::uint64_t>(n < 2 ? 0 : std::sqrt(squares / (n - 1)))},
+                 {"avg_ts", row.mean_tps()},
+                 {"stddev_ts", row.stddev_tps()},
+                 {"samples_ns", samples_ns},
+                 {"samples_ts", samples_ts},
+                 {"kv_bytes", row.kv_bytes},
+                 {"peak_rss_bytes", row.peak_rss_bytes}};
+  if (!row.kv_reason.empty()) object["kv_reason"] = row.kv_reason;
+  return object;
 }
 
 std::string quoted(const Json& value) {
@@ -124,6 +126,7 @@ std::string bench_csv(const std::vector<BenchRow>& rows) {
     Json object = object_of(rows[r]);
     object.erase("samples_ns");
     object.erase("samples_ts");
+    object.erase("kv_reason");  // every line has the same columns
     std::string heading, line;
     for (const auto& [key, value] : object.items()) {
       heading += (heading.empty() ? "" : ",") + key;

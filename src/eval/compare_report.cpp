@@ -78,9 +78,6 @@ std::string to_table(const CompareReport& report) {
              report.machine.threads);
 }
 
-std::string to_html(const CompareReport& report) {
-  return eval::page_of("{\"schema\": \"turboquant.report/1\", \"reports\": [], \"comparisons\": [\n" + to_json(report) +
-                       "\n]}");
-}
+std::string to_html(const CompareReport& report) { return eval::page_of("comparisons", to_json(report)); }
 
 }  // namespace tq

@@ -68,6 +68,17 @@ Comparison::Summary Comparison::summary() const {
   return result;
 }
 
+PairedChange change_between(const Comparison& from, const Comparison& to) {
+  assert(from.kld().size() == to.kld().size());
+  std::vector<double> differences(from.kld().size());
+  const auto mean_change = [&](std::span<const float> before, std::span<const float> after) {
+    std::ranges::transform(after, before, differences.begin(), [](float a, float b) { return double{a} - double{b}; });
+    return eval::mean_of(differences);
+  };
+  const eval::Mean kld = mean_change(from.kld(), to.kld()), nll = mean_change(from.nll(), to.nll());
+  return {kld.value, kld.standard_error, nll.value, nll.standard_error};
+}
+
 void Continuation::add(std::span<const float> logits, TokenId base_token) {
   assert(base_token >= 0 && static_cast<std::size_t>(base_token) < logits.size());
   ++tokens_;

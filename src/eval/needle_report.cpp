@@ -160,9 +160,6 @@ std::string to_table(const NeedleReport& report) {
   return text;
 }
 
-std::string to_html(const NeedleReport& report) {
-  return eval::page_of("{\"schema\": \"turboquant.report/1\", \"reports\": [], \"retrievals\": [\n" + to_json(report) +
-                       "\n]}");
-}
+std::string to_html(const NeedleReport& report) { return eval::page_of("retrievals", to_json(report)); }
 
 }  // namespace tq

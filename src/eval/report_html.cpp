@@ -1,4 +1,6 @@
 // The report page. web/ is its source; the built page is part of the program, and the figures are put into it.
+#include <fmt/format.h>
+
 #include <cassert>
 #include <string>
 
@@ -45,6 +47,13 @@ std::string eval::page_of(std::string_view json) {
   append_escaped(page, json);
   page += built.substr(place + kPlace.size());
   return page;
+}
+
+std::string eval::page_of(std::string_view list, std::string_view report) {
+  return page_of(fmt::format(R"({{"schema": "turboquant.report/1", "reports": [], "{}": [
+{}
+]}})",
+                             list, report));
 }
 
 std::string to_html(std::span<const EvalReport> reports) { return eval::page_of(to_json(reports)); }

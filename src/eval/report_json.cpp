@@ -39,6 +39,20 @@ Json to_json(const std::vector<BestRow>& rows) {
   return json;
 }
 
+Json to_json(const std::vector<RowPair>& pairs) {
+  Json json = Json::array();
+  for (const RowPair& pair : pairs) {
+    json.push_back({{"from", pair.from},
+                    {"to", pair.to},
+                    {"kld_change", finite(pair.change.kld)},
+                    {"kld_change_se", finite(pair.change.kld_se)},
+                    {"nll_change", finite(pair.change.nll)},
+                    {"nll_change_se", finite(pair.change.nll_se)},
+                    {"differs", differs(pair.change)}});
+  }
+  return json;
+}
+
 Json verdict_of(const EvalRow& row, std::size_t scored_tokens) {
   const std::optional<Verdict> verdict = judge(row, scored_tokens);
   return verdict ? Json(verdict_name(*verdict)) : Json(nullptr);
@@ -106,6 +120,7 @@ std::string to_json(const EvalReport& report) {
     const std::optional<std::size_t> worst = worst_layer(row);
     json["rows"].back()["worst_layer"] = worst ? Json(*worst) : Json(nullptr);
   }
+  json["pairs"] = to_json(report.pairs);
   return eval::text_of(json);
 }
 

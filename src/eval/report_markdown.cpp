@@ -8,6 +8,7 @@
 
 #include "eval/layer_report.h"
 #include "eval/markdown.h"
+#include "eval/row_pairs.h"
 #include "turboquant/report.h"
 
 namespace tq {
@@ -60,15 +61,20 @@ std::string line_of(const EvalReport& report, const EvalRow& row) {
       number(100 * row.text.top1_agreement, "{:.2f}"), number(100 * row.continuation.token_accuracy, "{:.2f}"));
 }
 
-std::string layers_of(const EvalReport& report) {
+/// A table of lines, the titles first, and a note below; nothing of no lines.
+std::string table_of(const std::vector<std::vector<std::string>>& lines, std::string_view note) {
   std::string text;
-  for (const std::vector<std::string>& line : eval::layer_lines(report)) {
+  for (const std::vector<std::string>& line : lines) {
     const bool titles = text.empty();
     text += titles ? "\n|" : "|";
     for (const std::string& cell : line) text += " " + escaped(cell) + " |";
-    text += titles ? "\n|---|--:|--:|--:|--:|--:|\n" : "\n";
+    text += "\n";
+    if (!titles) continue;
+    text += "|---|";
+    for (std::size_t i = 1; i < line.size(); ++i) text += "--:|";
+    text += "\n";
   }
-  return text.empty() ? text : fmt::format("{}\nLayers: {}.\n", text, eval::kLayerNote);
+  return text.empty() ? text : fmt::format("{}\n{}.\n", text, note);
 }
 
 }  // namespace
@@ -80,7 +86,8 @@ std::string to_markdown(const EvalReport& report) {
       "\n| weights | bpw | cache | bits | verdict | KiB | ppl | ratio to base | KLD mean | KLD 99.9 % | top-1 % | "
       "token % |\n|---|--:|---|--:|---|--:|--:|--:|--:|--:|--:|--:|\n";
   for (const EvalRow& row : report.rows) text += line_of(report, row);
-  text += layers_of(report);
+  text += table_of(eval::ranking_lines(report), eval::kRankingNote);
+  text += table_of(eval::layer_lines(report), fmt::format("Layers: {}", eval::kLayerNote));
   const auto& settings = report.settings;
   text += fmt::format(
       "\nBase: weights {}, cache {}, perplexity {}. {} tokens scored in {} windows of {} through {}; text: {} (SHA-256 "

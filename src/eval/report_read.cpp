@@ -13,7 +13,7 @@ using simdjson::dom::element;
 using simdjson::dom::object;
 
 constexpr std::string_view kSchema = "turboquant.eval/1";
-constexpr std::size_t kMostRows = 4096, kMostBins = 4096, kMostLayers = 4096;
+constexpr std::size_t kMostRows = 4096, kMostBins = 4096, kMostLayers = 4096, kMostPairs = 4096;
 
 /// Reads the fields of one object. A field that is missing keeps its target, but a number, which becomes NaN; one that
 /// is of another type is noted in `wrong`, the first of all.
@@ -107,6 +107,7 @@ EvalRow read_row(Fields& fields) {
   EvalRow row;
   fields.text("weights", row.weights);
   fields.text("kv", row.kv);
+  fields.text("kv_reason", row.kv_reason);
   fields.number("weights_bpw", row.weights_bpw);
   fields.number("weights_bpw_linear", row.weights_bpw_linear);
   fields.number("kv_bits_k", row.kv_bits_k);
@@ -129,6 +130,21 @@ EvalRow read_row(Fields& fields) {
                           read_error(layer.inside("attention")), read_error(layer.inside("hidden"))});
   }
   return row;
+}
+
+/// False where a pair is not one of two rows of the report.
+bool read_pairs(Fields& report_fields, EvalReport& report) {
+  for (Fields& fields : report_fields.list("pairs", kMostPairs)) {
+    RowPair& pair = report.pairs.emplace_back();
+    fields.whole("from", pair.from);
+    fields.whole("to", pair.to);
+    fields.number("kld_change", pair.change.kld);
+    fields.number("kld_change_se", pair.change.kld_se);
+    fields.number("nll_change", pair.change.nll);
+    fields.number("nll_change_se", pair.change.nll_se);
+    if (pair.from >= pair.to || pair.to >= report.rows.size()) return false;
+  }
+  return true;
 }
 
 void read_settings(Fields settings, EvalReport& report) {
@@ -180,7 +196,9 @@ Result<EvalReport> read_report(std::string_view json, std::string_view name) {
   Fields base = fields.inside("base");
   report.base = read_row(base);
   for (Fields& row : fields.list("rows", kMostRows)) report.rows.push_back(read_row(row));
+  const bool pairs_are_sound = read_pairs(fields, report);
   if (!wrong.empty()) return bad_file(name, "the field {} is not of its type, or too large", in_quotes(wrong));
+  if (!pairs_are_sound) return bad_file(name, "its pairs name rows that are not there");
   return report;
 }
 

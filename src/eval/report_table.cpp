@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "eval/layer_report.h"
+#include "eval/row_pairs.h"
 #include "eval/text_table.h"
 #include "turboquant/eval.h"
 
@@ -59,6 +60,8 @@ std::string to_table(const EvalReport& report) {
   std::string table = text_table(lines, show_weights ? 3 : 1);
   if (const auto layers = eval::layer_lines(report); !layers.empty())
     table += "\n" + text_table(layers, 1) + eval::kLayerNote + "\n";
+  if (const auto ranked = eval::ranking_lines(report); !ranked.empty())
+    table += "\n" + text_table(ranked, 1) + eval::kRankingNote + "\n";
   const auto& settings = report.settings;
   return table +
          fmt::format(

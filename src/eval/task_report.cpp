@@ -1,26 +1,25 @@
-// Tasks in words, as JSON (schema turboquant.tasks/1), as a table and as Markdown.
+// Tasks in words, as JSON (schema turboquant.tasks/1), as a table, as Markdown and as a page.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
-#include <nlohmann/json.hpp>
 
 #include "eval/markdown.h"
+#include "eval/report_page.h"
+#include "eval/report_writer.h"
 #include "eval/text_table.h"
+#include "turboquant/report.h"
 #include "turboquant/tasks.h"
 
 namespace tq {
 namespace {
 
-using Json = nlohmann::ordered_json;
-using eval::or_dash, eval::percent;
+using eval::Json, eval::finite, eval::or_dash, eval::percent;
 
 /// Below it a split of lost and gained items is called a difference. Of a table of ten equal rows, one in ten tables
 /// has a row that falls below it.
 constexpr double kDifference = 0.01;
-
-Json finite(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
 
 std::string level_name(const TaskReport& report, const TaskRow& row) {
   const bool weights = std::ranges::any_of(
@@ -61,6 +60,26 @@ void compare_rows(const TaskReport& report, std::size_t index, std::vector<std::
         fmt::format("{}: no difference seen at this number of items (p ≥ 0.01): {}.", task, fmt::join(same, ", ")));
 }
 
+/// Means of fewer items are not normal enough for three standard errors to be rare.
+constexpr std::size_t kLeastItems = 30;
+
+/// ln p sees what answers do not yet show.
+void compare_likelihoods(const TaskReport& report, std::size_t index, std::vector<std::string>& sentences) {
+  if (report.tasks[index].items < kLeastItems) return;
+  std::vector<std::string> less, more;
+  for (const TaskRow& row : report.rows) {
+    const TaskScore& score = row.scores[index];
+    if (!(std::abs(score.ll_change) > VerdictRules::kErrors * score.ll_change_se)) continue;
+    std::vector<std::string>& group = score.ll_change < 0 ? less : more;
+    group.push_back(fmt::format("{} ({:+.2g} ± {:.1g})", level_name(report, row), score.ll_change, score.ll_change_se));
+  }
+  for (const auto& [group, word] : {std::pair(&less, "less"), std::pair(&more, "more")}) {
+    if (group->empty()) continue;
+    sentences.push_back(fmt::format("{}: the right answers became {} likely beyond chance (change of ln p): {}.",
+                                    report.tasks[index].name, word, fmt::join(*group, ", ")));
+  }
+}
+
 void add_accuracy(Json& json, const std::string& key, const TaskAccuracy& accuracy) {
   const bool known = !std::isnan(accuracy.share);
   json[key] = finite(accuracy.share);
@@ -72,17 +91,12 @@ void add_accuracy(Json& json, const std::string& key, const TaskAccuracy& accura
 
 Json to_json(const TaskReport& report, const TaskRow& row) {
   const EvalRow& level = row.level;
-  Json json = {{"weights", level.weights},
-               {"kv", level.kv},
-               {"weights_bpw", finite(level.weights_bpw)},
-               {"weights_bpw_linear", finite(level.weights_bpw_linear)},
-               {"kv_bits_k", finite(level.kv_bits_k)},
-               {"kv_bits_v", finite(level.kv_bits_v)},
-               {"weights_bytes", level.weights_bytes},
-               {"kv_bytes", level.kv_bytes},
+  Json json = eval::row_head(level);
+  json.erase("peak_rss_bytes");  // rows run side by side: nobody's own
+  json.update({{"weights_bpw", finite(level.weights_bpw)},
                {"prefill_tps", finite(level.prefill_tps)},
                {"seconds", finite(level.seconds)},
-               {"scores", Json::array()}};
+               {"scores", Json::array()}});
   for (std::size_t t = 0; t < row.scores.size(); ++t) {
     const TaskScore& score = row.scores[t];
     Json entry = {{"task", report.tasks[t].name}};
@@ -155,6 +169,7 @@ std::vector<std::string> summary_in_words(const TaskReport& report) {
   for (std::size_t t = 0; t < report.tasks.size(); ++t) {
     describe_base(report.tasks[t], report.base_row.scores[t], sentences);
     compare_rows(report, t, sentences);
+    compare_likelihoods(report, t, sentences);
   }
   return sentences;
 }
@@ -186,7 +201,7 @@ std::string to_json(const TaskReport& report) {
   json["base"] = to_json(report, report.base_row);
   json["rows"] = Json::array();
   for (const TaskRow& row : report.rows) json["rows"].push_back(to_json(report, row));
-  return json.dump(2, ' ', false, Json::error_handler_t::replace);
+  return eval::text_of(json);
 }
 
 std::string to_table(const TaskReport& report) {
@@ -216,5 +231,7 @@ std::string to_markdown(const TaskReport& report) {
   if (!report.command.empty()) text += "\n" + eval::markdown_code(report.command);
   return text;
 }
+
+std::string to_html(const TaskReport& report) { return eval::page_of("tasks", to_json(report)); }
 
 }  // namespace tq

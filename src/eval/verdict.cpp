@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
+#include <map>
 
 #include "turboquant/report.h"
 
@@ -22,6 +24,31 @@ bool finite_figures(const EvalRow& row) {
   return std::isfinite(row.text.kld_mean) && std::isfinite(row.text.ppl) && std::isfinite(row.text.ppl_ratio) &&
          std::isfinite(row.text.top1_agreement);
 }
+
+/// The pairs of a report, by their rows.
+class Changes {
+ public:
+  explicit Changes(const EvalReport& report) : report_(report) {
+    for (const RowPair& pair : report.pairs) changes_.try_emplace({pair.from, pair.to}, pair.change);
+  }
+  std::optional<PairedChange> find(std::size_t from, std::size_t to) const {
+    const auto found = changes_.find(std::minmax(from, to));
+    if (found == changes_.end()) return std::nullopt;
+    const PairedChange& change = found->second;
+    if (from < to) return change;
+    return PairedChange{0 - change.kld, change.kld_se, 0 - change.nll, change.nll_se};
+  }
+  /// As if the two were independent where the report does not have the pair.
+  bool differ(std::size_t a, std::size_t b) const {
+    if (const std::optional<PairedChange> change = find(a, b)) return differs(*change);
+    const Comparison::Summary &x = report_.rows[a].text, &y = report_.rows[b].text;
+    return differs({.kld = x.kld_mean - y.kld_mean, .kld_se = std::hypot(x.kld_mean_se, y.kld_mean_se)});
+  }
+
+ private:
+  const EvalReport& report_;
+  std::map<std::pair<std::size_t, std::size_t>, PairedChange> changes_;
+};
 
 std::string size_in_words(std::uint64_t bytes) {
   const auto size = static_cast<double>(bytes);
@@ -53,6 +80,18 @@ void say_smallest(std::vector<std::string>& words, const EvalReport& report, Ver
   if (smallest == best.rend()) return;
   words.push_back(fmt::format("The smallest that is {}: {}, {}.", what, row_name(report, report.rows[smallest->row]),
                               size_in_words(smallest->bytes)));
+}
+
+/// "f16 < tq4 ≈ q4_0 < tq2", of rows whose figures are finite; empty where a pair of neighbours was not measured.
+std::string ranking_in_words(const EvalReport& report) {
+  std::string words;
+  for (const RankedRow& place : ranking(report)) {
+    if (!std::isfinite(report.rows[place.row].text.kld_mean)) break;
+    if (!words.empty() && !(place.change && std::isfinite(place.change->kld))) return "";
+    if (!words.empty()) words += differs(*place.change) ? " < " : " ≈ ";
+    words += row_name(report, report.rows[place.row]);
+  }
+  return words;
 }
 
 }  // namespace
@@ -88,6 +127,21 @@ std::string row_name(const EvalReport& report, const EvalRow& row) {
   return weights ? row.weights : row.kv;
 }
 
+bool differs(const PairedChange& change) { return std::abs(change.kld) > Rules::kErrors * change.kld_se; }
+
+std::vector<RankedRow> ranking(const EvalReport& report) {
+  std::vector<RankedRow> ranked(report.rows.size());
+  for (std::size_t i = 0; i < ranked.size(); ++i) ranked[i].row = i;
+  const auto kld = [&](const RankedRow& place) {
+    const double value = report.rows[place.row].text.kld_mean;
+    return std::isfinite(value) ? value : std::numeric_limits<double>::infinity();
+  };
+  std::ranges::stable_sort(ranked, {}, kld);
+  const Changes changes(report);
+  for (std::size_t i = 1; i < ranked.size(); ++i) ranked[i].change = changes.find(ranked[i - 1].row, ranked[i].row);
+  return ranked;
+}
+
 std::vector<BestRow> best_by_size(const EvalReport& report) {
   if (report.rows.size() > kMostCompared) return {};
   std::vector<std::uint64_t> bytes;
@@ -101,15 +155,14 @@ std::vector<BestRow> best_by_size(const EvalReport& report) {
   std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
     return bytes[a] != bytes[b] ? bytes[a] < bytes[b] : kld(a) < kld(b);
   });
+  const Changes changes(report);
   std::vector<BestRow> best;
   for (std::size_t n = 0; n < order.size(); ++n) {
     const std::size_t i = order[n];
     if (!best.empty() && kld(i) >= kld(best.back().row)) continue;
     BestRow& entry = best.emplace_back(BestRow{i, bytes[i]});
     for (const std::size_t other : order) {
-      const double error = std::hypot(report.rows[i].text.kld_mean_se, report.rows[other].text.kld_mean_se);
-      const bool tie = std::abs(kld(other) - kld(i)) <= Rules::kErrors * error;
-      if (other != i && bytes[other] <= bytes[i] && tie) entry.ties.push_back(other);
+      if (other != i && bytes[other] <= bytes[i] && !changes.differ(i, other)) entry.ties.push_back(other);
     }
   }
   std::reverse(best.begin(), best.end());
@@ -137,6 +190,8 @@ std::vector<std::string> summary_in_words(const EvalReport& report) {
   say(words, report, Verdict::kCollapsed, "Collapsed");
   say_smallest(words, report, Verdict::kIndistinguishable, "indistinguishable");
   say_smallest(words, report, Verdict::kClose, "close");
+  if (const std::string ranked = ranking_in_words(report); report.rows.size() > 1 && !ranked.empty())
+    words.push_back(fmt::format("By KL divergence, token by token (< beyond chance, ≈ not): {}.", ranked));
   return words;
 }
 

@@ -22,10 +22,10 @@ TEST(EvalTasks, RowsAnswerSideBySideInEveryForm) {
   const TemporaryFolder folder;
   const std::string file = folder.write("piqa.jsonl", std::string(kItem) + "\n" + kItem + "\n");
   const std::string path = (folder / "tasks.json").string();
-  const Outcome outcome =
-      tq({"eval", "--task", "piqa=" + file, "--task",
-          folder.write("own.jsonl", R"({"context":"x =","choices":[" 1"," def"],"answer":0})"), "--kv", "f16,tq2",
-          "--limit", "1", "--json", path, "--markdown", (folder / "t.md").string()});
+  const Outcome outcome = tq({"eval", "--task", "piqa=" + file, "--task",
+                              folder.write("own.jsonl", R"({"context":"x =","choices":[" 1"," def"],"answer":0})"),
+                              "--kv", "f16,tq2", "--limit", "1", "--json", path, "--markdown",
+                              (folder / "t.md").string(), "--html", (folder / "t.html").string()});
   ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
   const json report = json::parse(read_file(path));
   EXPECT_EQ(report["schema"], "turboquant.tasks/1");
@@ -36,6 +36,7 @@ TEST(EvalTasks, RowsAnswerSideBySideInEveryForm) {
   EXPECT_EQ(report["settings"]["tasks"][0]["items"], 1) << "--limit";
   EXPECT_NE(outcome.out.find("norm %"), std::string::npos) << outcome.out;
   EXPECT_TRUE(read_file(folder / "t.md").starts_with("### "));
+  EXPECT_NE(read_file(folder / "t.html").find("turboquant.tasks/1"), std::string::npos);
 }
 
 TEST(EvalTasks, WhatCannotBeAskedForIsOneSentence) {
@@ -52,6 +53,7 @@ TEST(EvalTasks, WhatCannotBeAskedForIsOneSentence) {
                         {{"--task", "piqa=/nonexistent"}, 1, "/nonexistent"},
                         {{"--task", "piqa=" + file, "-f", file}, 2, "--file"},
                         {{"--task", "piqa=" + file, "--decode"}, 2, "--decode"},
+                        {{"--task", "piqa=" + file, "--layers"}, 2, "--layers"},
                         {{"--limit", "3"}, 2, "--limit"},
                         {{"--resume", file}, 2, "--resume would overwrite"},
                         {{"--write-kld-base", file}, 2, "--write-kld-base would overwrite"},

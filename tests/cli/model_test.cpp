@@ -98,9 +98,20 @@ TEST(Run, AutomaticCachesAreNamedWithTheirReason) {
   EXPECT_EQ(facts["auto"]["kv"], kv);
   EXPECT_EQ(facts["auto"]["reason"], reason);
   EXPECT_EQ(facts["memory"][1]["kv"], kv);
-  const Outcome eval = tq({"eval", "--kv", "auto", "-c", "64", "--chunks", "1", "--json", "-"});
-  ASSERT_EQ(eval.exit_code, 0) << eval.err;
-  EXPECT_EQ(json::parse(eval.out)["rows"][0]["kv"], kv);
+  for (const std::vector<std::string>& command : std::vector<std::vector<std::string>>{
+           {"eval", "-c", "64", "--chunks", "1"},
+           {"compare", "-p", kPrompt, "-n", "2"},
+           {"needle", "-c", "200", "--depths", "1", "--trials", "1", "--task", "passkey"},
+           {"bench", "-p", "8", "-n", "0", "-r", "1"}}) {
+    std::vector<std::string> arguments = command;
+    arguments.insert(arguments.end(), {"--kv", "q8_0,auto", "--json", "-"});
+    const Outcome other = tq(arguments);
+    ASSERT_EQ(other.exit_code, 0) << other.err;
+    const json all = json::parse(other.out), rows = all.is_array() ? all : all["rows"];
+    EXPECT_EQ(rows[1]["kv"], kv) << command[0];
+    EXPECT_EQ(rows[1]["kv_reason"], reason) << command[0];
+    EXPECT_FALSE(rows[0].contains("kv_reason")) << command[0] << ": that cache was asked for";
+  }
   EXPECT_EQ(tq(greedy({"--kv", "auto+sink=4"})).exit_code, 2);
 }
 

@@ -13,6 +13,7 @@
 #include "cli/process.h"
 #include "cli/report_files.h"
 #include "turboquant/compare.h"
+#include "turboquant/tasks.h"
 
 namespace tq::cli {
 namespace {
@@ -51,6 +52,12 @@ json small_report() {
     }
   }
   report.base = report.rows[0];
+  for (std::size_t to = 1; to < report.rows.size(); ++to) {
+    for (std::size_t from = 0; from < to; ++from)
+      report.pairs.push_back(
+          {from, to, {report.rows[to].text.kld_mean - report.rows[from].text.kld_mean, 0.005, 0.25, 0.5}});
+  }
+  std::ranges::sort(report.pairs, {}, [](const RowPair& pair) { return std::pair(pair.from, pair.to); });
   return json::parse(to_json(report));
 }
 
@@ -112,6 +119,16 @@ TEST(ReportPageInABrowser, ShowsTheFiguresOfTheJsonWithoutNetworkOrErrors) {
     for (std::size_t i = 0; i < report["rows"].size(); ++i)
       EXPECT_EQ(cells.at(field)[i], report["rows"][i][field].get<double>()) << field;
   }
+  for (const char* field : {"kld_change", "nll_change"}) {
+    ASSERT_TRUE(cells.contains(field)) << field;
+    ASSERT_EQ(cells.at(field).size(), 6U) << "every pair once";
+    for (std::size_t i = 0; i < 6; ++i) EXPECT_EQ(cells.at(field)[i], report["pairs"][i][field].get<double>()) << field;
+  }
+  EXPECT_NE(
+      shown.document.find(
+          "<td class=\"worse\" title=\"tq2 next to tq4: KLD +0.333 ± 0.005, ln perplexity +0.3 ± 0.5\">+0.33</td>"),
+      std::string::npos)
+      << "the map of rows against rows";
   EXPECT_FALSE(cells.contains("decode_tps")) << "what was not measured is no number";
   for (const std::string tensor : {"k", "v", "attention", "hidden"}) {
     for (const std::string figure : {"mae", "cosine", "relative_error"}) {
@@ -210,6 +227,53 @@ TEST(ReportPageInABrowser, TextsOfAModelAreTextAndTheirFirstDifferenceIsMarked) 
   EXPECT_EQ(shown.document.find("<title>broken out"), std::string::npos);
   EXPECT_NE(shown.document.find("<span class=\"same\">a = </span><mark>2</mark>"), std::string::npos);
   EXPECT_NE(shown.document.find("<td>81.25</td>"), std::string::npos);
+}
+
+TEST(ReportPageInABrowser, AnswersToTasksAreThoseOfTheJson) {
+  const std::string chromium = browser();
+  if (chromium.empty()) GTEST_SKIP() << "there is no Chromium here: install chromium to have the page looked at";
+  const TemporaryFolder folder;
+  const std::string bait = "<img src=x onerror=alert(1)></script><script>document.title='broken out'</script>";
+  TaskReport report;
+  report.model.name = report.command = report.base = bait;
+  report.tasks = {{"piqa", bait, "00ff", 200, 900, 0, 0.5}, {"lambada", bait, "00ee", 100, 150, 3, 0}};
+  report.rows.resize(2);
+  double next = 0.125;
+  for (TaskRow* row : {&report.base_row, &report.rows[0], &report.rows[1]}) {
+    row->level.weights = "f16";
+    row->level.kv = row == &report.rows[0] ? bait : "tq2";
+    for (int task = 0; task < 2; ++task) {
+      TaskScore& score = row->scores.emplace_back();
+      score.acc = {next, next / 8, 7, 3, next / 4};
+      if (task == 0) score.acc_norm = score.acc;
+      score.perplexity = 10 * next;
+      score.ll_change = -next;
+      score.ll_change_se = next / 2;
+      next += 0.125;
+    }
+  }
+  const Shown shown = show(chromium, folder, folder.write("page.html", to_html(report)));
+  EXPECT_EQ(shown.console, "");
+  ASSERT_NE(shown.document.find("data-drawn=\"1\""), std::string::npos) << shown.document.substr(0, 2000);
+  EXPECT_EQ(shown.document.find("<img"), std::string::npos);
+  EXPECT_EQ(shown.document.find("<title>broken out"), std::string::npos);
+  const json written = json::parse(to_json(report));
+  const auto cells = cells_of(shown.document);
+  for (const char* field : {"acc", "acc_lost", "acc_gained", "acc_p", "acc_norm", "perplexity", "ll_change"}) {
+    std::vector<double> expected;  // task by task, the base first
+    for (std::size_t task = 0; task < 2; ++task) {
+      for (const json& row : {written["base"], written["rows"][0], written["rows"][1]}) {
+        const json& value = row["scores"][task][field];
+        const bool of_base = row == written["base"] && std::string(field) != "acc" &&
+                             std::string(field) != "acc_norm" && std::string(field) != "perplexity";
+        if (value.is_number() && !of_base) expected.push_back(value);
+      }
+    }
+    ASSERT_TRUE(cells.contains(field)) << field;
+    EXPECT_EQ(cells.at(field), expected) << field;
+  }
+  EXPECT_NE(shown.document.find("12.50 ± 1.56"), std::string::npos) << "the cell as people read it";
+  EXPECT_NE(shown.document.find("aria-label=\"Right answers of piqa\""), std::string::npos);
 }
 
 TEST(Report, EachFormIsWrittenAndNothingElse) {

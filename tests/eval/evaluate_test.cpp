@@ -7,6 +7,7 @@
 #include "support/python_text.h"
 #include "support/short_pycoder.h"
 #include "turboquant/eval.h"
+#include "turboquant/report.h"
 
 namespace tq {
 namespace {
@@ -113,6 +114,23 @@ TEST(Evaluate, weights_and_caches_make_a_grid_with_the_cache_as_the_faster_axis)
   EXPECT_LT(report.rows[1].text.kld_mean, report.rows[2].text.kld_mean)
       << "4-bit weights cost more than a 4-bit cache here";
   EXPECT_EQ(report.settings.base, "f32");
+}
+
+TEST(Evaluate, rows_are_compared_with_each_other_token_by_token) {
+  const EvalReport report =
+      measured({.kv = {"tq3", "tq3", "tq4"}, .context = 128, .chunks = 2, .continuations = 0, .threads = 2});
+  ASSERT_EQ(report.pairs.size(), 3U);
+  const RowPair &same = report.pairs[0], &better = report.pairs[1];
+  EXPECT_EQ(same.to, 1U);
+  EXPECT_EQ(same.change.kld, 0) << "the same spec twice is the same row";
+  EXPECT_EQ(same.change.kld_se, 0);
+  EXPECT_FALSE(differs(same.change));
+  EXPECT_EQ(better.from, 0U);
+  EXPECT_EQ(better.to, 2U);
+  EXPECT_LT(better.change.kld, 0) << "one bit more is closer to the base";
+  EXPECT_TRUE(differs(better.change)) << better.change.kld << " ± " << better.change.kld_se;
+  EXPECT_NEAR(better.change.kld, report.rows[2].text.kld_mean - report.rows[0].text.kld_mean, 1e-12);
+  EXPECT_NEAR(std::exp(better.change.nll), report.rows[2].text.ppl / report.rows[0].text.ppl, 1e-9);
 }
 
 TEST(Evaluate, threads_change_no_figure) {

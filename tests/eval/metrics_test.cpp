@@ -6,6 +6,7 @@
 #include <limits>
 #include <vector>
 
+#include "eval/row_pairs.h"
 #include "eval/statistics.h"
 #include "support/random_rows.h"
 #include "turboquant/eval.h"
@@ -47,6 +48,12 @@ Comparison::Summary compare(const Sample& s, std::size_t begin = 0, std::size_t 
   Comparison comparison;
   for (std::size_t i = begin; i < end; ++i) comparison.add(row(s.base, i), row(s.logits, i), s.next[i]);
   return comparison.summary();
+}
+
+Comparison compared(const Sample& s) {
+  Comparison comparison;
+  for (std::size_t i = 0; i < kPositions; ++i) comparison.add(row(s.base, i), row(s.logits, i), s.next[i]);
+  return comparison;
 }
 
 TEST(Comparison, every_figure_is_its_definition) {
@@ -186,6 +193,70 @@ TEST(Statistics, percentiles_of_infinities_and_of_one_value) {
   EXPECT_EQ(eval::Percentiles(ends).at(0), 1);
   EXPECT_EQ(eval::Percentiles(ends).at(1), kInfinity);
   EXPECT_TRUE(std::isnan(eval::Percentiles({}).at(0.5)));
+}
+
+TEST(PairedChange, rows_that_are_the_same_differ_by_nothing_without_error) {
+  const Comparison one = compared(sample(0.3)), same = compared(sample(0.3));
+  const PairedChange change = change_between(one, same);
+  EXPECT_EQ(change.kld, 0);
+  EXPECT_EQ(change.kld_se, 0);
+  EXPECT_EQ(change.nll, 0);
+  EXPECT_EQ(change.nll_se, 0);
+}
+
+TEST(PairedChange, is_the_mean_of_the_differences_with_their_own_error) {
+  const Comparison good = compared(sample(0.3)), bad = compared(sample(0.33));
+  const PairedChange change = change_between(good, bad);
+  std::vector<double> kld, nll;
+  for (std::size_t i = 0; i < kPositions; ++i) {
+    kld.push_back(static_cast<double>(bad.kld()[i]) - static_cast<double>(good.kld()[i]));
+    nll.push_back(static_cast<double>(bad.nll()[i]) - static_cast<double>(good.nll()[i]));
+  }
+  const auto deviation = [](const std::vector<double>& values, double mean) {
+    double squares = 0;
+    for (const double value : values) squares += (value - mean) * (value - mean);
+    return std::sqrt(squares / (kPositions - 1) / kPositions);
+  };
+  EXPECT_NEAR(change.kld, bad.summary().kld_mean - good.summary().kld_mean, 1e-12);
+  EXPECT_NEAR(change.kld_se, deviation(kld, change.kld), 1e-12);
+  EXPECT_NEAR(change.nll, std::log(bad.summary().ppl / good.summary().ppl), 1e-12);
+  EXPECT_NEAR(change.nll_se, deviation(nll, change.nll), 1e-12);
+  // The same errors, a tenth larger: no two means with errors of their own could tell these rows apart.
+  const double unpaired = std::hypot(good.summary().kld_mean_se, bad.summary().kld_mean_se);
+  EXPECT_LT(change.kld, 3 * unpaired);
+  EXPECT_GT(change.kld, 3 * change.kld_se);
+  const PairedChange back = change_between(bad, good);
+  EXPECT_EQ(back.kld, -change.kld);
+  EXPECT_EQ(back.kld_se, change.kld_se);
+}
+
+TEST(PairedChange, what_is_not_finite_or_too_little_is_unknown) {
+  Comparison broken = compared(sample(0.3)), sound = compared(sample(0.3));
+  broken.add(Comparison::Position{});
+  sound.add({.kld = 1, .nll = 1});
+  EXPECT_TRUE(std::isnan(change_between(sound, broken).kld));
+  EXPECT_TRUE(std::isnan(change_between({}, {}).kld));
+  Comparison single;
+  single.add({.kld = 1, .nll = 1});
+  EXPECT_TRUE(std::isnan(change_between(single, single).kld_se)) << "one token has no error";
+}
+
+TEST(RowPairs, of_many_rows_only_neighbours_in_the_ranking_are_kept) {
+  std::vector<Comparison> rows(65);
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    // 7 has no divisor in common with 65: every rank once, in another order than the rows.
+    for (int token = 0; token < 3; ++token) rows[i].add({.kld = static_cast<double>(i * 7 % 65), .nll = 1});
+  }
+  std::vector<const Comparison*> all;
+  for (const Comparison& row : rows) all.push_back(&row);
+  const std::vector<RowPair> neighbours = eval::pairs_of(all);
+  ASSERT_EQ(neighbours.size(), 64U);
+  for (const RowPair& pair : neighbours) {
+    EXPECT_LT(pair.from, pair.to);
+    EXPECT_EQ(std::abs(pair.change.kld), 1) << pair.from << " " << pair.to;
+  }
+  all.pop_back();
+  EXPECT_EQ(eval::pairs_of(all).size(), 64U * 63 / 2);
 }
 
 }  // namespace

@@ -25,6 +25,7 @@ EvalReport report() {
   EvalRow row;
   row.weights = "tq4";
   row.kv = "tq3:tq2";
+  row.kv_reason = "the model is small";
   row.weights_bytes = 11;
   row.kv_bytes = 12;
   row.peak_rss_bytes = (std::uint64_t{1} << 53U) + 1;  // no double
@@ -60,6 +61,7 @@ EvalReport report() {
       row.layers.back().*tensor = {number(), number(), number()};
   }
   made.rows = {row, row};
+  made.pairs = {{0, 1, {number(), number(), number(), number()}}};
   made.rows[1].decode_tps = std::numeric_limits<double>::quiet_NaN();
   made.base = row;
   return made;
@@ -90,7 +92,7 @@ TEST(ReportRead, what_was_written_comes_back) {
 TEST(ReportRead, fields_of_another_version_are_no_error) {
   json changed = with("/a new field", {{"deep", 1}});
   for (const char* field : {"seconds", "kld_by_position", "kld_mean", "verdict"}) changed["rows"][0].erase(field);
-  for (const char* field : {"machine", "base", "partial", "summary", "best_by_size"}) changed.erase(field);
+  for (const char* field : {"machine", "base", "partial", "summary", "best_by_size", "pairs"}) changed.erase(field);
   const auto read = read_report(changed.dump(), "it.json");
   ASSERT_TRUE(read.has_value()) << read.error().message;
   EXPECT_TRUE(std::isnan(read->rows[0].text.kld_mean)) << "missing is not 0, which would be perfect";
@@ -125,12 +127,24 @@ TEST(ReportRead, a_field_of_the_wrong_type_is_named) {
                                                   {"/model", "pycoder"},
                                                   {"/partial", 0},
                                                   {"/settings/chunks", json::array({1})},
-                                                  {"/base/ppl", true}};
+                                                  {"/base/ppl", true},
+                                                  {"/pairs", 7},
+                                                  {"/pairs/0/kld_change", "0"},
+                                                  {"/pairs/0/to", -1}};
   for (const auto& [pointer, value] : changes) {
     const std::string path = pointer;
     const std::string field = path.substr(path.rfind('/') + 1);
     expect_bad(with(path, value).dump(), path == "/rows/0" ? "rows" : field);
   }
+}
+
+TEST(ReportRead, a_pair_of_rows_that_are_not_there_is_refused) {
+  expect_bad(with("/pairs/0/to", 2).dump(), "pairs");
+  expect_bad(with("/pairs/0/to", 0).dump(), "pairs");
+  expect_bad(with("/pairs/0/from", 1).dump(), "pairs name rows that are not there");
+  json changed = with("/pairs", json::array());
+  for (int i = 0; i < 4097; ++i) changed["pairs"].push_back({{"from", 0}, {"to", 1}});
+  expect_bad(changed.dump(), "pairs");
 }
 
 TEST(ReportRead, rows_are_counted_before_they_are_compared) {

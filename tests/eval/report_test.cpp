@@ -115,6 +115,21 @@ TEST(ReportTable, names_the_worst_layer_where_layers_were_measured) {
   EXPECT_NE(to_markdown(made).find("| tq2 | 0 | 0 | 0 | 0.375 \\(1\\) | 1 |"), std::string::npos);
 }
 
+TEST(ReportTable, ranks_the_rows_and_says_which_of_two_is_better) {
+  EXPECT_EQ(to_table(report()).find("ranked"), std::string::npos) << "a report of an older version has no pairs";
+  EvalReport made = report();
+  made.rows[0].kv = "tq2";
+  made.rows[0].text.kld_mean = 0.25;
+  made.pairs = {{0, 1, {-0.25, 0.0125, -0.0001, 0.0004}}};
+  const std::string table = to_table(made);
+  EXPECT_NE(table.find("ranked by KLD    Δ KLD    ± se  Δ ln ppl   ± se  beyond chance\n"
+                       "tq4\n"
+                       "tq2            +0.2500  0.0125  +1.0e-04  4e-04            yes\n"),
+            std::string::npos)
+      << table;
+  EXPECT_NE(to_markdown(made).find("| tq2 | +0.2500 | 0.0125 | +1.0e-04 | 4e-04 | yes |"), std::string::npos);
+}
+
 TEST(ReportTable, what_was_not_measured_is_a_dash) {
   EvalReport broken = report();
   broken.rows[0].text.ppl = std::numeric_limits<double>::quiet_NaN();

@@ -342,6 +342,15 @@ TEST(TaskReports, words_claim_no_more_than_the_pairs_show) {
   EXPECT_TRUE(says(report_of(30, 18, 0.7), "no difference seen"));
   EXPECT_TRUE(says(report_of(0, 0, 0.515), "not better than chance")) << "two standard errors";
   EXPECT_FALSE(says(report_of(0, 0, 0.525), "not better than chance"));
+  TaskReport likelihoods = report_of(0, 0, 0.7);
+  likelihoods.rows[0].scores[0].ll_change = -0.31;
+  likelihoods.rows[0].scores[0].ll_change_se = 0.1;
+  EXPECT_TRUE(says(likelihoods, "became less likely beyond chance (change of ln p): tq2 (-0.31 ± 0.1)"));
+  likelihoods.tasks[0].items = 29;
+  EXPECT_FALSE(says(likelihoods, "likely beyond chance")) << "too few items for a normal error";
+  likelihoods.tasks[0].items = 1000;
+  likelihoods.rows[0].scores[0].ll_change = -0.29;
+  EXPECT_FALSE(says(likelihoods, "likely beyond chance")) << "within three errors";
 }
 
 TEST(TaskReports, the_forms_agree_and_what_is_unknown_is_null) {

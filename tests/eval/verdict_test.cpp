@@ -89,6 +89,44 @@ TEST(BestBySize, names_rows_that_the_error_does_not_tell_apart) {
   EXPECT_TRUE(best[3].ties.empty());
 }
 
+TEST(BestBySize, a_paired_difference_tells_apart_what_two_errors_do_not) {
+  EvalReport report = ladder();
+  report.rows.push_back(named(row(0.0055, 0.966, 1.001), "other", 544 << 10));
+  report.pairs = {{3, 6, {.kld = 1e-4, .kld_se = 1e-5}}};
+  EXPECT_TRUE(best_by_size(report)[2].ties.empty());
+  report.pairs = {{3, 6, {.kld = 1e-4, .kld_se = 1e-4}}};
+  EXPECT_EQ(best_by_size(report)[2].ties, std::vector<std::size_t>{6});
+}
+
+TEST(PairedChange, differs_beyond_three_errors_and_never_by_nothing) {
+  EXPECT_TRUE(differs({.kld = 3.1, .kld_se = 1}));
+  EXPECT_TRUE(differs({.kld = -3.1, .kld_se = 1}));
+  EXPECT_FALSE(differs({.kld = 2.9, .kld_se = 1}));
+  EXPECT_FALSE(differs({.kld = 0, .kld_se = 0}));
+  EXPECT_TRUE(differs({.kld = 1e-9, .kld_se = 0}));
+  EXPECT_FALSE(differs({.kld = 1, .kld_se = kNaN}));
+  EXPECT_FALSE(differs({.kld = kNaN, .kld_se = kNaN}));
+}
+
+TEST(Ranking, goes_from_the_closest_to_the_broken_with_changes_in_its_own_direction) {
+  EvalReport report;
+  report.settings.scored_tokens = 5000;
+  report.rows = {named(row(0.2, 0.8, 1.2), "tq2", 1), named(row(kNaN, 0.3, 9), "broken", 1),
+                 named(row(0.01, 0.9, 1.0), "tq4", 1), named(row(0.011, 0.9, 1.0), "q4_0", 1)};
+  report.pairs = {
+      {0, 2, {-0.19, 0.01, -0.2, 0.01}}, {0, 3, {-0.189, 0.01, -0.2, 0.01}}, {2, 3, {0.001, 0.001, 0, 0.1}}};
+  const std::vector<RankedRow> ranked = ranking(report);
+  ASSERT_EQ(ranked.size(), 4U);
+  const std::vector<std::size_t> expected = {2, 3, 0, 1};
+  for (std::size_t i = 0; i < 4; ++i) EXPECT_EQ(ranked[i].row, expected[i]);
+  EXPECT_FALSE(ranked[0].change.has_value());
+  EXPECT_EQ(ranked[1].change.value().kld, 0.001);
+  EXPECT_EQ(ranked[2].change.value().kld, 0.189) << "from q4_0 to tq2 it rises";
+  EXPECT_FALSE(ranked[3].change.has_value()) << "a pair that nobody measured";
+  EXPECT_EQ(summary_in_words(report).back(),
+            "By KL divergence, token by token (< beyond chance, ≈ not): tq4 ≈ q4_0 < tq2.");
+}
+
 TEST(Words, say_what_holds_and_what_does_not) {
   const std::vector<std::string> words = summary_in_words(ladder());
   ASSERT_EQ(words.size(), 6U);

@@ -3,10 +3,17 @@ import { h, s } from './dom.js';
 import { kSeriesOrder } from './rows.js';
 
 const kMargin = { top: 14, right: 14, bottom: 42, left: 56 };
-const kLetter = 6.1; // width of a letter of 11 px, about
+const kFont = '11px system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans", sans-serif';
 const kPowers = '⁰¹²³⁴⁵⁶⁷⁸⁹';
 
 export const colorOf = (series) => Math.max(0, kSeriesOrder.indexOf(series)) % 10;
+
+let pen = null;
+/** The width of a name as style.css writes it. */
+function widthOf(name) {
+  pen ??= Object.assign(document.createElement('canvas').getContext('2d'), { font: kFont });
+  return Math.ceil(pen.measureText(name).width);
+}
 
 /** 10⁻³ */
 export function powerOfTen(exponent) {
@@ -67,15 +74,19 @@ function mark(series, x, y, hollow) {
   }
 }
 
+/** The left end of a name that would begin at `left`, so that all of it is on the drawing. */
+export const keptInside = (left, nameWidth, width) => Math.max(2, Math.min(left, width - nameWidth - 2));
+
 /** Where names fit: the first of eight places around a point that hits neither another name nor a mark. */
 function placeNames(points, width) {
   const taken = points.map(({ x, y }) => [x - 5, y - 5, x + 5, y + 5]);
   const hit = (a, b) => a[0] < b[2] && b[0] < a[2] && a[1] < b[3] && b[1] < a[3];
   return points.map(({ x, y, name }) => {
-    const w = name.length * kLetter;
+    const w = widthOf(name);
+    const middle = Math.max(kMargin.left, keptInside(x - w / 2, w, width));
     const places = [
       [x + 8, y + 4], [x + 7, y - 6], [x + 7, y + 14], [x - w - 8, y + 4], [x - w - 7, y - 6], [x - w - 7, y + 14],
-      [x - w / 2, y - 9], [x - w / 2, y + 18],
+      [middle, y - 9], [middle, y + 18],
     ];
     for (const [left, base] of places) {
       const box = [left, base - 9, left + w, base + 2];
@@ -87,14 +98,14 @@ function placeNames(points, width) {
   });
 }
 
-/** Names to the right of the ends of lines, moved apart. */
-function placeAtEnds(points, height) {
+/** Names to the right of the ends of lines, moved apart; a long one stands on its line in part. */
+function placeAtEnds(points, width, height) {
   const order = points.map((point, i) => ({ ...point, i })).sort((a, b) => a.y - b.y);
   const places = [];
   let above = -Infinity;
-  for (const { x, y, i } of order) {
+  for (const { x, y, name, i } of order) {
     above = Math.max(y + 4, above + 12);
-    places[i] = [x + 6, above];
+    places[i] = [keptInside(x + 6, widthOf(name), width), above];
   }
   const over = above - (height - kMargin.bottom);
   if (over > 0) for (const place of places) place[1] -= over;
@@ -148,8 +159,8 @@ function draw(points, options, width) {
   const [low, high] = decades(shown.map((point) => point.y));
   const xs = shown.map((point) => point.x);
   const pad = options.xLog ? 1.15 : 1;
-  const longest = Math.max(0, ...shown.map((point) => point.name.length));
-  const right = width - (options.marks === false ? Math.min(width / 3, longest * kLetter + 12) : kMargin.right);
+  const longest = options.marks === false ? Math.max(0, ...[...new Set(shown.map((point) => point.name))].map(widthOf)) : 0;
+  const right = width - (options.marks === false ? Math.min(width / 3, longest + 12) : kMargin.right);
   const [from, to] = [Math.min(...xs) / pad, Math.max(...xs) * pad];
   const x = scale(from, to, kMargin.left, right, options.xLog);
   const yScale = scale(low, high, height - kMargin.bottom, kMargin.top, true);
@@ -179,7 +190,7 @@ function draw(points, options, width) {
     }
   }
   const ends = named.map((point) => ({ x: x(point.x), y: y(point.y), name: point.name }));
-  const places = options.marks === false ? placeAtEnds(ends, height) : placeNames(ends, width);
+  const places = options.marks === false ? placeAtEnds(ends, width, height) : placeNames(ends, width);
   named.forEach((point, i) => {
     if (places[i]) parts.push(s('text', { class: `name c${colorOf(point.series)}`, x: places[i][0], y: places[i][1] }, point.name));
   });

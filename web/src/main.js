@@ -5,6 +5,7 @@ import * as format from './format.js';
 import { retrieval } from './retrieval.js';
 import { grid } from './rows.js';
 import { section } from './section.js';
+import { tasks } from './tasks.js';
 import './style.css';
 
 const kRules = [
@@ -63,13 +64,13 @@ function titlesOf(reports) {
 
 function draw() {
   const text = document.getElementById('reports').textContent;
-  const { reports, comparisons = [], retrievals = [] } = JSON.parse(text);
-  const models = [...new Set([...reports, ...comparisons, ...retrievals].map((report) => report.model.name))].join(', ');
+  const { reports, comparisons = [], retrievals = [], tasks: examinations = [] } = JSON.parse(text);
+  const models = [...new Set([...reports, ...comparisons, ...retrievals, ...examinations].map((report) => report.model.name))].join(', ');
   document.title = `What compression costs: ${models}`;
   const many = reports.length > 1;
   const titles = titlesOf(reports);
   const lead = reports.length === 0
-    ? comparisons.length ? 'One prompt at every level of compression, side by side' : 'Facts hidden in texts: are they still found?'
+    ? comparisons.length ? 'One prompt at every level of compression, side by side' : retrievals.length ? 'Facts hidden in texts: are they still found?' : 'Questions with known answers: are they still answered?'
     : many
     ? `${reports.length} evaluations of ${models}`
     : `${reports[0].settings.text}, ${format.count(reports[0].settings.scored_tokens)} tokens scored, ${grid(reports[0]).what} against an uncompressed base`;
@@ -79,9 +80,10 @@ function draw() {
     ...reports.map((report, i) => section(report, many ? titles[i] : null)),
     ...comparisons.map((report) => comparison(report, reports.length ? 'One prompt, side by side' : null)),
     ...retrievals.map((report) => retrieval(report, reports.length ? 'Facts hidden in texts' : null)),
+    ...examinations.map((report) => tasks(report, reports.length ? 'Tasks' : null)),
     ...(reports.length ? [rules()] : []),
     h('footer', {}, saveButton(text), h('p', {}, 'Made by tq (turboquant). The figures are in this file as JSON, in the script element “reports”; it loads nothing from anywhere.')));
-  document.documentElement.dataset.drawn = String(reports.length + comparisons.length + retrievals.length);
+  document.documentElement.dataset.drawn = String(reports.length + comparisons.length + retrievals.length + examinations.length);
 }
 
 draw();

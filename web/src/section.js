@@ -3,6 +3,7 @@ import { chart, legend } from './chart.js';
 import { h } from './dom.js';
 import * as format from './format.js';
 import { byLayer } from './layers.js';
+import { rowAgainstRow } from './pairs.js';
 import { grid as gridOf } from './rows.js';
 import { columns, table, verdictChip } from './table.js';
 
@@ -78,9 +79,16 @@ function byPosition(report, grid) {
   ];
 }
 
+const fact = (name, value) => [h('dt', {}, name), h('dd', {}, value)];
+
+/** Why --kv auto took a cache. */
+function reasons(report) {
+  const said = new Set(report.rows.filter((row) => row.kv_reason).map((row) => `${row.kv}: ${row.kv_reason}`));
+  return [...said].map((reason) => fact('--kv auto', reason));
+}
+
 function facts(report) {
   const { model, machine, settings, base } = report;
-  const fact = (name, value) => [h('dt', {}, name), h('dd', {}, value)];
   return [
     h('h3', {}, 'Model, text, machine'),
     h('dl', { class: 'facts' },
@@ -91,6 +99,7 @@ function facts(report) {
       fact('continuations', `${format.count(settings.continuation_tokens)} tokens that the base said itself, in ${format.count(settings.continuations)} continuations`),
       report.noise_floor?.tokens ? fact('noise floor', `KLD ${format.significant(report.noise_floor.kld_mean, 2)}, at most ${format.significant(report.noise_floor.kld_max, 2)}: the base against itself, token by token, on one thread, with the kernels of another CPU target`) : null,
       fact('machine', `${machine.cpu}, ${machine.simd} kernels, ${format.count(machine.threads)} threads`),
+      reasons(report),
       fact('seed', format.count(settings.seed))),
     settings.command ? h('p', { class: 'rerun' }, 'To run it again:') : null,
     settings.command ? h('pre', {}, settings.command) : null,
@@ -116,6 +125,7 @@ export function section(report, heading) {
     h('h3', {}, 'Every row'),
     table(report.rows, main, 'rows'),
     moreFigures(report.rows, more),
+    rowAgainstRow(report, grid),
     byPosition(report, grid),
     byLayer(report, grid),
     facts(report));

@@ -72,6 +72,9 @@ function compare(column, descending) {
   };
 }
 
+/** The class of a table whose rows have long names, which a phone breaks. */
+export const longNames = (names) => (names.some((name) => String(name).length > 18) ? 'long' : '');
+
 /** A table of `rows`; `className` for its style. */
 export function table(rows, list, className) {
   const body = h('tbody');
@@ -94,5 +97,5 @@ export function table(rows, list, className) {
   list.forEach((column, i) => heads[i].append(h('button', { type: 'button', onclick: () => sortBy(column, heads[i]) }, column.title)));
   show(rows);
   return h('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': 'table' },
-    h('table', { class: className }, h('thead', {}, h('tr', {}, ...heads)), body));
+    h('table', { class: `${className} ${list[0].text ? longNames(rows.map(list[0].value)) : ''}`.trim() }, h('thead', {}, h('tr', {}, ...heads)), body));
 }
