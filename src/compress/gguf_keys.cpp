@@ -13,7 +13,6 @@
 #include "formats/checksum.h"
 #include "formats/coded_tensors.h"
 #include "turboquant/model.h"
-#include "turboquant/tokenizer.h"
 
 namespace tq {
 namespace {
@@ -109,25 +108,16 @@ std::string without_white_space(const std::string& json) {
   return shorter;
 }
 
-/// GGUF has a key for the whole tokenizer.json; the others are ours. kUsage or kBadFile for two files that this program
-/// would not read: what lies beside them is not carried along.
+/// GGUF has a key for the whole tokenizer.json; the one for its config is ours.
 Result<void> add_tokenizer(GgufKeys& keys, const fs::path& model) {
   std::error_code ignored;
   const fs::path folder = fs::is_directory(model, ignored) ? model : model.parent_path();
-  const bool is_whole = fs::exists(folder / "tokenizer.json", ignored);
-  const bool has_merges = !is_whole && fs::exists(folder / "merges.txt", ignored);
-  if (has_merges) {
-    if (const auto read = Tokenizer::open(folder / "merges.txt"); !read) return std::unexpected(read.error());
-  }
   struct File {
     const char *name, *key;
-    bool is_taken;
   };
-  for (const File& file : {File{"tokenizer.json", "tokenizer.huggingface.json", is_whole},
-                           File{"vocab.json", "tokenizer.huggingface.vocab", has_merges},
-                           File{"merges.txt", "tokenizer.huggingface.merges", has_merges},
-                           File{"tokenizer_config.json", "tokenizer.huggingface.config", true}}) {
-    if (!file.is_taken || !fs::exists(folder / file.name, ignored)) continue;
+  for (const File& file : {File{"tokenizer.json", "tokenizer.huggingface.json"},
+                           File{"tokenizer_config.json", "tokenizer.huggingface.config"}}) {
+    if (!fs::exists(folder / file.name, ignored)) continue;
     const Result<std::string> json = read_file(folder / file.name, 4 * kMostJsonBytes);
     if (!json) return std::unexpected(json.error());
     const std::string text = without_white_space(*json);

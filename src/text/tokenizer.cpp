@@ -25,10 +25,8 @@ using Opened = Result<std::shared_ptr<const Tokenizer>>;
 /// Ten times the largest that is known.
 constexpr std::uint64_t kMaxFileBytes = std::uint64_t{256} << 20;
 
-/// A whole tokenizer.json in a GGUF; and, as `tq quantize` writes them, what may stand instead, vocab.json and
-/// merges.txt, and the tokenizer_config.json beside either.
-constexpr std::string_view kJsonKey = "tokenizer.huggingface.json", kJsonConfigKey = "tokenizer.huggingface.config",
-                           kVocabKey = "tokenizer.huggingface.vocab", kMergesKey = "tokenizer.huggingface.merges";
+/// A whole tokenizer.json in a GGUF, and, as `tq quantize` writes it, the tokenizer_config.json beside it.
+constexpr std::string_view kJsonKey = "tokenizer.huggingface.json", kJsonConfigKey = "tokenizer.huggingface.config";
 
 constexpr std::string_view kFileNames =
     "tokenizer.json, tokenizer.model, *.tiktoken, tokenizer.bin, vocab.json with merges.txt";
@@ -61,13 +59,8 @@ constexpr std::array kKinds = {
 
 Opened make_from_metadata(const Metadata& metadata, std::string_view name) {
   const std::optional<std::string_view> model = metadata.string("tokenizer.ggml.model");
-  const std::string_view config_json = metadata.string(kJsonConfigKey).value_or("");
-  if (const auto json = metadata.string(kJsonKey); json && !model) return read_tokenizer_json(*json, config_json, name);
-  if (const auto vocab = metadata.string(kVocabKey); vocab && !model) {
-    const Result<TokenizerConfig> config = TokenizerConfig::read(config_json, "tokenizer_config.json");
-    if (!config) return std::unexpected(config.error());
-    return read_vocab_and_merges(*vocab, metadata.string(kMergesKey).value_or(""), *config, name);
-  }
+  if (const auto json = metadata.string(kJsonKey); json && !model)
+    return read_tokenizer_json(*json, metadata.string(kJsonConfigKey).value_or(""), name);
   if (!model) return fail(ErrorCode::kUsage, fmt::format("{}: it has no tokenizer (tokenizer.ggml.model)", name));
   const auto kind = std::ranges::find(kKinds, *model, &Kind::model);
   if (kind != kKinds.end()) return kind->make(metadata, name);
@@ -226,8 +219,7 @@ Opened Tokenizer::open(const fs::path& path) {
 }
 
 Opened Tokenizer::for_model(const TensorFile& file) {
-  if (std::ranges::any_of(std::array{std::string_view("tokenizer.ggml.model"), kJsonKey, kVocabKey},
-                          [&](std::string_view key) { return file.metadata().has(key); }))
+  if (file.metadata().has("tokenizer.ggml.model") || file.metadata().has(kJsonKey))
     return make_from_metadata(file.metadata(), file.path());
   const fs::path path = file.path();
   const fs::path found = tokenizer_in(is_folder(path) ? path : path.parent_path());

@@ -84,29 +84,6 @@ TEST(Quantize, a_hugging_face_folder_gives_the_same_and_keeps_its_tokenizer) {
   EXPECT_LT(largest_difference(logits(load(kept)), logits(load(pycoder_folder()))), 0.3) << "9 bits of a third";
 }
 
-TEST(Quantize, a_folder_with_vocab_and_merges_keeps_its_tokenizer) {
-  const TemporaryFolder folder, out;
-  std::string vocab = "{";  // the bytes that stand for themselves in the alphabet of GPT-2
-  for (char c = '!'; c <= '~'; ++c) {
-    const std::string text = c == '"' || c == '\\' ? std::string("\\") + c : std::string(1, c);
-    vocab += (vocab.size() > 1 ? ",\n  \"" : "\n  \"") + text + "\": " + std::to_string(c - '!');
-  }
-  folder.write("vocab.json", vocab + ",\n  \"ab\": 94}");
-  folder.write("merges.txt", "#version: 0.2\na b\n");
-  folder.write("tokenizer_config.json", R"({"tokenizer_class": "GPT2Tokenizer"})");
-  for (const char* name : {"config.json", "model.safetensors"})
-    std::filesystem::create_symlink(pycoder_folder() / name, folder.path() / name);
-  write(folder.path(), out.path() / "out.gguf", "", {{"ffn_up", "tq2"}});
-  const auto tokenizer = must(Tokenizer::for_model(*must(TensorFile::open(out.path() / "out.gguf"))));
-  EXPECT_EQ(tokenizer->encode("xab!"), must(Tokenizer::open(folder.path()))->encode("xab!"));
-  EXPECT_EQ(tokenizer->encode("ab", {.add_bos = false}), std::vector<TokenId>{94});
-
-  folder.write("tokenizer_config.json", "{}");  // nothing says how to cut text
-  const auto refused = quantize(*must(TensorFile::open(folder.path())), out.path() / "other.gguf", {.type = "tq2"});
-  ASSERT_FALSE(refused);
-  EXPECT_NE(refused.error().message.find("tokenizer_class"), std::string::npos) << refused.error().message;
-}
-
 TEST(Quantize, what_keeps_its_type_is_copied_byte_for_byte_and_so_are_the_keys) {
   const TemporaryFolder folder;
   const auto path = folder.path() / "out.gguf";
