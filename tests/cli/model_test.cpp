@@ -99,9 +99,8 @@ TEST(Run, AutomaticCachesAreNamedWithTheirReason) {
   EXPECT_EQ(facts["auto"]["reason"], reason);
   EXPECT_EQ(facts["memory"][1]["kv"], kv);
   for (const std::vector<std::string>& command : std::vector<std::vector<std::string>>{
-           {"eval", "-c", "64", "--chunks", "1"},
+           {"eval", "-c", "16", "--chunks", "1"},
            {"compare", "-p", kPrompt, "-n", "2"},
-           {"needle", "-c", "200", "--depths", "1", "--trials", "1", "--task", "passkey"},
            {"bench", "-p", "8", "-n", "0", "-r", "1"}}) {
     std::vector<std::string> arguments = command;
     arguments.insert(arguments.end(), {"--kv", "q8_0,auto", "--json", "-"});
