@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -254,6 +255,17 @@ void print_report(const QuantizeReport& report, bool every_tensor, bool dry_run)
              dry_run ? "; nothing was written" : fmt::format(", {:.1f} s", report.seconds));
 }
 
+/// GGUF has a key for tokenizer.json and none for other files of a tokenizer.
+void warn_of_lost_tokenizer(const std::string& input) {
+  std::error_code error;
+  const std::filesystem::path folder = input;
+  if (!std::filesystem::is_directory(folder, error) || std::filesystem::exists(folder / "tokenizer.json", error)) return;
+  fmt::print(stderr,
+             "tq: {}: there is no tokenizer.json, and no other tokenizer goes into the file; name this one with --tokenizer "
+             "where the file is used\n",
+             one_line(input));
+}
+
 std::string to_json(const QuantizeReport& report, const FileChoice& choice) {
   nlohmann::ordered_json json;
   json["schema"] = "turboquant.quantize/1";
@@ -318,6 +330,7 @@ Result<void> write_file(CommandLine& line, FileChoice& choice, const Arguments& 
                                                        : quantize(**file, choice.output, choice.options, progress);
   if (!report) return std::unexpected(report.error());
   bar.clear();
+  warn_of_lost_tokenizer(choice.input);
   if (choice.json != "-") print_report(*report, choice.every_tensor || choice.dry_run, choice.dry_run);
   return choice.json.empty() ? Result<void>{} : write_json(to_json(*report, choice), choice.json);
 }
