@@ -22,9 +22,9 @@ class ThreadPool {
   unsigned size() const { return static_cast<unsigned>(workers_.size()) + 1; }
 
   /// Cuts [0, count) into at most kPieces · size() contiguous ranges whose borders are multiples of `grain`, and calls
-  /// body(begin, end, thread) once for each, thread in [0, size()). The cuts depend on nothing but the three numbers; which
-  /// thread takes a range also depends on which is free: a thread that has done its share goes on with the others', so
-  /// that one that waits for a core holds nobody up. Returns when all are done. `body` must not throw.
+  /// body(begin, end, thread) once for each, thread in [0, size()). The cuts depend on nothing but the three numbers;
+  /// which thread takes a range also depends on which is free: a thread that has done its share goes on with the
+  /// others', so that one that waits for a core holds nobody up. Returns when all are done. `body` must not throw.
   template <class Body>
   void for_ranges(std::size_t count, std::size_t grain, Body&& body) {
     using Pointer = std::add_pointer_t<std::remove_reference_t<Body>>;
@@ -40,8 +40,8 @@ class ThreadPool {
  private:
   using Call = void (*)(void* object, std::size_t begin, std::size_t end, unsigned thread);
 
-  /// Pieces that nobody has taken yet, of one thread's share: the number of the next one in the low half, the end in the
-  /// high one.
+  /// Pieces that nobody has taken yet, of one thread's share: the number of the next one in the low half, the end in
+  /// the high one.
   struct alignas(64) Share {
     std::atomic<std::uint64_t> left = 0;
   };

@@ -259,11 +259,13 @@ void print_report(const QuantizeReport& report, bool every_tensor, bool dry_run)
 void warn_of_lost_tokenizer(const std::string& input) {
   std::error_code error;
   const std::filesystem::path folder = input;
-  if (!std::filesystem::is_directory(folder, error) || std::filesystem::exists(folder / "tokenizer.json", error)) return;
-  fmt::print(stderr,
-             "tq: {}: there is no tokenizer.json, and no other tokenizer goes into the file; name this one with --tokenizer "
-             "where the file is used\n",
-             one_line(input));
+  if (!std::filesystem::is_directory(folder, error) || std::filesystem::exists(folder / "tokenizer.json", error))
+    return;
+  fmt::print(
+      stderr,
+      "tq: {}: there is no tokenizer.json, and no other tokenizer goes into the file; name this one with --tokenizer "
+      "where the file is used\n",
+      one_line(input));
 }
 
 std::string to_json(const QuantizeReport& report, const FileChoice& choice) {

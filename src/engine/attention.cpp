@@ -254,7 +254,8 @@ void attend_by_chunks(const ModelConfig& config, KvCache& cache, const Attention
       const Tile tile(config, cache, job, head, 0);
       if (scratch.prepared != head + 1) tile.prepare(scratch);
       scratch.prepared = head + 1;
-      tile.attend_chunk(first_chunk + task % n_chunks, scratch, sums.data() + task * values, log_sums.data() + task * count);
+      tile.attend_chunk(first_chunk + task % n_chunks, scratch, sums.data() + task * values,
+                        log_sums.data() + task * count);
     }
   });
   for (std::size_t head = 0; head < config.n_kv_heads; ++head) {
