@@ -107,11 +107,13 @@ struct ModelOptions {
   /// The codecs of single matrices of the layers, by their GGUF names, before `weights`: what a plan says.
   std::map<std::string, std::string> tensor_types = {};
   std::string name = {};  ///< what weights_name() says then; empty: as without
-  unsigned threads = 0;   ///< used while compressing; 0: all cores
+  unsigned threads = 0;   ///< used while loading and compressing; 0: all cores
+  /// Use matrices that need no change where the file is mapped. Otherwise they are copied into large pages, where half
+  /// of the free memory holds them: tokens come faster, most of all in a virtual machine.
+  bool mapped = false;
 };
 
-/// Holds its TensorFile; matrices that need no change are used where they are mapped. Immutable; safe to share between
-/// threads.
+/// Holds its TensorFile. Immutable; safe to share between threads.
 class Model {
  public:
   virtual ~Model() = default;

@@ -88,8 +88,9 @@ class TensorFile {
   const std::vector<RawKey>& raw_keys() const { return raw_keys_; }  ///< of a GGUF, in the order of the file
   std::uint64_t alignment() const { return alignment_; }             ///< of a GGUF's tensors; 1 for other formats
 
-  /// Gives the memory of a tensor's mapped pages back to the system; they are read again when they are touched.
-  void release(const TensorView& tensor) const;
+  bool is_mapped() const { return !mappings_.empty(); }
+  /// Gives the memory of mapped pages back to the system; they are read again when they are touched.
+  void release(std::span<const std::byte> part) const;
 
  private:
   friend struct TensorFileBuilder;  // src/formats: the readers fill it

@@ -40,7 +40,7 @@ Result<FileCheck> check_file(const TensorFile& file, const QuantizeProgress& pro
       ++check.checksums;
     }
     check.bytes += tensor.bytes.size();
-    file.release(tensor);
+    file.release(tensor.bytes);
     const QuantizedTensor current{.name = tensor.name, .source_type = tensor.type, .type = tensor.type};
     if (progress && !progress(current, check.bytes, total))
       return fail(ErrorCode::kInterrupted, "stopped before every tensor was checked");

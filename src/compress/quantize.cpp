@@ -226,10 +226,9 @@ class Writer {
   void release_read(const GgufTensorView& source, std::uint64_t bytes) {
     const std::vector<const TensorView*> whole = {source.view};
     for (const TensorView* part : source.experts.empty() ? whole : source.experts) {
-      TensorView read = *part;
-      read.bytes = part->bytes.first(std::min<std::uint64_t>(bytes, part->bytes.size()));
+      const auto read = part->bytes.first(std::min<std::uint64_t>(bytes, part->bytes.size()));
       file_.release(read);
-      bytes -= read.bytes.size();
+      bytes -= read.size();
     }
   }
 

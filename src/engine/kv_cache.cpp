@@ -132,7 +132,7 @@ Result<KvCache> KvCache::create(const ModelConfig& config, const CacheSpec& spec
   const std::size_t n_heads = config.n_layers * config.n_kv_heads;
   const LayerCache& last = cache.plan_.layers.back();
   const std::size_t codes_and_rows = last.first_byte + config.n_kv_heads * last.head_bytes;
-  if (bytes < available) cache.storage_.reset(new (std::nothrow) std::byte[codes_and_rows]);
+  if (bytes < available) cache.storage_ = try_large_bytes(codes_and_rows);
   if (cache.storage_ == nullptr) {
     constexpr double kMebi = 1024.0 * 1024.0;
     return fail(

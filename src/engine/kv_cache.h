@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "base/large_bytes.h"
 #include "engine/key_bias.h"
 #include "turboquant/session.h"
 
@@ -121,7 +122,7 @@ class KvCache {
   std::vector<float> means_, centred_;
   std::shared_ptr<const KeyBias> key_bias_;
   std::vector<std::byte> fresh_;
-  std::unique_ptr<std::byte[]> storage_;
+  LargeBytes storage_;
 };
 
 }  // namespace tq

@@ -53,6 +53,9 @@ class LoadedModel final : public Model {
     return const_cast<Matrix&>(static_cast<const LoadedModel&>(*this).matrix(layer, role));
   }
 
+  /// All that a token is multiplied with, in the order of use; some have no rows.
+  std::vector<Matrix*> matrices();
+
  private:
   friend class ModelLoader;
   friend class SyntheticModel;

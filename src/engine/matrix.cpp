@@ -88,7 +88,7 @@ Result<Matrix> load_transposed(const TensorFile& file, const std::string& name, 
   }
   Result<std::shared_ptr<const Codec>> codec = codecs.get(stored->codec->spec(), cols);
   if (!codec) return fail(std::move(codec));
-  auto turned = std::make_unique_for_overwrite<std::byte[]>(stored->bytes.size());
+  LargeBytes turned = make_large_bytes(stored->bytes.size());
   for (std::size_t r = 0; r < rows; ++r) {
     for (std::size_t c = 0; c < cols; ++c)
       std::memcpy(turned.get() + (r * cols + c) * size, stored->bytes.data() + (c * rows + r) * size, size);
@@ -123,7 +123,7 @@ void interleave_rotary_rows(Matrix& matrix, std::size_t head_dim, std::size_t ro
   assert(matrix.codec->group_rows() == 1);  // as all types of model files
   const std::size_t row_bytes = matrix.codec->group_bytes();
   const std::size_t size = matrix.rows * row_bytes;
-  auto moved = std::make_unique_for_overwrite<std::byte[]>(size);
+  LargeBytes moved = make_large_bytes(size);
   for (std::size_t r = 0; r < matrix.rows; ++r) {
     const std::size_t source = matrix.first + rotary_source_row(r, head_dim, rope_dim);
     std::memcpy(moved.get() + r * row_bytes, matrix.bytes.data() + source * row_bytes, row_bytes);
@@ -141,7 +141,8 @@ Result<void> recode(Matrix& matrix, const CodecSpec& spec, CodecCache& codecs, T
   const Result<std::shared_ptr<const Codec>> codec = codecs.get(spec, matrix.cols);
   if (!codec) return std::unexpected(codec.error());
   const std::size_t size = (*codec)->storage_bytes(matrix.rows);
-  auto coded = std::make_unique<std::byte[]>(size);
+  LargeBytes coded = make_large_bytes(size);
+  std::memset(coded.get(), 0, size);
   pool.for_ranges(matrix.rows, kRowGrain, [&](std::size_t begin, std::size_t end, unsigned) {
     Workspace scratch;
     std::vector<float> rows(kRowGrain * matrix.cols);

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/large_bytes.h"
 #include "base/thread_pool.h"
 #include "turboquant/codec.h"
 #include "turboquant/tensor_file.h"
@@ -26,7 +27,7 @@ struct Matrix {
   std::size_t first = 0;
 
   /// Replaces the bytes by ones that the matrix owns.
-  void own(std::unique_ptr<std::byte[]> changed, std::size_t size) {
+  void own(LargeBytes changed, std::size_t size) {
     owned = std::move(changed);
     bytes = {owned.get(), size};
     first = 0;

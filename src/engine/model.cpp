@@ -9,6 +9,7 @@
 
 #include "engine/architectures.h"
 #include "engine/loaded_model.h"
+#include "engine/weight_pages.h"
 #include "formats/checksum.h"
 
 namespace tq {
@@ -27,6 +28,7 @@ class ModelLoader {
       if (!load_layer(layer)) return std::unexpected(error_);
     }
     if (!all_tensors_used()) return std::unexpected(error_);
+    if (!options_.mapped) move_to_large_pages(*model_, &file(), pool_);
     return model_;
   }
 
@@ -339,6 +341,18 @@ const Matrix& LoadedModel::matrix(std::size_t layer, TensorRole role) const {
       assert(role == TensorRole::kDown);
       return of.experts.front().down.matrix;
   }
+}
+
+std::vector<Matrix*> LoadedModel::matrices() {
+  std::vector<Matrix*> found;
+  for (Layer& layer : layers_) {
+    found.insert(found.end(), {&layer.query.matrix, &layer.key.matrix, &layer.value.matrix,
+                               &layer.attention_output.matrix, &layer.router});
+    for (FeedForward& expert : layer.experts)
+      found.insert(found.end(), {&expert.gate.matrix, &expert.up.matrix, &expert.down.matrix});
+  }
+  found.push_back(config_.tied_head ? &embedding_ : &output_);
+  return found;
 }
 
 Result<std::shared_ptr<const Model>> Model::load(std::shared_ptr<const TensorFile> file, const ModelOptions& options) {

@@ -11,6 +11,7 @@
 #include "base/nearest.h"
 #include "base/random.h"
 #include "engine/loaded_model.h"
+#include "engine/weight_pages.h"
 
 namespace tq {
 namespace {
@@ -46,7 +47,7 @@ Result<Matrix> random_matrix(std::size_t rows, std::size_t cols, const CodecSpec
   if (size >= available_memory())
     return fail(ErrorCode::kOutOfMemory,
                 "the random weights do not fit in memory; --weights with fewer bits need less");
-  auto bytes = std::make_unique_for_overwrite<std::byte[]>(size);
+  LargeBytes bytes = make_large_bytes(size);
   for (std::size_t at = 0; at < size; at += coded.size())
     std::memcpy(bytes.get() + at, coded.data(), std::min(coded.size(), size - at));
   Matrix matrix{rows, cols, *codec, {}, {}};
@@ -84,6 +85,8 @@ class SyntheticModel {
     for (std::size_t i = 0; i < c.n_layers; ++i) {
       if (!add_layer(model_->layers_.emplace_back())) return std::unexpected(error_);
     }
+    ThreadPool one(1);
+    move_to_large_pages(*model_, nullptr, one);
     return model_;
   }
 

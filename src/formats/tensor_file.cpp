@@ -101,8 +101,8 @@ const TensorView* TensorFile::find(std::string_view name) const {
   return found == by_name_.end() ? nullptr : &tensors_[found->second];
 }
 
-void TensorFile::release(const TensorView& tensor) const {
-  for (const auto& mapping : mappings_) mapping->release(tensor.bytes);
+void TensorFile::release(std::span<const std::byte> part) const {
+  for (const auto& mapping : mappings_) mapping->release(part);
 }
 
 Result<std::shared_ptr<const TensorFile>> TensorFile::open(const fs::path& path) {

@@ -10,17 +10,12 @@ namespace tq {
 
 class StoredRowCodec : public RowCodec {
  public:
+  void make_room(std::size_t count, Query& query) const final;
+  void complete(Query& query, std::size_t begin, std::size_t end) const final;
   void scores(const Query& query, const std::byte* storage, std::size_t first, std::size_t n_rows, float* out, std::size_t out_stride,
-              Workspace& scratch) const final {
-    if (!format_ || query.count > kFew) return Codec::scores(query, storage, first, n_rows, out, out_stride, scratch);
-    kernels().dot_stored(*format_, rows(storage, first, n_rows), query.coded.data(), dim(), query.count, out, out_stride);
-  }
-
+              Workspace& scratch) const final;
   void accumulate(const float* weights, std::size_t count, std::size_t stride, const std::byte* storage, std::size_t first,
-                  std::size_t n_rows, float* acc, Workspace& scratch) const final {
-    if (!format_ || count > kFew) return Codec::accumulate(weights, count, stride, storage, first, n_rows, acc, scratch);
-    kernels().sum_stored(*format_, rows(storage, first, n_rows), weights, stride, count, acc);
-  }
+                  std::size_t n_rows, float* acc, Workspace& scratch) const final;
 
  protected:
   /// Without a format rows are always decoded first.
@@ -28,9 +23,12 @@ class StoredRowCodec : public RowCodec {
       : RowCodec(spec, dim, row_bytes), format_(format) {}
 
  private:
-  /// Beyond so many queries a row is decoded once for all; the sums have the same bits.
+  /// Beyond so many queries a row is decoded once for all.
   static constexpr std::size_t kFew = 4;
 
+  bool in_integers(const Query& query) const {
+    return query.count <= kFew && (format_ == RowFormat::kQ8_0 || format_ == RowFormat::kQ4_0);
+  }
   StoredRows rows(const std::byte* storage, std::size_t first, std::size_t n_rows) const {
     return {storage + first * row_bytes(), row_bytes(), n_rows, dim()};
   }

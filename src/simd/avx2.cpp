@@ -297,6 +297,19 @@ inline unsigned mask_greater(F a, F b) {
   return half(a.low, b.low) | half(a.high, b.high) << 8;
 }
 
+using W = I;
+inline W words_of_bytes(const unsigned char* bytes) {
+  return {_mm256_cvtepi8_epi16(sixteen_bytes(bytes, 0)), _mm256_cvtepi8_epi16(sixteen_bytes(bytes, 16))};
+}
+inline W words_of_nibbles(const unsigned char* bytes) {
+  const __m256i both = _mm256_cvtepu8_epi16(sixteen_bytes(bytes, 0)), mask = _mm256_set1_epi16(15), eight = _mm256_set1_epi16(8);
+  return {_mm256_sub_epi16(_mm256_and_si256(both, mask), eight), _mm256_sub_epi16(_mm256_srli_epi16(both, 4), eight)};
+}
+inline I dot2(W a, const std::int16_t* b) {
+  const auto* words = reinterpret_cast<const __m256i*>(b);
+  return {_mm256_madd_epi16(a.low, _mm256_loadu_si256(words)), _mm256_madd_epi16(a.high, _mm256_loadu_si256(words + 1))};
+}
+
 #include "simd/kernels.inl"
 
 }  // namespace

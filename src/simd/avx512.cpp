@@ -272,6 +272,17 @@ inline I dot4(I sum, B values, B query) { return _mm512_dpbusd_epi32(sum, values
 inline I dot4(I sum, B values, const std::int8_t* query) { return dot4(sum, values, repeat_four(query)); }
 inline unsigned mask_greater(F a, F b) { return _mm512_cmp_ps_mask(a, b, _CMP_GT_OQ); }
 
+using W = __m512i;
+inline W words_of_bytes(const unsigned char* bytes) {
+  return _mm512_cvtepi8_epi16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(bytes)));
+}
+inline W words_of_nibbles(const unsigned char* bytes) {
+  const __m256i low = _mm256_cvtepu8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes)));
+  const W both = _mm512_inserti64x4(_mm512_castsi256_si512(low), _mm256_srli_epi16(low, 4), 1);
+  return _mm512_sub_epi16(_mm512_and_si512(both, _mm512_set1_epi16(15)), _mm512_set1_epi16(8));
+}
+inline I dot2(W a, const std::int16_t* b) { return _mm512_madd_epi16(a, _mm512_loadu_si512(b)); }
+
 #include "simd/kernels.inl"
 
 }  // namespace

@@ -154,6 +154,18 @@ struct StoredRows {
   std::size_t n;       ///< values of a row
 };
 
+/// The arguments of Kernels::dot_blocks.
+struct BlockDot {
+  StoredRows rows;               ///< of q8_0, …
+  bool four_bits;                ///< … or q4_0
+  const std::int16_t* queries;   ///< n_queries rows, from −32767 to 32767
+  std::size_t query_stride;
+  const float* query_units;      ///< n_queries
+  std::size_t n_queries;
+  float* out;                    ///< out[q * out_stride + row]
+  std::size_t out_stride;
+};
+
 struct Kernels {
   const char* name;  ///< "scalar", "neon", "avx2", "avx512"
 
@@ -257,6 +269,9 @@ struct Kernels {
                      float* out, std::size_t out_stride);
   void (*sum_stored)(RowFormat format, const StoredRows& rows, const float* weights, std::size_t weight_stride, std::size_t n_sums,
                      float* acc);
+
+  /// out = query_unit · Σ over blocks of scale · (Σ value · query), the inner sums exact. For a few queries.
+  void (*dot_blocks)(const BlockDot& job);
 
   /// y[i] = x[i] · weight[i] / √(mean x² + eps).
   void (*rms_norm)(const float* x, const float* weight, std::size_t n, float eps, float* y);

@@ -367,6 +367,23 @@ inline B repeat_four(const std::int8_t* bytes) {
 }
 inline I dot4(I sum, B values, const std::int8_t* query) { return dot4(sum, values, repeat_four(query)); }
 
+using W = Four<int16x8_t>;
+inline W words_of_bytes(const unsigned char* bytes) {
+  const int8x16_t low = vreinterpretq_s8_u8(vld1q_u8(bytes)), high = vreinterpretq_s8_u8(vld1q_u8(bytes + 16));
+  return {vmovl_s8(vget_low_s8(low)), vmovl_high_s8(low), vmovl_s8(vget_low_s8(high)), vmovl_high_s8(high)};
+}
+inline W words_of_nibbles(const unsigned char* bytes) {
+  const uint8x16_t both = vld1q_u8(bytes);
+  const int8x16_t eight = vdupq_n_s8(8), low = vsubq_s8(vreinterpretq_s8_u8(vandq_u8(both, vdupq_n_u8(15))), eight),
+                  high = vsubq_s8(vreinterpretq_s8_u8(vshrq_n_u8(both, 4)), eight);
+  return {vmovl_s8(vget_low_s8(low)), vmovl_high_s8(low), vmovl_s8(vget_low_s8(high)), vmovl_high_s8(high)};
+}
+inline int32x4_t dot2_part(int16x8_t a, const std::int16_t* query) {
+  const int16x8_t b = vld1q_s16(query);
+  return vpaddq_s32(vmull_s16(vget_low_s16(a), vget_low_s16(b)), vmull_high_s16(a, b));
+}
+inline I dot2(W a, const std::int16_t* b) { return {dot2_part(a.a, b), dot2_part(a.b, b + 8), dot2_part(a.c, b + 16), dot2_part(a.d, b + 24)}; }
+
 #include "simd/kernels.inl"
 
 }  // namespace

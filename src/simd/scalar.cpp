@@ -278,6 +278,26 @@ inline unsigned mask_greater(const F& a, const F& b) {
   return mask;
 }
 
+struct W {
+  std::int16_t lane[32];
+};
+inline W words_of_bytes(const unsigned char* bytes) {
+  W words;
+  for (int i = 0; i < 32; ++i) words.lane[i] = static_cast<std::int8_t>(bytes[i]);
+  return words;
+}
+inline W words_of_nibbles(const unsigned char* bytes) {
+  W words;
+  for (int i = 0; i < 16; ++i) {
+    words.lane[i] = static_cast<std::int16_t>((bytes[i] & 15) - 8);
+    words.lane[16 + i] = static_cast<std::int16_t>((bytes[i] >> 4) - 8);
+  }
+  return words;
+}
+inline I dot2(const W& a, const std::int16_t* b) {
+  return each_int([&](int i) { return a.lane[2 * i] * b[2 * i] + a.lane[2 * i + 1] * b[2 * i + 1]; });
+}
+
 #include "simd/kernels.inl"
 
 }  // namespace
