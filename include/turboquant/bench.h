@@ -21,6 +21,8 @@ struct BenchOptions {
   std::size_t repetitions = 5;
   std::size_t batch = 512;  ///< tokens per forward pass of a prompt
   unsigned threads = 0;     ///< 0: all cores
+  unsigned batch_threads = 0;  ///< for prompts; 0: as many
+  bool bound_threads = false;  ///< as make_thread_pool() has it
 };
 
 /// One test. Tokens are random ones; one logit row is computed for a prompt and one for each generated token, as

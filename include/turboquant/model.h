@@ -108,9 +108,9 @@ struct ModelOptions {
   std::map<std::string, std::string> tensor_types = {};
   std::string name = {};  ///< what weights_name() says then; empty: as without
   unsigned threads = 0;   ///< used while loading and compressing; 0: all cores
-  /// Use matrices that need no change where the file is mapped. Otherwise they are copied into large pages, where half
-  /// of the free memory holds them: tokens come faster, most of all in a virtual machine.
-  bool mapped = false;
+  /// Copy matrices that lie in a mapped file into large pages, where half of the free memory holds them: tokens come
+  /// faster, most of all in a virtual machine. Otherwise they are used where they are, and models of one file share them.
+  bool large_pages = false;
 };
 
 /// Holds its TensorFile. Immutable; safe to share between threads.

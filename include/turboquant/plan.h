@@ -75,7 +75,7 @@ Result<CacheSpec> read_cache_spec(std::string_view text);
 Result<void> check_plan(const Plan& plan, const TensorFile& file);
 /// Model::load() where `weights` may also be an average (is_average()) or the path of a plan.
 Result<std::shared_ptr<const Model>> load_compressed(std::shared_ptr<const TensorFile> file, const std::string& weights,
-                                                     unsigned threads);
+                                                     unsigned threads, bool large_pages = false);
 
 /// What a plan may take; what is not set has no bound.
 struct PlanBudget {

@@ -75,8 +75,9 @@ Result<CacheFootprint> cache_footprint(const ModelConfig& config, const CacheSpe
 
 /// A pool of threads that sessions share, one session at a time.
 class ThreadPool;
-/// `threads` 0: all cores.
-std::shared_ptr<ThreadPool> make_thread_pool(unsigned threads);
+/// `threads` 0: all cores. `bound`: each thread, the calling one too, stays on a core of its own, where the system can
+/// do that and there are enough.
+std::shared_ptr<ThreadPool> make_thread_pool(unsigned threads, bool bound = false);
 unsigned thread_count(const ThreadPool& pool);
 
 /// The CPU target of the kernels in use: "avx512", "avx2", "neon", "scalar".
@@ -94,6 +95,8 @@ struct SessionOptions {
   std::size_t context = 0;                        ///< tokens that the cache can hold; 0: the model's own context length
   std::size_t batch = 512;                        ///< tokens per forward pass in prefill
   std::shared_ptr<ThreadPool> threads = nullptr;  ///< null: one thread
+  /// Of these, how many work on single tokens, and on several at once; 0: all.
+  unsigned token_threads = 0, batch_threads = 0;
 };
 
 /// Bytes that a session computes in, beside weights and cache, when it runs batches of options.batch tokens on

@@ -4,6 +4,11 @@
 #include <cassert>
 #include <system_error>
 
+#if defined(__linux__)
+#include <pthread.h>
+#include <sched.h>
+#endif
+
 namespace tq {
 namespace {
 
@@ -26,17 +31,63 @@ void wait_for_change(const std::atomic<std::uint32_t>& value, std::uint32_t old)
   while (value.load(std::memory_order_acquire) == old) value.wait(old, std::memory_order_acquire);
 }
 
+#if defined(__linux__)
+/// The cores that the process may use, as it was when a thread was bound for the first time.
+const cpu_set_t& allowed_cores() {
+  static const cpu_set_t allowed = [] {
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    sched_getaffinity(0, sizeof set, &set);
+    return set;
+  }();
+  return allowed;
+}
+#endif
+
+/// Leaves the calling thread one core, the n-th of those that the process may use; nothing where there are not so many.
+void bind_to_core([[maybe_unused]] unsigned n) {
+#if defined(__linux__)
+  const cpu_set_t& allowed = allowed_cores();
+  for (int core = 0; core < CPU_SETSIZE; ++core) {
+    if (!CPU_ISSET(core, &allowed) || n-- > 0) continue;
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(core, &one);
+    pthread_setaffinity_np(pthread_self(), sizeof one, &one);  // may be refused: then it stays free
+    return;
+  }
+#endif
+}
+
+/// Threads inherit where they may run from the one that makes them.
+void unbind() {
+#if defined(__linux__)
+  pthread_setaffinity_np(pthread_self(), sizeof(cpu_set_t), &allowed_cores());
+#endif
+}
+
 }  // namespace
 
-ThreadPool::ThreadPool(unsigned threads) {
+ThreadPool::ThreadPool(unsigned threads, bool bound) : bound_(bound) {
   if (threads == 0) threads = std::max(1U, std::thread::hardware_concurrency());
   shares_ = std::vector<Share>(threads);
   workers_.reserve(threads - 1);
   try {
-    for (unsigned i = 1; i < threads; ++i) workers_.emplace_back([this, i] { work(i); });
+    for (unsigned i = 1; i < threads; ++i) {
+      workers_.emplace_back([this, i, bound] {
+        if (bound) bind_to_core(i);
+        work(i);
+      });
+    }
   } catch (const std::system_error&) {
     // The system gives no more threads: those that run are the pool.
   }
+  if (bound_) bind_to_core(0);
+  limit(0);
+}
+
+void ThreadPool::limit(unsigned threads) {
+  taking_part_.store(threads == 0 ? size() : std::min(threads, size()), std::memory_order_relaxed);
 }
 
 ThreadPool::~ThreadPool() {
@@ -44,6 +95,7 @@ ThreadPool::~ThreadPool() {
   generation_.fetch_add(1, std::memory_order_release);
   generation_.notify_all();
   for (std::thread& worker : workers_) worker.join();
+  if (bound_) unbind();
 }
 
 void ThreadPool::call_piece(std::size_t piece, unsigned thread) const {
@@ -72,15 +124,16 @@ void ThreadPool::take_pieces(unsigned thread) {
 void ThreadPool::run(std::size_t count, std::size_t grain, Call call, void* object) {
   assert(grain > 0);
   if (count == 0) return;
-  if (workers_.empty() || count <= grain) return call(object, 0, count, 0);
+  const unsigned threads = taking_part_.load(std::memory_order_relaxed);
+  if (threads == 1 || count <= grain) return call(object, 0, count, 0);
   count_ = count;
   grain_ = grain;
   call_ = call;
   object_ = object;
-  n_pieces_ = std::min((count + grain - 1) / grain, kPieces * size());
+  n_pieces_ = std::min((count + grain - 1) / grain, kPieces * threads);
   unfinished_.store(static_cast<std::uint32_t>(n_pieces_), std::memory_order_relaxed);
-  for (std::size_t t = 0; t < size(); ++t) {
-    const std::uint64_t begin = n_pieces_ * t / size(), end = n_pieces_ * (t + 1) / size();
+  for (std::size_t t = 0; t < threads; ++t) {
+    const std::uint64_t begin = n_pieces_ * t / threads, end = n_pieces_ * (t + 1) / threads;
     shares_[t].left.store(end << 32 | begin, std::memory_order_release);
   }
   generation_.fetch_add(1, std::memory_order_release);
@@ -97,7 +150,7 @@ void ThreadPool::work(unsigned thread) {
     wait_for_change(generation_, seen);
     seen = generation_.load(std::memory_order_acquire);
     if (stopping_.load(std::memory_order_relaxed)) return;
-    take_pieces(thread);
+    if (thread < taking_part_.load(std::memory_order_relaxed)) take_pieces(thread);
   }
 }
 

@@ -13,13 +13,17 @@ namespace tq {
 /// The calling thread works too: a pool of size 1 has no threads of its own. One for_ranges() at a time.
 class ThreadPool {
  public:
-  /// `threads` 0: as many as the machine has cores. The pool is smaller where the system refuses so many.
-  explicit ThreadPool(unsigned threads);
+  /// `threads` 0: as many as the machine has cores. The pool is smaller where the system refuses so many. `bound`: each
+  /// thread stays on one of the cores that the process may use, as far as they go (Linux); the calling one too, which
+  /// destroys the pool and is free then.
+  explicit ThreadPool(unsigned threads, bool bound = false);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
 
   unsigned size() const { return static_cast<unsigned>(workers_.size()) + 1; }
+  /// From now on `threads` of them take part, at most all; 0: all.
+  void limit(unsigned threads);
 
   /// Cuts [0, count) into at most kPieces · size() contiguous ranges whose borders are multiples of `grain`, and calls
   /// body(begin, end, thread) once for each, thread in [0, size()). The cuts depend on nothing but the three numbers;
@@ -57,6 +61,8 @@ class ThreadPool {
   void* object_ = nullptr;
 
   std::vector<Share> shares_;
+  std::atomic<unsigned> taking_part_ = 1;
+  bool bound_;
   alignas(64) std::atomic<std::uint32_t> generation_ = 0;
   std::atomic<bool> stopping_ = false;
   alignas(64) std::atomic<std::uint32_t> unfinished_ = 0;  // pieces

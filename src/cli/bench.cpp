@@ -64,7 +64,7 @@ void add_options(CommandLine& line, BenchChoice& choice) {
                                   .value = "N",
                                   .group = kEngineGroup,
                                   .check = whole_number(1, 1 << 20)});
-  choice.engine.add_to(line);
+  choice.engine.add_all_to(line);
   line.add(choice.format, {.names = "-o,--output",
                            .help = "md, json, jsonl or csv on standard output (default md)",
                            .value = "FORMAT",
@@ -106,6 +106,8 @@ Result<void> complete_options(BenchChoice& choice) {
   if (!choice.synthetic.empty() && !choice.model.path.empty())
     return fail(ErrorCode::kUsage, "--synthetic and -m exclude each other: one model is measured");
   choice.options.threads = choice.engine.thread_count();
+  choice.options.batch_threads = choice.engine.batch_thread_count();
+  choice.options.bound_threads = choice.engine.bound == 1;
   choice.engine.explain();
   return check_json_path(choice.json);
 }
@@ -142,7 +144,7 @@ Result<Levels> levels_of(const BenchChoice& choice) {
 Result<std::shared_ptr<const Model>> load(const BenchChoice& choice, const std::shared_ptr<const TensorFile>& file,
                                           const std::string& weights) {
   if (!choice.synthetic.empty()) return make_synthetic_model(choice.synthetic, weights);
-  return load_compressed(file, weights, choice.options.threads);
+  return load_compressed(file, weights, choice.options.threads, !choice.engine.mapped);
 }
 
 Result<std::vector<BenchRow>> run(const BenchChoice& choice, const std::vector<std::string>& weights,

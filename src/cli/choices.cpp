@@ -110,16 +110,39 @@ Result<AutomaticCache> choose_caches(std::vector<std::string>& names, const std:
 }
 
 void EngineChoice::add_to(CommandLine& line) {
-  line.add(threads, {.names = "-t,--threads",
-                     .help = "threads (default: all cores)",
-                     .value = "N",
-                     .group = kEngineGroup,
-                     .check = whole_number(-1, 1024)});
+  add_common_to(line);
   line.add(threads_batch, {.names = "--threads-batch",
                            .help = "has no effect: -t counts for prompts, too",
                            .value = "N",
                            .group = kLlamaGroup,
                            .check = whole_number(-1, 1024)});
+}
+
+void EngineChoice::add_all_to(CommandLine& line) {
+  add_common_to(line);
+  line.add(threads_batch, {.names = "--threads-batch",
+                           .help = "threads for prompts (default: those of -t)",
+                           .value = "N",
+                           .group = kEngineGroup,
+                           .check = whole_number(-1, 1024)});
+  line.add(bound, {.names = "--cpu-strict",
+                   .help = "1: bind each thread to a core of its own (default 0)",
+                   .value = "0|1",
+                   .group = kEngineGroup,
+                   .check = whole_number(0, 1)});
+  line.add(mapped, {.names = "--mmap",
+                         .help = "use weights where the file is mapped: starts sooner, and\n"
+                                 "processes share them (default: copied into large pages,\n"
+                                 "which are faster, where half of the free memory suffices)",
+                         .group = kEngineGroup});
+}
+
+void EngineChoice::add_common_to(CommandLine& line) {
+  line.add(threads, {.names = "-t,--threads",
+                     .help = "threads (default: all cores)",
+                     .value = "N",
+                     .group = kEngineGroup,
+                     .check = whole_number(-1, 1024)});
   line.add(gpu_layers, {.names = "--gpu-layers,--n-gpu-layers",
                         .help = "has no effect: this build has no GPU",
                         .value = "N",

@@ -87,14 +87,28 @@ struct PlanFileChoice {
 
 /// `-t`, and llama.cpp's options that change nothing here.
 struct EngineChoice {
-  int threads = 0, threads_batch = 0;
+  int threads = 0, threads_batch = 0, bound = 0;
+  bool mapped = false;
   std::string gpu_layers, flash_attention;
 
   void add_to(CommandLine& line);
+  /// The same, and what commands that generate have besides: `--mmap`, `--cpu-strict` and a `-tb` that counts.
+  void add_all_to(CommandLine& line);
   /// Says on standard error what was ignored.
   void explain() const;
   /// 0: all cores.
   unsigned thread_count() const { return threads > 0 ? static_cast<unsigned>(threads) : 0U; }
+  /// Threads for prompts; 0: all cores.
+  unsigned batch_thread_count() const {
+    return threads_batch > 0 ? static_cast<unsigned>(threads_batch) : thread_count();
+  }
+  /// Threads of a session that has both.
+  unsigned most_threads() const {
+    return thread_count() == 0 || batch_thread_count() == 0 ? 0 : std::max(thread_count(), batch_thread_count());
+  }
+
+ private:
+  void add_common_to(CommandLine& line);
 };
 
 /// `--json`.

@@ -122,7 +122,7 @@ void add_run_options(CommandLine& line, RunChoice& choice) {
   add_sampling_options(line, choice);
   add_chat_options(line, choice);
   add_compression_options(line, choice);
-  choice.engine.add_to(line);
+  choice.engine.add_all_to(line);
   add_json_option(line, choice.json);
 }
 
@@ -187,7 +187,9 @@ Result<std::unique_ptr<Session>> create_session(const RunChoice& choice, std::sh
   return Session::create(std::move(model), {.cache = cache,
                                             .context = context,
                                             .batch = choice.batch_size(),
-                                            .threads = make_thread_pool(choice.engine.thread_count())});
+                                            .threads = make_thread_pool(choice.engine.most_threads(), choice.engine.bound == 1),
+                                            .token_threads = choice.engine.thread_count(),
+                                            .batch_threads = choice.engine.batch_thread_count()});
 }
 
 }  // namespace tq::cli

@@ -34,14 +34,17 @@ Result<void> check_plan(const Plan& plan, const TensorFile& file) {
 }
 
 Result<std::shared_ptr<const Model>> load_compressed(std::shared_ptr<const TensorFile> file, const std::string& weights,
-                                                     unsigned threads) {
+                                                     unsigned threads, bool large_pages) {
   if (!is_average(weights) && !names_a_plan(weights))
-    return Model::load(std::move(file), {.weights = weights, .threads = threads});
+    return Model::load(std::move(file), {.weights = weights, .threads = threads, .large_pages = large_pages});
   Result<Plan> plan = names_a_plan(weights) ? read_plan(weights) : plan_average(*file, weights);
   if (!plan) return fail(std::move(plan));
   if (Result<void> fits = check_plan(*plan, *file); !fits) return fail(std::move(fits));
-  return Model::load(std::move(file),
-                     {.weights = {}, .tensor_types = std::move(plan->tensors), .name = weights, .threads = threads});
+  return Model::load(std::move(file), {.weights = {},
+                                       .tensor_types = std::move(plan->tensors),
+                                       .name = weights,
+                                       .threads = threads,
+                                       .large_pages = large_pages});
 }
 
 }  // namespace tq

@@ -28,7 +28,7 @@ class ModelLoader {
       if (!load_layer(layer)) return std::unexpected(error_);
     }
     if (!all_tensors_used()) return std::unexpected(error_);
-    if (!options_.mapped) move_to_large_pages(*model_, &file(), pool_);
+    if (options_.large_pages) move_to_large_pages(*model_, &file(), pool_);
     return model_;
   }
 

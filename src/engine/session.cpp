@@ -51,10 +51,13 @@ class DecoderSession final : public Session {
         cache_(std::move(cache)),
         context_(context),
         batch_(std::max<std::size_t>(1, options.batch)),
+        pool_(options.threads == nullptr ? std::make_shared<ThreadPool>(1) : options.threads),
+        token_threads_(options.token_threads),
+        batch_threads_(options.batch_threads),
         estimated_bytes_(model_->footprint().weights_bytes + cache_.footprint().bytes +
                          scratch_bytes(model_->config(), {.context = context, .batch = batch_},
-                                       options.threads ? options.threads->size() : 1)),
-        decoder_(*model_, context, options.threads == nullptr ? std::make_shared<ThreadPool>(1) : options.threads) {}
+                                       pool_->size())),
+        decoder_(*model_, context, pool_) {}
 
   Result<void> append(std::span<const TokenId> tokens, std::size_t n_logits, std::span<float> logits) override {
     const std::size_t vocab = model_->config().vocab_size;
@@ -76,6 +79,7 @@ class DecoderSession final : public Session {
       const std::size_t from = std::max(begin, first_logits);
       const std::size_t wanted = end > from ? end - from : 0;
       float* out = wanted == 0 ? nullptr : logits.data() + (from - first_logits) * vocab;
+      pool_->limit(end - begin == 1 ? token_threads_ : batch_threads_);
       decoder_.run(tokens.subspan(begin, end - begin), position_, cache_, wanted, out);
       position_ += end - begin;
     }
@@ -134,6 +138,8 @@ class DecoderSession final : public Session {
   KvCache cache_;
   std::vector<TokenId> tokens_;
   std::size_t context_, batch_, position_ = 0;
+  std::shared_ptr<ThreadPool> pool_;
+  unsigned token_threads_, batch_threads_;
   std::uint64_t estimated_bytes_;
   Decoder decoder_;
   Tracer tracer_;
@@ -172,7 +178,9 @@ Result<std::unique_ptr<Session>> Session::create(std::shared_ptr<const Model> mo
   return std::make_unique<DecoderSession>(std::move(loaded), std::move(*cache), context, options);
 }
 
-std::shared_ptr<ThreadPool> make_thread_pool(unsigned threads) { return std::make_shared<ThreadPool>(threads); }
+std::shared_ptr<ThreadPool> make_thread_pool(unsigned threads, bool bound) {
+  return std::make_shared<ThreadPool>(threads, bound);
+}
 unsigned thread_count(const ThreadPool& pool) { return pool.size(); }
 
 std::string simd_target() { return kernels().name; }

@@ -140,7 +140,10 @@ Result<std::vector<BenchRow>> bench(std::shared_ptr<const Model> model, const st
     done += n;
     return !progress || progress(done, total) ? Result<void>{} : fail(ErrorCode::kInterrupted, "interrupted");
   };
-  const std::shared_ptr<ThreadPool> threads = make_thread_pool(options.threads);
+  const std::shared_ptr<ThreadPool> threads = 
+      make_thread_pool(options.threads == 0 ? 0 : std::max(options.threads, options.batch_threads), options.bound_threads);
+  const unsigned token_threads = options.threads == 0 ? thread_count(*threads) : options.threads;
+  const unsigned batch_threads = options.batch_threads == 0 ? token_threads : options.batch_threads;
 
   std::vector<BenchRow> rows;
   for (const CacheSpec& cache : caches) {
@@ -149,7 +152,9 @@ Result<std::vector<BenchRow>> bench(std::shared_ptr<const Model> model, const st
         Session::create(model, {.cache = cache,
                                 .context = std::max<std::size_t>(1, deepest + longest),
                                 .batch = options.batch,
-                                .threads = threads});
+                                .threads = threads,
+                                .token_threads = token_threads,
+                                .batch_threads = batch_threads});
     if (!session) return std::unexpected(session.error());
     Bench bench(*model, options, **session, count);
     for (const std::size_t depth : depths) {
@@ -159,7 +164,7 @@ Result<std::vector<BenchRow>> bench(std::shared_ptr<const Model> model, const st
         row.n_prompt = test.n_prompt;
         row.n_gen = test.n_gen;
         row.n_depth = depth;
-        row.threads = thread_count(*threads);
+        row.threads = std::min(test.n_gen > 0 ? token_threads : batch_threads, thread_count(*threads));
         for (std::size_t i = 0; i <= options.repetitions; ++i) {
           const Result<double> seconds = bench.once(test);
           if (!seconds) return std::unexpected(seconds.error());

@@ -1,6 +1,7 @@
 #include "base/thread_pool.h"
 
 #include <gtest/gtest.h>
+#include <sched.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -54,6 +55,46 @@ TEST(ThreadPool, every_index_once_and_borders_at_the_grain) {
     }
   }
 }
+
+TEST(ThreadPool, a_limit_leaves_threads_out_and_takes_them_in_again) {
+  ThreadPool pool(4);
+  for (const unsigned limit : {1U, 2U, 3U, 9U, 0U}) {
+    pool.limit(limit);
+    const unsigned threads = limit == 0 || limit > 4 ? 4 : limit;
+    std::vector<Range> expected = ranges_of(pool, 100, 1);
+    ASSERT_EQ(expected.size(), threads == 1 ? 1 : ThreadPool::kPieces * threads);
+    for (int i = 0; i < 200; ++i) {
+      std::atomic<std::size_t> sum = 0;
+      pool.for_ranges(100, 1, [&](std::size_t begin, std::size_t end, unsigned) { sum += end - begin; });
+      ASSERT_EQ(sum, 100U);
+    }
+  }
+}
+
+#if defined(__linux__)
+TEST(ThreadPool, bound_threads_stay_on_one_core_each_and_the_caller_is_free_again) {
+  cpu_set_t before, during, after;
+  sched_getaffinity(0, sizeof before, &before);
+  const auto cores = static_cast<unsigned>(CPU_COUNT(&before));
+  {
+    ThreadPool pool(std::min(cores, 2U), true);
+    sched_getaffinity(0, sizeof during, &during);
+    EXPECT_EQ(CPU_COUNT(&during), 1);
+    std::vector<int> counts(pool.size(), 0);
+    for (int i = 0; i < 100; ++i) {
+      pool.for_ranges(64, 1, [&](std::size_t, std::size_t, unsigned thread) {
+        cpu_set_t here;
+        sched_getaffinity(0, sizeof here, &here);
+        counts[thread] = std::max(counts[thread], CPU_COUNT(&here));
+      });
+    }
+    EXPECT_EQ(counts[0], 1);
+    for (const int count : counts) EXPECT_LE(count, 1);  // 0: the others did it all
+  }
+  sched_getaffinity(0, sizeof after, &after);
+  EXPECT_TRUE(CPU_EQUAL(&before, &after));
+}
+#endif
 
 TEST(ThreadPool, the_split_is_the_same_every_time) {
   ThreadPool pool(4);

@@ -1,6 +1,7 @@
 // Rows that are decoded while they are multiplied, against decoding them first: the same bits on every target.
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -78,6 +79,32 @@ TEST_P(EveryTarget, dot_stored_has_the_bits_of_decoding_first) {
     simd().dot_stored(format, rows, vectors.data(), rows.n, n_vectors, out.data(), rows.n_rows + 2);
     simd().dot_tile(decoded_rows.data(), rows.n, rows.n_rows, vectors.data(), rows.n, n_vectors, rows.n, expected.data(), rows.n_rows + 2);
     EXPECT_EQ(out, expected);
+  });
+}
+
+/// The inner sums are exact, so only the sum over blocks rounds.
+TEST_P(EveryTarget, dot_blocks_is_the_product_of_the_values_decoded) {
+  for_shapes(simd(), [&](RowFormat format, const StoredRows& rows, std::size_t n_queries, const std::vector<float>& decoded_rows) {
+    if (format != RowFormat::kQ8_0 && format != RowFormat::kQ4_0) return;
+    const std::size_t stride = rows.n + 5;
+    std::vector<std::int16_t> queries(n_queries * stride);
+    for (std::size_t i = 0; i < queries.size(); ++i) queries[i] = static_cast<std::int16_t>(i % 7 == 0 ? 32384 : i % 11 == 0 ? -32384 : 977 * i);
+    const auto units = test::gaussian(n_queries, 9);
+    std::vector<float> out(n_queries * (rows.n_rows + 2), 99.0F);
+    simd().dot_blocks({.rows = rows, .four_bits = format == RowFormat::kQ4_0, .queries = queries.data(), .query_stride = stride,
+                       .query_units = units.data(), .n_queries = n_queries, .out = out.data(), .out_stride = rows.n_rows + 2});
+    for (std::size_t q = 0; q < n_queries; ++q) {
+      for (std::size_t r = 0; r < rows.n_rows; ++r) {
+        double sum = 0, size = 0;
+        for (std::size_t i = 0; i < rows.n; ++i) {
+          const double product = static_cast<double>(decoded_rows[r * rows.n + i]) * queries[q * stride + i] * static_cast<double>(units[q]);
+          sum += product;
+          size += std::abs(product);
+        }
+        EXPECT_NEAR(out[q * (rows.n_rows + 2) + r], sum, 1e-6 * size);
+      }
+      for (std::size_t r = rows.n_rows; r < rows.n_rows + 2; ++r) EXPECT_EQ(out[q * (rows.n_rows + 2) + r], 99.0F);
+    }
   });
 }
 

@@ -1,0 +1,56 @@
+// Weights that were copied into large pages: the same numbers, from elsewhere.
+#include "engine/weight_pages.h"
+
+#include <algorithm>
+
+#include "support/models.h"
+
+namespace tq {
+namespace {
+
+std::shared_ptr<const Model> load(bool large_pages, const std::string& weights = {}) {
+  return test::must(Model::load(test::must(TensorFile::open(test::pycoder_gguf())),
+                                {.weights = weights, .threads = 2, .large_pages = large_pages}));
+}
+
+std::vector<float> logits(const std::shared_ptr<const Model>& model) {
+  const auto session = test::open_session(model);
+  return test::logits_of(*session, test::some_tokens(20, model->config().vocab_size));
+}
+
+TEST(WeightPages, a_copied_model_has_the_bits_of_the_mapped_one) {
+  for (const char* weights : {"", "tq4", "q8_0"}) EXPECT_EQ(logits(load(true, weights)), logits(load(false, weights))) << weights;
+}
+
+TEST(WeightPages, every_matrix_leaves_the_mapping_and_begins_a_cache_line) {
+  const auto model = load(true);
+  auto& loaded = const_cast<LoadedModel&>(static_cast<const LoadedModel&>(*model));
+  const std::vector<Matrix*> matrices = loaded.matrices();
+  ASSERT_GT(matrices.size(), 50U);
+  for (const Matrix* matrix : matrices) {
+    if (matrix->rows == 0) continue;
+    ASSERT_NE(matrix->owned, nullptr);
+    EXPECT_EQ(reinterpret_cast<std::uintptr_t>(matrix->bytes.data()) % 64, 0U);
+    for (const TensorView& tensor : model->file().tensors()) {
+      const auto begin = tensor.bytes.data(), end = begin + tensor.bytes.size();
+      EXPECT_FALSE(matrix->bytes.data() >= begin && matrix->bytes.data() < end) << tensor.name;
+    }
+  }
+}
+
+TEST(WeightPages, threads_for_tokens_and_for_batches_give_the_same_logits) {
+  const auto model = load(false, "tq4");
+  std::vector<std::vector<float>> all;
+  for (const auto& [token_threads, batch_threads] : {std::pair{0U, 0U}, {1U, 3U}, {3U, 1U}, {2U, 9U}}) {
+    const auto session = test::must(Session::create(model, {.context = 64,
+                                                            .batch = 7,
+                                                            .threads = make_thread_pool(3, true),
+                                                            .token_threads = token_threads,
+                                                            .batch_threads = batch_threads}));
+    all.push_back(test::logits_of(*session, test::some_tokens(15, model->config().vocab_size)));
+  }
+  for (const std::vector<float>& one : all) EXPECT_EQ(one, all[0]);
+}
+
+}  // namespace
+}  // namespace tq
