@@ -223,16 +223,72 @@ void dot_interleaved(const InterleavedDot& job) {
 
 // ---- transposed codes
 
+/// Lane l of the first vector becomes the reduction of all lanes of vector l.
+template <int h, class Combine>
+inline void reduce_lanes(F* vectors, Combine combine) {
+  if constexpr (h > 0) {
+    // Vectors i and i + h, h apart in every run of 2 h: lanes without bit h go on with the first, those with it with the second.
+#pragma GCC unroll 8
+    for (int i = 0; i < h; ++i) {
+      const F a = vectors[i], b = vectors[i + h];
+      vectors[i] = combine(take_swapped<h, true>(a, b), take_swapped<h, false>(b, a));
+    }
+    reduce_lanes<h / 2>(vectors, combine);
+  }
+}
+
+/// 32 weights times the scales of their rows.
+struct ScaledWeights {
+  ScaledWeights(const RowWeights& job, std::size_t group) {
+    const std::size_t at = group * 2 * kLanes;
+    a = mul(load(job.weights + at), load(job.scales + at));
+    b = mul(load(job.weights + at + kLanes), load(job.scales + at + kLanes));
+  }
+  /// Of two weights each; infinite where one is not finite.
+  F sizes() const {
+    const F unordered = mul(sub(a, a), sub(b, b));  // NaN for a NaN or an infinity
+    return as_float(if_nan(unordered, as_int(broadcast(__builtin_inff())), as_int(max(size_of(a), size_of(b)))));
+  }
+  F a, b;
+};
+
+/// 16 groups at once, whose reductions then take a few instructions each; false, and nothing done, when one of them has no unit.
+inline bool sixteen_weights_to_bytes(const RowWeights& job, std::size_t group) {
+  F vectors[kLanes];
+  for (std::size_t g = 0; g < kLanes; ++g) vectors[g] = ScaledWeights(job, group + g).sizes();
+  reduce_lanes<8>(vectors, [](F a, F b) __attribute__((always_inline)) { return max(a, b); });
+  const F largest = vectors[0];
+  if (!(reduce_max(largest) < 0x1p100F) || !(-reduce_max(sub(broadcast(0.0F), largest)) > 0x1p-100F)) return false;
+  float factors[kLanes];
+  store(divide(broadcast(127.0F), largest), factors);
+  store(divide(largest, broadcast(127.0F)), job.units + group);
+  for (std::size_t g = 0; g < kLanes; ++g) {
+    const ScaledWeights weights(job, group + g);
+    const F factor = broadcast(factors[g]);
+    const I low = round_to_int(mul(weights.a, factor)), high = round_to_int(mul(weights.b, factor));
+    std::int8_t* bytes = job.bytes + (group + g) * 2 * kLanes;
+    store_i8(low, bytes);
+    store_i8(high, bytes + kLanes);
+    vectors[g] = to_float(add(low, high));
+  }
+  reduce_lanes<8>(vectors, [](F a, F b) __attribute__((always_inline)) { return add(a, b); });  // at most 32 · 127: exact
+  const I sums = round_to_int(vectors[0]);
+  __builtin_memcpy(job.sums + group, &sums, sizeof sums);
+  return true;
+}
+
 void weights_to_bytes(const RowWeights& job) {
-  const F infinity = broadcast(__builtin_inff());
   for (std::size_t g = 0; g < job.n_groups; ++g) {
+    if (g + kLanes <= job.n_groups && sixteen_weights_to_bytes(job, g)) {
+      g += kLanes - 1;
+      continue;
+    }
     const std::size_t at = g * 2 * kLanes;
-    const F a = mul(load(job.weights + at), load(job.scales + at)), b = mul(load(job.weights + at + kLanes), load(job.scales + at + kLanes));
-    const F sizes = max(size_of(a), size_of(b)), unordered = mul(sub(a, a), sub(b, b));  // NaN for a NaN or an infinity
-    const float largest = reduce_max(as_float(if_nan(unordered, as_int(infinity), as_int(sizes))));
+    const ScaledWeights weights(job, g);
+    const float largest = reduce_max(weights.sizes());
     const bool usable = largest > 0x1p-100F && largest < 0x1p100F;
     const F factor = broadcast(usable ? 127.0F / largest : 0.0F), zero = broadcast(0.0F);
-    const I low = round_to_int(usable ? mul(a, factor) : zero), high = round_to_int(usable ? mul(b, factor) : zero);
+    const I low = round_to_int(usable ? mul(weights.a, factor) : zero), high = round_to_int(usable ? mul(weights.b, factor) : zero);
     store_i8(low, job.bytes + at);
     store_i8(high, job.bytes + at + kLanes);
     job.units[g] = usable ? largest / 127.0F : largest < 1 ? 0.0F : __builtin_nanf("");

@@ -74,11 +74,12 @@ void rms_norm(const float* x, const float* weight, std::size_t n, float eps, flo
   });
 }
 
-/// e^x for x in [−87, 88]; smaller and larger x are taken for these ends, NaN stays. x = k·ln 2 + r; the polynomial of degree 6 on
+/// e^x for x in [−87, 88]; smaller and larger x are taken for these ends (larger ones only if `clamped`), NaN stays. x = k·ln 2 + r; the polynomial of degree 6 on
 /// |r| ≤ ln 2 / 2 is Cephes' expf (Moshier), whose relative error is below 2e-7.
+template <bool clamped = true>
 inline F exponential(F x) {
   x = max(broadcast(-87.0F), x);
-  x = sub(broadcast(0.0F), max(broadcast(-88.0F), sub(broadcast(0.0F), x)));
+  if constexpr (clamped) x = sub(broadcast(0.0F), max(broadcast(-88.0F), sub(broadcast(0.0F), x)));
   const I k = round_to_int(mul(x, broadcast(1.44269504088896341F)));
   const F kf = to_float(k);
   const F r = fma(kf, broadcast(2.12194440e-4F), fma(kf, broadcast(-0.693359375F), x));
@@ -101,7 +102,7 @@ float softmax(float* x, std::size_t n) {
 
   F sum = broadcast(0.0F);
   for (std::size_t i = 0; i < whole; i += kLanes) {
-    const F e = exponential(sub(load(x + i), broadcast(top)));
+    const F e = exponential<false>(sub(load(x + i), broadcast(top)));
     sum = add(sum, e);
     store(e, x + i);
   }
