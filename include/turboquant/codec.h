@@ -105,7 +105,8 @@ std::vector<CodecRange> codec_ranges();
 struct Query {
   std::size_t count = 0;
   std::vector<float> coded;        ///< count x dim
-  std::vector<float> projected;    ///< count x 2 dim: a row of `coded`, then its projection by the second of two passes
+  /// count x 2 dim: a row of `coded`, then its projection by the second of two passes; or sums of runs of `words`
+  std::vector<float> projected;
   std::vector<std::int8_t> bytes;  ///< count x padded length: `coded` in units of `units`, for integer products
   std::vector<std::int16_t> words;  ///< count x dim: the same in two bytes, for products with blocks of integers
   std::vector<float> units;        ///< count
@@ -187,7 +188,7 @@ class Codec {
   virtual void complete(Query&, std::size_t /*begin*/, std::size_t /*end*/) const {}
 
   /// out[i * out_stride + r] = ⟨query i, x̂ of row first + r⟩. Never rotates a row back. The value of a pair does not
-  /// depend on which other pairs are asked for in the same call; but q8_0 and q4_0 meet up to four queries as integers
+  /// depend on which other pairs are asked for in the same call; but GGUF's blocks meet up to four queries as integers
   /// of 16 bits (error 1e-8 of the energy) and more as floats.
   virtual void scores(const Query& query, const std::byte* storage, std::size_t first, std::size_t n_rows, float* out,
                       std::size_t out_stride, Workspace& scratch) const;

@@ -6,6 +6,7 @@
 
 #include "quant/blocks.h"
 #include "quant/codecs.h"
+#include "quant/run_codec.h"
 #include "quant/stored_row_codec.h"
 #include "simd/kernels.h"
 
@@ -179,44 +180,76 @@ constexpr std::array kTypes = {
     BlockType{CodecFamily::kMXFP4, round_to_minifloats, 4, kMinifloats, false, true},
 };
 
-class BlockCodec final : public StoredRowCodec {
- public:
-  BlockCodec(const CodecSpec& spec, std::size_t dim, const BlockType& type)
-      : StoredRowCodec(spec, dim, dim / kBlock * type.bytes(),
-                       type.family == CodecFamily::kQ4_0 ? std::optional(RowFormat::kQ4_0) : std::nullopt),
-        type_(type) {}
-
-  void encode_row(const float* x, std::byte* row, Workspace&) const override {
-    for (std::size_t i = 0; i < dim(); i += kBlock, row += type_.bytes()) {
-      const Block block = type_.round(x + i, type_);
-      if (type_.power_of_two_scale) {
-        row[0] = static_cast<std::byte>(std::ilogb(block.scale) + 128);
-      } else {
-        store_half(block.scale, row);
-      }
-      if (type_.has_minimum) store_half(block.minimum, row + 2);
-      if (type_.bits == 5) pack_plane(block.codes.data(), type_.fifth_bits(), kBlock, 4, row);
-      pack_plane(block.codes.data(), type_.nibbles(), kBlock, 0, row);
+void encode_blocks(const float* x, std::size_t dim, const BlockType& type, std::byte* row) {
+  for (std::size_t i = 0; i < dim; i += kBlock, row += type.bytes()) {
+    const Block block = type.round(x + i, type);
+    if (type.power_of_two_scale) {
+      row[0] = static_cast<std::byte>(std::ilogb(block.scale) + 128);
+    } else {
+      store_half(block.scale, row);
     }
+    if (type.has_minimum) store_half(block.minimum, row + 2);
+    if (type.bits == 5) pack_plane(block.codes.data(), type.fifth_bits(), kBlock, 4, row);
+    pack_plane(block.codes.data(), type.nibbles(), kBlock, 0, row);
   }
+}
 
+class Q4_0Codec final : public StoredRowCodec {
+ public:
+  Q4_0Codec(const CodecSpec& spec, std::size_t dim, const BlockType& type)
+      : StoredRowCodec(spec, dim, dim / kBlock * type.bytes(), RowFormat::kQ4_0), type_(type) {}
+
+  void encode_row(const float* x, std::byte* row, Workspace&) const override { encode_blocks(x, dim(), type_, row); }
   void decode_rows(const std::byte* rows, std::size_t n_rows, float* out) const override {
-    const std::size_t n = n_rows * dim();
-    if (type_.family == CodecFamily::kQ4_0) return kernels().decode_q4_0(rows, n, out);
-    for (std::size_t i = 0; i < n; i += kBlock, rows += type_.bytes()) decode_block(rows, out + i);
+    kernels().decode_q4_0(rows, n_rows * dim(), out);
   }
 
  private:
-  void decode_block(const std::byte* block, float* out) const {
+  const BlockType& type_;
+};
+
+class BlockCodec final : public RunCodec {
+ public:
+  BlockCodec(const CodecSpec& spec, std::size_t dim, const BlockType& type)
+      : RunCodec(spec, dim, dim / kBlock * type.bytes()), type_(type) {
+    for (std::size_t i = 0; i < integers_.size(); ++i) integers_[i] = static_cast<std::int8_t>(type.values[i]);  // all are
+  }
+
+  void encode_row(const float* x, std::byte* row, Workspace&) const override { encode_blocks(x, dim(), type_, row); }
+  void decode_rows(const std::byte* rows, std::size_t n_rows, float* out) const override {
+    for (std::size_t i = 0; i < n_rows * dim(); i += kBlock, rows += type_.bytes()) {
+      const Line line = load(rows);
+      for (std::size_t j = 0; j < kBlock; ++j) out[i + j] = line.scale * type_.values[line.codes[j]] + line.minimum;
+    }
+  }
+
+ private:
+  struct Line {
     std::array<std::uint8_t, kBlock> codes{};
-    unpack_plane(block, type_.nibbles(), kBlock, 0, codes.data());
-    if (type_.bits == 5) unpack_plane(block, type_.fifth_bits(), kBlock, 4, codes.data());
-    const float scale = type_.power_of_two_scale ? std::ldexp(1.0F, std::to_integer<int>(block[0]) - 128) : load_half(block);
-    const float minimum = type_.has_minimum ? load_half(block + 2) : -0.0F;  // x + −0 is x, also for both zeros
-    for (std::size_t i = 0; i < kBlock; ++i) out[i] = scale * type_.values[codes[i]] + minimum;
+    float scale, minimum;
+  };
+  Line load(const std::byte* block) const {
+    Line line;
+    unpack_plane(block, type_.nibbles(), kBlock, 0, line.codes.data());
+    if (type_.bits == 5) unpack_plane(block, type_.fifth_bits(), kBlock, 4, line.codes.data());
+    line.scale = type_.power_of_two_scale ? std::ldexp(1.0F, std::to_integer<int>(block[0]) - 128) : load_half(block);
+    line.minimum = type_.has_minimum ? load_half(block + 2) : -0.0F;  // x + −0 is x, also for both zeros
+    return line;
+  }
+
+  void unpack_row(const std::byte* row, std::int8_t* codes, float* scales, float* offsets) const override {
+    for (std::size_t i = 0; i < dim(); i += kBlock, row += type_.bytes()) {
+      const Line line = load(row);
+      for (std::size_t j = 0; j < kBlock; ++j) codes[i + j] = integers_[line.codes[j]];
+      for (std::size_t run = i / 16; run < i / 16 + 2; ++run) {
+        scales[run] = line.scale;
+        offsets[run] = line.minimum;
+      }
+    }
   }
 
   const BlockType& type_;
+  std::array<std::int8_t, 32> integers_;  ///< type_.values
 };
 
 }  // namespace
@@ -226,6 +259,7 @@ std::shared_ptr<const Codec> make_block_codec(const CodecSpec& spec, std::size_t
   if (spec.family == CodecFamily::kQ8_0) return std::make_shared<Q8_0Codec>(spec, dim);
   const auto* type = std::find_if(kTypes.begin(), kTypes.end(), [&](const BlockType& t) { return t.family == spec.family; });
   assert(type != kTypes.end());
+  if (spec.family == CodecFamily::kQ4_0) return std::make_shared<Q4_0Codec>(spec, dim, *type);
   return std::make_shared<BlockCodec>(spec, dim, *type);
 }
 

@@ -1,17 +1,11 @@
 #include "quant/blocks.h"
 
+#include "simd/kernels.h"
+
 namespace tq {
 
 void unpack_plane(const std::byte* block, const Plane& plane, std::size_t n, unsigned shift, std::uint8_t* codes) {
-  const auto* bytes = reinterpret_cast<const std::uint8_t*>(block + plane.at);
-  const auto mask = static_cast<std::uint8_t>((1U << plane.bits) - 1);
-  for (std::size_t i = 0; i < n; bytes += plane.run) {
-    for (unsigned down = 0; down < 8; down += plane.bits, i += plane.run) {
-      for (std::size_t j = 0; j < plane.run; ++j) {
-        codes[i + j] = static_cast<std::uint8_t>(codes[i + j] | (bytes[j] >> down & mask) << shift);
-      }
-    }
-  }
+  kernels().unpack_plane(reinterpret_cast<const std::uint8_t*>(block + plane.at), plane.bits, plane.run, n, shift, codes);
 }
 
 void pack_plane(const std::uint8_t* codes, const Plane& plane, std::size_t n, unsigned shift, std::byte* block) {

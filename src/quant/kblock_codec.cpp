@@ -6,7 +6,7 @@
 
 #include "quant/blocks.h"
 #include "quant/codecs.h"
-#include "quant/row_codec.h"
+#include "quant/run_codec.h"
 
 namespace tq {
 namespace {
@@ -212,13 +212,23 @@ void encode_block(const float* values, const SuperBlock& type, std::byte* block)
   if (type.high.bits != 0) pack_plane(codes.data(), type.high, kBlock, type.low.bits, block);
 }
 
-void decode_block(const std::byte* block, const SuperBlock& type, float* out) {
-  std::array<std::uint8_t, kBlock> codes{};
-  unpack_plane(block, type.low, kBlock, 0, codes.data());
-  if (type.high.bits != 0) unpack_plane(block, type.high, kBlock, type.low.bits, codes.data());
+void load_codes(const std::byte* block, const SuperBlock& type, std::uint8_t* codes) {
+  std::memset(codes, 0, kBlock);
+  unpack_plane(block, type.low, kBlock, 0, codes);
+  if (type.high.bits != 0) unpack_plane(block, type.high, kBlock, type.low.bits, codes);
+}
+
+Units load_units(const std::byte* block, const SuperBlock& type) {
   Units units;
   units.scale = load_half(block + type.unit_at);
   if (type.has_minima()) units.minimum = load_half(block + type.unit_at + 2);
+  return units;
+}
+
+void decode_block(const std::byte* block, const SuperBlock& type, float* out) {
+  std::array<std::uint8_t, kBlock> codes;
+  load_codes(block, type, codes.data());
+  const Units units = load_units(block, type);
   Runs runs;
   load_runs(block, type, runs);
   for (std::size_t k = 0; k < kBlock / type.run; ++k) {
@@ -229,16 +239,31 @@ void decode_block(const std::byte* block, const SuperBlock& type, float* out) {
   }
 }
 
-class SuperBlockCodec final : public RowCodec {
+class SuperBlockCodec final : public RunCodec {
  public:
   SuperBlockCodec(const CodecSpec& spec, std::size_t dim, const SuperBlock& type)
-      : RowCodec(spec, dim, dim / kBlock * type.bytes), type_(type) {}
+      : RunCodec(spec, dim, dim / kBlock * type.bytes), type_(type) {}
 
   void encode_row(const float* x, std::byte* row, Workspace&) const override {
     for (std::size_t i = 0; i < dim(); i += kBlock, row += type_.bytes) encode_block(x + i, type_, row);
   }
   void decode_rows(const std::byte* rows, std::size_t n_rows, float* out) const override {
     for (std::size_t i = 0; i < n_rows * dim(); i += kBlock, rows += type_.bytes) decode_block(rows, type_, out + i);
+  }
+
+  void unpack_row(const std::byte* row, std::int8_t* codes, float* scales, float* offsets) const override {
+    for (std::size_t i = 0; i < dim(); i += kBlock, row += type_.bytes) {
+      load_codes(row, type_, reinterpret_cast<std::uint8_t*>(codes + i));
+      const Units units = load_units(row, type_);
+      Runs runs;
+      load_runs(row, type_, runs);
+      for (std::size_t k = 0; k < kBlock / 16; ++k) {
+        const Run& run = runs[k * 16 / type_.run];
+        const float scale = units.scale * static_cast<float>(run.scale);
+        scales[i / 16 + k] = scale;
+        offsets[i / 16 + k] = type_.has_minima() ? -(units.minimum * static_cast<float>(run.minimum)) : -(scale * static_cast<float>(type_.centre));
+      }
+    }
   }
 
  private:

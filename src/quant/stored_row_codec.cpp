@@ -1,29 +1,21 @@
 #include "quant/stored_row_codec.h"
 
+#include "quant/integer_query.h"
+
 namespace tq {
 
 void StoredRowCodec::make_room(std::size_t count, Query& query) const {
   Codec::make_room(count, query);
-  if (!in_integers(query)) return;
-  query.bytes.resize(count * 2 * dim());
-  query.words.resize(count * dim());
-  query.units.resize(count);
+  if (in_integers(query)) make_integer_room(dim(), query);
 }
 
 void StoredRowCodec::complete(Query& query, std::size_t begin, std::size_t end) const {
-  if (!in_integers(query)) return;
-  for (std::size_t i = begin; i < end; ++i) {
-    std::int8_t *high = query.bytes.data() + i * 2 * dim(), *low = high + dim();
-    std::int32_t sums[2];
-    kernels().to_words(query.coded.data() + i * dim(), dim(), high, low, &query.units[i], sums);
-    std::int16_t* words = query.words.data() + i * dim();
-    for (std::size_t j = 0; j < dim(); ++j) words[j] = static_cast<std::int16_t>(254 * high[j] + low[j]);
-  }
+  if (in_integers(query)) make_integers(dim(), begin, end, query);
 }
 
 void StoredRowCodec::scores(const Query& query, const std::byte* storage, std::size_t first, std::size_t n_rows, float* out,
                             std::size_t out_stride, Workspace& scratch) const {
-  if (!format_ || query.count > kFew) return Codec::scores(query, storage, first, n_rows, out, out_stride, scratch);
+  if (!format_ || query.count > kFewQueries) return Codec::scores(query, storage, first, n_rows, out, out_stride, scratch);
   const StoredRows job = rows(storage, first, n_rows);
   if (!in_integers(query)) return kernels().dot_stored(*format_, job, query.coded.data(), dim(), query.count, out, out_stride);
   kernels().dot_blocks({.rows = job,
@@ -38,7 +30,7 @@ void StoredRowCodec::scores(const Query& query, const std::byte* storage, std::s
 
 void StoredRowCodec::accumulate(const float* weights, std::size_t count, std::size_t stride, const std::byte* storage, std::size_t first,
                                 std::size_t n_rows, float* acc, Workspace& scratch) const {
-  if (!format_ || count > kFew) return Codec::accumulate(weights, count, stride, storage, first, n_rows, acc, scratch);
+  if (!format_ || count > kFewQueries) return Codec::accumulate(weights, count, stride, storage, first, n_rows, acc, scratch);
   kernels().sum_stored(*format_, rows(storage, first, n_rows), weights, stride, count, acc);
 }
 

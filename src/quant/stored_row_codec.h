@@ -3,6 +3,7 @@
 
 #include <optional>
 
+#include "quant/integer_query.h"
 #include "quant/row_codec.h"
 #include "simd/kernels.h"
 
@@ -23,11 +24,8 @@ class StoredRowCodec : public RowCodec {
       : RowCodec(spec, dim, row_bytes), format_(format) {}
 
  private:
-  /// Beyond so many queries a row is decoded once for all.
-  static constexpr std::size_t kFew = 4;
-
   bool in_integers(const Query& query) const {
-    return query.count <= kFew && (format_ == RowFormat::kQ8_0 || format_ == RowFormat::kQ4_0);
+    return query.count <= kFewQueries && (format_ == RowFormat::kQ8_0 || format_ == RowFormat::kQ4_0);
   }
   StoredRows rows(const std::byte* storage, std::size_t first, std::size_t n_rows) const {
     return {storage + first * row_bytes(), row_bytes(), n_rows, dim()};

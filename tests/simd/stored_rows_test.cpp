@@ -1,6 +1,7 @@
 // Rows that are decoded while they are multiplied, against decoding them first: the same bits on every target.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <string>
@@ -106,6 +107,39 @@ TEST_P(EveryTarget, dot_blocks_is_the_product_of_the_values_decoded) {
       for (std::size_t r = rows.n_rows; r < rows.n_rows + 2; ++r) EXPECT_EQ(out[q * (rows.n_rows + 2) + r], 99.0F);
     }
   });
+}
+
+TEST_P(EveryTarget, dot_runs_is_the_product_of_the_values) {
+  for (const std::size_t n : {32UL, 64UL, 96UL, 128UL, 160UL, 256UL, 576UL, 768UL}) {
+    const std::size_t padded = (n / 16 + 15) / 16 * 16;
+    std::vector<std::int8_t> codes(n);
+    for (std::size_t i = 0; i < n; ++i) codes[i] = static_cast<std::int8_t>(i * 37 + i * i);
+    auto scales = test::gaussian(padded, 10), offsets = test::gaussian(padded, 11);
+    std::fill(scales.begin() + static_cast<std::ptrdiff_t>(n / 16), scales.end(), 0.0F);
+    std::fill(offsets.begin() + static_cast<std::ptrdiff_t>(n / 16), offsets.end(), 0.0F);
+    for (const std::size_t n_queries : {1UL, 2UL, 3UL, 4UL, 5UL}) {
+      std::vector<std::int16_t> queries(n_queries * n);
+      for (std::size_t i = 0; i < queries.size(); ++i) queries[i] = static_cast<std::int16_t>(i % 5 == 0 ? 32384 : 977 * i);
+      std::vector<float> runs(n_queries * padded, 0.0F);
+      for (std::size_t i = 0; i < queries.size(); ++i) runs[i / n * padded + i % n / 16] += queries[i];
+      const auto units = test::gaussian(n_queries, 12);
+      std::vector<float> out(3 * n_queries, 99.0F);
+      simd().dot_runs({.codes = codes.data(), .n = n, .scales = scales.data(), .offsets = offsets.data(), .queries = queries.data(),
+                       .query_stride = n, .query_runs = runs.data(), .query_units = units.data(), .n_queries = n_queries, .out = out.data(),
+                       .out_stride = 3});
+      for (std::size_t q = 0; q < n_queries; ++q) {
+        double sum = 0, size = 0;
+        for (std::size_t i = 0; i < n; ++i) {
+          const double unit = static_cast<double>(units[q]) * queries[q * n + i];
+          const double scaled = static_cast<double>(scales[i / 16]) * codes[i] * unit, offset = static_cast<double>(offsets[i / 16]) * unit;
+          sum += scaled + offset;
+          size += std::abs(scaled) + std::abs(offset);
+        }
+        EXPECT_NEAR(out[3 * q], sum, 1e-6 * size) << n << ", " << n_queries;
+        EXPECT_EQ(out[3 * q + 1], 99.0F);
+      }
+    }
+  }
 }
 
 TEST_P(EveryTarget, sum_stored_has_the_bits_of_decoding_first) {

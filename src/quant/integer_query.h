@@ -1,0 +1,18 @@
+// Queries in integers of 16 bits, for products with rows of small integers.
+#pragma once
+
+#include "turboquant/codec.h"
+
+namespace tq {
+
+/// Beyond so many queries a row is decoded to floats once for all.
+constexpr std::size_t kFewQueries = 4;
+
+/// Room for query.count rows of `dim` values, a multiple of 32.
+void make_integer_room(std::size_t dim, Query& query);
+/// Rows begin … end − 1: words, unit, and in query.projected the sums of 16 values each, integer_runs(dim) to a row.
+void make_integers(std::size_t dim, std::size_t begin, std::size_t end, Query& query);
+/// Runs of 16, filled up to a multiple of 16.
+constexpr std::size_t integer_runs(std::size_t dim) { return (dim / 16 + 15) / 16 * 16; }
+
+}  // namespace tq

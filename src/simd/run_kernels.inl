@@ -1,0 +1,85 @@
+// Products of a few queries with rows of small integers in runs of 16. A part of kernels.inl.
+
+/// Sizes that the compiler knows, so that a run is a few byte vectors.
+template <unsigned bits, std::size_t run>
+inline void unpack_bits(const std::uint8_t* __restrict bytes, std::size_t n, unsigned shift, std::uint8_t* __restrict codes) {
+  for (std::size_t i = 0; i < n; bytes += run) {
+#pragma GCC unroll 8
+    for (unsigned down = 0; down < 8; down += bits, i += run) {
+#pragma GCC ivdep
+      for (std::size_t j = 0; j < run; ++j) {
+        const auto field = static_cast<std::uint8_t>(static_cast<std::uint8_t>(bytes[j] >> down) & ((1U << bits) - 1));
+        codes[i + j] = static_cast<std::uint8_t>(codes[i + j] | static_cast<std::uint8_t>(field << shift));
+      }
+    }
+  }
+}
+
+template <unsigned bits>
+inline void unpack_runs(const std::uint8_t* bytes, std::size_t run, std::size_t n, unsigned shift, std::uint8_t* codes) {
+  switch (run) {
+    case 64: return unpack_bits<bits, 64>(bytes, n, shift, codes);
+    case 32: return unpack_bits<bits, 32>(bytes, n, shift, codes);
+    case 16: return unpack_bits<bits, 16>(bytes, n, shift, codes);
+    default: return unpack_bits<bits, 1>(bytes, n, shift, codes);
+  }
+}
+
+void unpack_plane(const std::uint8_t* bytes, unsigned bits, std::size_t run, std::size_t n, unsigned shift, std::uint8_t* codes) {
+  if (bits == 4) return unpack_runs<4>(bytes, run, n, shift, codes);
+  if (bits == 2) return unpack_runs<2>(bytes, run, n, shift, codes);
+  unpack_runs<1>(bytes, run, n, shift, codes);
+}
+
+template <int kQueries>
+inline void dot_runs_some(const RunDot& job, std::size_t first) {
+  const std::size_t padded = (job.n / 16 + kLanes - 1) / kLanes * kLanes;  // runs
+  F sum[kQueries];
+#pragma GCC unroll 4
+  for (int q = 0; q < kQueries; ++q) sum[q] = broadcast(0.0F);
+  for (std::size_t r = 0; r < padded; r += kLanes) {
+    const F offset = load(job.offsets + r);
+#pragma GCC unroll 4
+    for (int q = 0; q < kQueries; ++q) sum[q] = fma(offset, load(job.query_runs + (first + static_cast<std::size_t>(q)) * padded + r), sum[q]);
+  }
+  F other[kQueries];
+#pragma GCC unroll 4
+  for (int q = 0; q < kQueries; ++q) other[q] = broadcast(0.0F);
+  // Lanes 0 to 7 of products belong to one run, 8 to 15 to the next one; eight scales serve 128 values.
+  alignas(64) static constexpr std::int32_t kRuns[4][kLanes] = {{0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1},
+                                                                {2, 2, 2, 2, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3, 3, 3},
+                                                                {4, 4, 4, 4, 4, 4, 4, 4, 5, 5, 5, 5, 5, 5, 5, 5},
+                                                                {6, 6, 6, 6, 6, 6, 6, 6, 7, 7, 7, 7, 7, 7, 7, 7}};
+  const auto step = [&](std::size_t i, int of, F* into) __attribute__((always_inline)) {
+    I runs;
+    __builtin_memcpy(&runs, kRuns[of], sizeof runs);
+    const F scale = spread(job.scales + i / 128 * 8, runs);
+    const W words = words_of_bytes(reinterpret_cast<const unsigned char*>(job.codes) + i);
+#pragma GCC unroll 4
+    for (int q = 0; q < kQueries; ++q) {
+      const I products = dot2(words, job.queries + (first + static_cast<std::size_t>(q)) * job.query_stride + i);
+      into[q] = fma(to_float(products), scale, into[q]);
+    }
+  };
+  std::size_t i = 0;
+  for (; i + 128 <= job.n; i += 128) {
+    step(i, 0, sum);
+    step(i + 32, 1, other);
+    step(i + 64, 2, sum);
+    step(i + 96, 3, other);
+  }
+  for (int of = 0; i < job.n; i += 32, ++of) step(i, of, sum);
+#pragma GCC unroll 4
+  for (int q = 0; q < kQueries; ++q) {
+    const std::size_t at = first + static_cast<std::size_t>(q);
+    job.out[at * job.out_stride] = job.query_units[at] * reduce_add(add(sum[q], other[q]));
+  }
+}
+
+void dot_runs(const RunDot& job) {
+  std::size_t q = 0;
+  for (; job.n_queries - q >= 4; q += 4) dot_runs_some<4>(job, q);
+  if (job.n_queries - q == 3) return dot_runs_some<3>(job, q);
+  if (job.n_queries - q == 2) return dot_runs_some<2>(job, q);
+  if (job.n_queries - q == 1) return dot_runs_some<1>(job, q);
+}
