@@ -188,8 +188,8 @@ class Codec {
   virtual void complete(Query&, std::size_t /*begin*/, std::size_t /*end*/) const {}
 
   /// out[i * out_stride + r] = ⟨query i, x̂ of row first + r⟩. Never rotates a row back. The value of a pair does not
-  /// depend on which other pairs are asked for in the same call; but GGUF's blocks meet up to four queries as integers
-  /// of 16 bits (error 1e-8 of the energy) and more as floats.
+  /// depend on which other pairs are asked for in the same call. GGUF's blocks meet queries in 16 bits, one unit for
+  /// each, which is off by 1e-8 of its energy.
   virtual void scores(const Query& query, const std::byte* storage, std::size_t first, std::size_t n_rows, float* out,
                       std::size_t out_stride, Workspace& scratch) const;
 

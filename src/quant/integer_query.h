@@ -5,8 +5,8 @@
 
 namespace tq {
 
-/// Beyond so many queries a row is decoded to floats once for all.
-constexpr std::size_t kFewQueries = 4;
+/// Rows that meet all queries before the next ones do: then rows and four queries stay in a level-1 cache.
+constexpr std::size_t kIntegerRows = 8;
 
 /// Room for query.count rows of `dim` values, a multiple of 32.
 void make_integer_room(std::size_t dim, Query& query);

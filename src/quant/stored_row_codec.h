@@ -3,7 +3,6 @@
 
 #include <optional>
 
-#include "quant/integer_query.h"
 #include "quant/row_codec.h"
 #include "simd/kernels.h"
 
@@ -24,9 +23,12 @@ class StoredRowCodec : public RowCodec {
       : RowCodec(spec, dim, row_bytes), format_(format) {}
 
  private:
-  bool in_integers(const Query& query) const {
-    return query.count <= kFewQueries && (format_ == RowFormat::kQ8_0 || format_ == RowFormat::kQ4_0);
-  }
+  /// Beyond so many queries a row is decoded once for all; the sums have the same bits.
+  static constexpr std::size_t kFew = 4;
+
+  bool in_integers() const { return format_ == RowFormat::kQ8_0 || format_ == RowFormat::kQ4_0; }
+  void integer_scores(const Query& query, const std::byte* storage, std::size_t first, std::size_t n_rows, float* out,
+                      std::size_t out_stride) const;
   StoredRows rows(const std::byte* storage, std::size_t first, std::size_t n_rows) const {
     return {storage + first * row_bytes(), row_bytes(), n_rows, dim()};
   }

@@ -166,17 +166,17 @@ struct BlockDot {
   std::size_t out_stride;
 };
 
-/// … and of Kernels::dot_runs: one row of integers whose runs of 16 have a scale and an offset each.
+/// … and of Kernels::dot_runs: rows of integers whose runs of 16 have a scale and an offset each.
 struct RunDot {
-  const std::int8_t* codes;
-  std::size_t n;              ///< a multiple of 32
-  const float *scales, *offsets;  ///< n / 16, then zeros up to a multiple of 16
+  const std::int8_t* codes;   ///< n_rows x n
+  std::size_t n_rows, n;      ///< n a multiple of 32
+  const float *scales, *offsets;  ///< n_rows times n / 16, then zeros up to a multiple of 16
   const std::int16_t* queries;    ///< as in BlockDot
   std::size_t query_stride;
   const float* query_runs;    ///< n_queries times the sums of 16 values, zeros behind them as in `offsets`
   const float* query_units;
   std::size_t n_queries;
-  float* out;                 ///< out[q * out_stride]
+  float* out;                 ///< out[q * out_stride + row]
   std::size_t out_stride;
 };
 
@@ -284,12 +284,12 @@ struct Kernels {
   void (*sum_stored)(RowFormat format, const StoredRows& rows, const float* weights, std::size_t weight_stride, std::size_t n_sums,
                      float* acc);
 
-  /// out = query_unit · Σ over blocks of scale · (Σ value · query), the inner sums exact. For a few queries.
+  /// out = query_unit · Σ over blocks of scale · (Σ value · query), the inner sums exact. Same order whatever n_queries is.
   void (*dot_blocks)(const BlockDot& job);
   /// codes[i] |= the bits of value i, moved up by `shift`, of a plane of n values (Plane in quant/blocks.h) whose `run` is 1, 16,
   /// 32 or 64 bytes. Same bits.
   void (*unpack_plane)(const std::uint8_t* bytes, unsigned bits, std::size_t run, std::size_t n, unsigned shift, std::uint8_t* codes);
-  /// out = query_unit · Σ over runs of (scale · (Σ code · query) + offset · Σ query), the inner sums exact. For a few queries.
+  /// out = query_unit · Σ over runs of (scale · (Σ code · query) + offset · Σ query), the inner sums exact. Likewise.
   void (*dot_runs)(const RunDot& job);
 
   /// y[i] = x[i] · weight[i] / √(mean x² + eps).

@@ -1,4 +1,4 @@
-// Products of a few queries with rows of small integers in runs of 16. A part of kernels.inl.
+// Products with rows of small integers in runs of 16. A part of kernels.inl.
 
 /// Sizes that the compiler knows, so that a run is a few byte vectors.
 template <unsigned bits, std::size_t run>
@@ -33,46 +33,45 @@ void unpack_plane(const std::uint8_t* bytes, unsigned bits, std::size_t run, std
 
 template <int kQueries>
 inline void dot_runs_some(const RunDot& job, std::size_t first) {
-  const std::size_t padded = (job.n / 16 + kLanes - 1) / kLanes * kLanes;  // runs
-  F sum[kQueries];
-#pragma GCC unroll 4
-  for (int q = 0; q < kQueries; ++q) sum[q] = broadcast(0.0F);
-  for (std::size_t r = 0; r < padded; r += kLanes) {
-    const F offset = load(job.offsets + r);
-#pragma GCC unroll 4
-    for (int q = 0; q < kQueries; ++q) sum[q] = fma(offset, load(job.query_runs + (first + static_cast<std::size_t>(q)) * padded + r), sum[q]);
-  }
-  F other[kQueries];
-#pragma GCC unroll 4
-  for (int q = 0; q < kQueries; ++q) other[q] = broadcast(0.0F);
   // Lanes 0 to 7 of products belong to one run, 8 to 15 to the next one; eight scales serve 128 values.
   alignas(64) static constexpr std::int32_t kRuns[4][kLanes] = {{0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1},
                                                                 {2, 2, 2, 2, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3, 3, 3},
                                                                 {4, 4, 4, 4, 4, 4, 4, 4, 5, 5, 5, 5, 5, 5, 5, 5},
                                                                 {6, 6, 6, 6, 6, 6, 6, 6, 7, 7, 7, 7, 7, 7, 7, 7}};
-  const auto step = [&](std::size_t i, int of, F* into) __attribute__((always_inline)) {
-    I runs;
-    __builtin_memcpy(&runs, kRuns[of], sizeof runs);
-    const F scale = spread(job.scales + i / 128 * 8, runs);
-    const W words = words_of_bytes(reinterpret_cast<const unsigned char*>(job.codes) + i);
+  const std::size_t padded = (job.n / 16 + kLanes - 1) / kLanes * kLanes;  // runs
+  const std::int16_t* queries = job.queries + first * job.query_stride;
+  for (std::size_t row = 0; row < job.n_rows; ++row) {
+    const float *scales = job.scales + row * padded, *offsets = job.offsets + row * padded;
+    const auto* codes = reinterpret_cast<const unsigned char*>(job.codes) + row * job.n;
+    F sum[kQueries];
+#pragma GCC unroll 4
+    for (int q = 0; q < kQueries; ++q) sum[q] = broadcast(0.0F);
+    for (std::size_t r = 0; r < padded; r += kLanes) {
+      const F offset = load(offsets + r);
+#pragma GCC unroll 4
+      for (int q = 0; q < kQueries; ++q) sum[q] = fma(offset, load(job.query_runs + (first + static_cast<std::size_t>(q)) * padded + r), sum[q]);
+    }
+    const auto step = [&](std::size_t i, std::size_t of) __attribute__((always_inline)) {
+      I runs;
+      __builtin_memcpy(&runs, kRuns[of], sizeof runs);
+      const F scale = spread(scales + i / 128 * 8, runs);
+      const W words = words_of_bytes(codes + i);
+#pragma GCC unroll 4
+      for (int q = 0; q < kQueries; ++q) {
+        sum[q] = fma(to_float(dot2(words, queries + static_cast<std::size_t>(q) * job.query_stride + i)), scale, sum[q]);
+      }
+    };
+    std::size_t i = 0;
+    for (; i + 128 <= job.n; i += 128) {
+#pragma GCC unroll 4
+      for (std::size_t of = 0; of < 4; ++of) step(i + 32 * of, of);
+    }
+    for (std::size_t of = 0; i < job.n; i += 32, ++of) step(i, of);
 #pragma GCC unroll 4
     for (int q = 0; q < kQueries; ++q) {
-      const I products = dot2(words, job.queries + (first + static_cast<std::size_t>(q)) * job.query_stride + i);
-      into[q] = fma(to_float(products), scale, into[q]);
+      const std::size_t at = first + static_cast<std::size_t>(q);
+      job.out[at * job.out_stride + row] = job.query_units[at] * reduce_add(sum[q]);
     }
-  };
-  std::size_t i = 0;
-  for (; i + 128 <= job.n; i += 128) {
-    step(i, 0, sum);
-    step(i + 32, 1, other);
-    step(i + 64, 2, sum);
-    step(i + 96, 3, other);
-  }
-  for (int of = 0; i < job.n; i += 32, ++of) step(i, of, sum);
-#pragma GCC unroll 4
-  for (int q = 0; q < kQueries; ++q) {
-    const std::size_t at = first + static_cast<std::size_t>(q);
-    job.out[at * job.out_stride] = job.query_units[at] * reduce_add(add(sum[q], other[q]));
   }
 }
 

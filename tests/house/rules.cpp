@@ -17,7 +17,8 @@ constexpr std::size_t kMostLines = 800;  // a sign to look is 400; no file has n
 
 /// Files outside src/simd whose `#if` or intrinsic has a reason.
 constexpr std::array kPlatformFiles = {
-    "src/base/thread_pool.cpp",  // the pause instruction of a spin loop
+    "src/base/large_bytes.cpp",  // large pages, which Linux has
+    "src/base/thread_pool.cpp",  // cores of a thread, which Linux has; the pause instruction of a spin loop
     "src/eval/provenance.cpp",   // malloc_trim of glibc, so that one row's peak memory is not the next one's
     "src/cli/main.cpp",          // the name of the compiler in --version
 };

@@ -110,34 +110,44 @@ TEST_P(EveryTarget, dot_blocks_is_the_product_of_the_values_decoded) {
 }
 
 TEST_P(EveryTarget, dot_runs_is_the_product_of_the_values) {
+  constexpr std::size_t kRows = 3;
   for (const std::size_t n : {32UL, 64UL, 96UL, 128UL, 160UL, 256UL, 576UL, 768UL}) {
     const std::size_t padded = (n / 16 + 15) / 16 * 16;
-    std::vector<std::int8_t> codes(n);
-    for (std::size_t i = 0; i < n; ++i) codes[i] = static_cast<std::int8_t>(i * 37 + i * i);
-    auto scales = test::gaussian(padded, 10), offsets = test::gaussian(padded, 11);
-    std::fill(scales.begin() + static_cast<std::ptrdiff_t>(n / 16), scales.end(), 0.0F);
-    std::fill(offsets.begin() + static_cast<std::ptrdiff_t>(n / 16), offsets.end(), 0.0F);
+    std::vector<std::int8_t> codes(kRows * n);
+    for (std::size_t i = 0; i < codes.size(); ++i) codes[i] = static_cast<std::int8_t>(i * 37 + i * i);
+    auto scales = test::gaussian(kRows * padded, 10), offsets = test::gaussian(kRows * padded, 11);
+    for (std::size_t i = 0; i < scales.size(); ++i) {
+      if (i % padded >= n / 16) scales[i] = offsets[i] = 0;
+    }
+    std::vector<float> one;  // the first query alone
     for (const std::size_t n_queries : {1UL, 2UL, 3UL, 4UL, 5UL}) {
       std::vector<std::int16_t> queries(n_queries * n);
       for (std::size_t i = 0; i < queries.size(); ++i) queries[i] = static_cast<std::int16_t>(i % 5 == 0 ? 32384 : 977 * i);
       std::vector<float> runs(n_queries * padded, 0.0F);
       for (std::size_t i = 0; i < queries.size(); ++i) runs[i / n * padded + i % n / 16] += queries[i];
-      const auto units = test::gaussian(n_queries, 12);
-      std::vector<float> out(3 * n_queries, 99.0F);
-      simd().dot_runs({.codes = codes.data(), .n = n, .scales = scales.data(), .offsets = offsets.data(), .queries = queries.data(),
-                       .query_stride = n, .query_runs = runs.data(), .query_units = units.data(), .n_queries = n_queries, .out = out.data(),
-                       .out_stride = 3});
+      const auto units = test::gaussian(5, 12);
+      constexpr std::size_t kStride = kRows + 2;
+      std::vector<float> out(kStride * n_queries, 99.0F);
+      simd().dot_runs({.codes = codes.data(), .n_rows = kRows, .n = n, .scales = scales.data(), .offsets = offsets.data(),
+                       .queries = queries.data(), .query_stride = n, .query_runs = runs.data(), .query_units = units.data(),
+                       .n_queries = n_queries, .out = out.data(), .out_stride = kStride});
       for (std::size_t q = 0; q < n_queries; ++q) {
-        double sum = 0, size = 0;
-        for (std::size_t i = 0; i < n; ++i) {
-          const double unit = static_cast<double>(units[q]) * queries[q * n + i];
-          const double scaled = static_cast<double>(scales[i / 16]) * codes[i] * unit, offset = static_cast<double>(offsets[i / 16]) * unit;
-          sum += scaled + offset;
-          size += std::abs(scaled) + std::abs(offset);
+        for (std::size_t r = 0; r < kRows; ++r) {
+          double sum = 0, size = 0;
+          for (std::size_t i = 0; i < n; ++i) {
+            const double unit = static_cast<double>(units[q]) * queries[q * n + i];
+            const double scaled = static_cast<double>(scales[r * padded + i / 16]) * codes[r * n + i] * unit;
+            const double offset = static_cast<double>(offsets[r * padded + i / 16]) * unit;
+            sum += scaled + offset;
+            size += std::abs(scaled) + std::abs(offset);
+          }
+          EXPECT_NEAR(out[q * kStride + r], sum, 1e-6 * size) << n << ", " << n_queries;
         }
-        EXPECT_NEAR(out[3 * q], sum, 1e-6 * size) << n << ", " << n_queries;
-        EXPECT_EQ(out[3 * q + 1], 99.0F);
+        EXPECT_EQ(out[q * kStride + kRows], 99.0F);
       }
+      const std::vector<float> first(out.begin(), out.begin() + kRows);
+      if (one.empty()) one = first;
+      EXPECT_EQ(first, one) << "depends on the queries beside it";
     }
   }
 }
