@@ -10,43 +10,33 @@ struct Q4_0Block {
   static W words(const unsigned char* block) { return words_of_nibbles(block + 2); }
 };
 
-template <int n>
-struct Count {
-  static constexpr int value = n;
-};
-
 template <class Block, int kQueries>
 inline void dot_blocks_some(const BlockDot& job, const std::int16_t* queries, const float* units, float* out) {
   const auto* row = static_cast<const unsigned char*>(job.rows.bytes);
   for (std::size_t r = 0; r < job.rows.n_rows; ++r, row += job.rows.stride) {
     F sum[kQueries];
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (int q = 0; q < kQueries; ++q) sum[q] = broadcast(0.0F);
     const unsigned char* block = row;
     for (std::size_t i = 0; i < job.rows.n; i += 32, block += Block::kBytes) {
       const F scale = broadcast_f16(block);
       const W words = Block::words(block);
-#pragma GCC unroll 4
+#pragma GCC unroll 8
       for (int q = 0; q < kQueries; ++q) {
         sum[q] = fma(to_float(dot2(words, queries + static_cast<std::size_t>(q) * job.query_stride + i)), scale, sum[q]);
       }
     }
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (int q = 0; q < kQueries; ++q) out[static_cast<std::size_t>(q) * job.out_stride + r] = units[q] * reduce_add(sum[q]);
   }
 }
 
 template <class Block>
 inline void dot_blocks_all(const BlockDot& job) {
-  std::size_t q = 0;
-  const auto some = [&](auto count) __attribute__((always_inline)) {
-    dot_blocks_some<Block, count.value>(job, job.queries + q * job.query_stride, job.query_units + q, job.out + q * job.out_stride);
-    q += count.value;
-  };
-  while (job.n_queries - q >= 4) some(Count<4>{});
-  if (job.n_queries - q == 3) return some(Count<3>{});
-  if (job.n_queries - q == 2) return some(Count<2>{});
-  if (job.n_queries - q == 1) return some(Count<1>{});
+  for_query_tiles<kQueryTile>(job.n_queries, [&](auto tile, std::size_t first) {
+    dot_blocks_some<Block, decltype(tile)::kQueries>(job, job.queries + first * job.query_stride, job.query_units + first,
+                                                     job.out + first * job.out_stride);
+  });
 }
 
 void dot_blocks(const BlockDot& job) {

@@ -44,11 +44,11 @@ inline void dot_runs_some(const RunDot& job, std::size_t first) {
     const float *scales = job.scales + row * padded, *offsets = job.offsets + row * padded;
     const auto* codes = reinterpret_cast<const unsigned char*>(job.codes) + row * job.n;
     F sum[kQueries];
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (int q = 0; q < kQueries; ++q) sum[q] = broadcast(0.0F);
     for (std::size_t r = 0; r < padded; r += kLanes) {
       const F offset = load(offsets + r);
-#pragma GCC unroll 4
+#pragma GCC unroll 8
       for (int q = 0; q < kQueries; ++q) sum[q] = fma(offset, load(job.query_runs + (first + static_cast<std::size_t>(q)) * padded + r), sum[q]);
     }
     const auto step = [&](std::size_t i, std::size_t of) __attribute__((always_inline)) {
@@ -56,7 +56,7 @@ inline void dot_runs_some(const RunDot& job, std::size_t first) {
       __builtin_memcpy(&runs, kRuns[of], sizeof runs);
       const F scale = spread(scales + i / 128 * 8, runs);
       const W words = words_of_bytes(codes + i);
-#pragma GCC unroll 4
+#pragma GCC unroll 8
       for (int q = 0; q < kQueries; ++q) {
         sum[q] = fma(to_float(dot2(words, queries + static_cast<std::size_t>(q) * job.query_stride + i)), scale, sum[q]);
       }
@@ -67,7 +67,7 @@ inline void dot_runs_some(const RunDot& job, std::size_t first) {
       for (std::size_t of = 0; of < 4; ++of) step(i + 32 * of, of);
     }
     for (std::size_t of = 0; i < job.n; i += 32, ++of) step(i, of);
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (int q = 0; q < kQueries; ++q) {
       const std::size_t at = first + static_cast<std::size_t>(q);
       job.out[at * job.out_stride + row] = job.query_units[at] * reduce_add(sum[q]);
@@ -76,9 +76,5 @@ inline void dot_runs_some(const RunDot& job, std::size_t first) {
 }
 
 void dot_runs(const RunDot& job) {
-  std::size_t q = 0;
-  for (; job.n_queries - q >= 4; q += 4) dot_runs_some<4>(job, q);
-  if (job.n_queries - q == 3) return dot_runs_some<3>(job, q);
-  if (job.n_queries - q == 2) return dot_runs_some<2>(job, q);
-  if (job.n_queries - q == 1) return dot_runs_some<1>(job, q);
+  for_query_tiles<kQueryTile>(job.n_queries, [&](auto tile, std::size_t first) { dot_runs_some<decltype(tile)::kQueries>(job, first); });
 }

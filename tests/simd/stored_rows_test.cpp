@@ -120,12 +120,12 @@ TEST_P(EveryTarget, dot_runs_is_the_product_of_the_values) {
       if (i % padded >= n / 16) scales[i] = offsets[i] = 0;
     }
     std::vector<float> one;  // the first query alone
-    for (const std::size_t n_queries : {1UL, 2UL, 3UL, 4UL, 5UL}) {
+    for (const std::size_t n_queries : {1UL, 2UL, 3UL, 4UL, 7UL, 8UL, 13UL}) {
       std::vector<std::int16_t> queries(n_queries * n);
       for (std::size_t i = 0; i < queries.size(); ++i) queries[i] = static_cast<std::int16_t>(i % 5 == 0 ? 32384 : 977 * i);
       std::vector<float> runs(n_queries * padded, 0.0F);
       for (std::size_t i = 0; i < queries.size(); ++i) runs[i / n * padded + i % n / 16] += queries[i];
-      const auto units = test::gaussian(5, 12);
+      const auto units = test::gaussian(13, 12);
       constexpr std::size_t kStride = kRows + 2;
       std::vector<float> out(kStride * n_queries, 99.0F);
       simd().dot_runs({.codes = codes.data(), .n_rows = kRows, .n = n, .scales = scales.data(), .offsets = offsets.data(),
