@@ -1,5 +1,6 @@
 #include "engine/weight_pages.h"
 
+#include <algorithm>
 #include <cstring>
 #include <map>
 #include <vector>
@@ -11,12 +12,18 @@ namespace tq {
 namespace {
 
 constexpr std::size_t kCacheLine = 64;
-constexpr std::size_t kCopied = std::size_t{1} << 18;  // by one thread at a time
+constexpr std::size_t kCopied = std::size_t{1} << 18;    // by one thread at a time
+constexpr std::size_t kReleased = std::size_t{1} << 24;  // of the file at a time: what memory holds twice
 
-void copy(std::span<const std::byte> from, std::byte* to, ThreadPool& pool) {
-  pool.for_ranges(from.size(), kCopied, [&](std::size_t begin, std::size_t end, unsigned) {
-    std::memcpy(to + begin, from.data() + begin, end - begin);
-  });
+/// Gives back what was copied, where it lies in `file`; null: it does not.
+void copy(std::span<const std::byte> from, std::byte* to, const TensorFile* file, ThreadPool& pool) {
+  for (std::size_t at = 0; at < from.size(); at += kReleased) {
+    const auto part = from.subspan(at, std::min(kReleased, from.size() - at));
+    pool.for_ranges(part.size(), kCopied, [&](std::size_t begin, std::size_t end, unsigned) {
+      std::memcpy(to + at + begin, part.data() + begin, end - begin);
+    });
+    if (file != nullptr) file->release(part);
+  }
 }
 
 std::size_t place_of(std::size_t size) { return (size + kCacheLine - 1) / kCacheLine * kCacheLine; }
@@ -43,10 +50,9 @@ void move_to_large_pages(LoadedModel& model, const TensorFile* file, ThreadPool&
   std::size_t place = 0;
   for (const std::span<const std::byte> bytes : order) {
     const std::span<std::byte> copied(pages.get() + place, bytes.size());
-    copy(bytes, copied.data(), pool);
-    place += place_of(bytes.size());
     const std::vector<Matrix*>& sharers = moved[bytes.data()];
-    if (sharers.front()->owned == nullptr) file->release(bytes);
+    copy(bytes, copied.data(), sharers.front()->owned == nullptr ? file : nullptr, pool);
+    place += place_of(bytes.size());
     for (Matrix* matrix : sharers) {
       matrix->bytes = copied;
       matrix->owned = pages;
