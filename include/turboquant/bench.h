@@ -19,8 +19,8 @@ struct BenchOptions {
   std::vector<std::size_t> generate = {128};  ///< tokens read one by one; 0: no such test
   std::vector<std::size_t> depth = {0};       ///< tokens that the cache holds before the clock starts
   std::size_t repetitions = 5;
-  std::size_t batch = 512;  ///< tokens per forward pass of a prompt
-  unsigned threads = 0;     ///< 0: all cores
+  std::size_t batch = 512;     ///< tokens per forward pass of a prompt
+  unsigned threads = 0;        ///< 0: all cores
   unsigned batch_threads = 0;  ///< for prompts; 0: as many
   bool bound_threads = false;  ///< as make_thread_pool() has it
 };

@@ -105,12 +105,12 @@ std::vector<CodecRange> codec_ranges();
 struct Query {
   std::size_t count = 0;
   std::vector<float> coded;        ///< count x dim
-  /// count x 2 dim: a row of `coded`, then its projection by the second of two passes; or sums of runs of `words`
-  std::vector<float> projected;
+  std::vector<float> projected;    ///< count x 2 dim: a row of `coded`, then its projection by the second of two passes
   std::vector<std::int8_t> bytes;  ///< count x padded length: `coded` in units of `units`, for integer products
-  std::vector<std::int16_t> words;  ///< count x dim: the same in two bytes, for products with blocks of integers
   std::vector<float> units;        ///< count
   std::vector<std::int32_t> sums;  ///< count: the sum of the row's `bytes`
+  std::vector<std::int16_t> words;  ///< count x dim: `coded` in units of `units`, for products with GGUF's blocks
+  std::vector<float> runs;          ///< of each 16 `words` the sum
 };
 
 /// Scratch memory of one thread. Grows to what is needed and is reused.

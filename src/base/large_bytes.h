@@ -1,4 +1,4 @@
-// Bytes of weights, in large pages where the system grants them.
+// Bytes of weights and caches, in large pages where the system grants them.
 #pragma once
 
 #include <cstddef>

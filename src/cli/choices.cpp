@@ -131,10 +131,10 @@ void EngineChoice::add_all_to(CommandLine& line) {
                    .group = kEngineGroup,
                    .check = whole_number(0, 1)});
   line.add(mapped, {.names = "--mmap",
-                         .help = "use weights where the file is mapped: starts sooner, and\n"
-                                 "processes share them (default: copied into large pages,\n"
-                                 "which are faster, where half of the free memory suffices)",
-                         .group = kEngineGroup});
+                    .help = "use weights where the file is mapped: starts sooner, and\n"
+                            "processes share them (default: copied into large pages,\n"
+                            "which are faster, where half of the free memory suffices)",
+                    .group = kEngineGroup});
 }
 
 void EngineChoice::add_common_to(CommandLine& line) {

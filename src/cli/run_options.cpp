@@ -184,12 +184,13 @@ Result<std::unique_ptr<Session>> create_session(const RunChoice& choice, std::sh
                                                 const CacheSpec& cache, std::size_t context) {
   if (const std::size_t trained = model->config().context_length; context > trained)
     fmt::print(stderr, "tq: the model was trained for {} tokens; beyond them its text decays\n", trained);
-  return Session::create(std::move(model), {.cache = cache,
-                                            .context = context,
-                                            .batch = choice.batch_size(),
-                                            .threads = make_thread_pool(choice.engine.most_threads(), choice.engine.bound == 1),
-                                            .token_threads = choice.engine.thread_count(),
-                                            .batch_threads = choice.engine.batch_thread_count()});
+  return Session::create(std::move(model),
+                         {.cache = cache,
+                          .context = context,
+                          .batch = choice.batch_size(),
+                          .threads = make_thread_pool(choice.engine.most_threads(), choice.engine.bound == 1),
+                          .token_threads = choice.engine.thread_count(),
+                          .batch_threads = choice.engine.batch_thread_count()});
 }
 
 }  // namespace tq::cli

@@ -18,7 +18,7 @@
 namespace tq {
 
 /// rows x cols; row r, which codes the weights of output r, is row first + r of the storage. The bytes lie in the model
-/// file, or in `owned` when they had to be changed; matrices that are parts of one tensor share them.
+/// file, or in `owned` when they were changed or copied; matrices that are parts of one tensor share them.
 struct Matrix {
   std::size_t rows = 0, cols = 0;
   std::shared_ptr<const Codec> codec;

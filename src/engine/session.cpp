@@ -55,8 +55,7 @@ class DecoderSession final : public Session {
         token_threads_(options.token_threads),
         batch_threads_(options.batch_threads),
         estimated_bytes_(model_->footprint().weights_bytes + cache_.footprint().bytes +
-                         scratch_bytes(model_->config(), {.context = context, .batch = batch_},
-                                       pool_->size())),
+                         scratch_bytes(model_->config(), {.context = context, .batch = batch_}, pool_->size())),
         decoder_(*model_, context, pool_) {}
 
   Result<void> append(std::span<const TokenId> tokens, std::size_t n_logits, std::span<float> logits) override {

@@ -46,7 +46,8 @@ void move_to_large_pages(LoadedModel& model, const TensorFile* file, ThreadPool&
     sharers.push_back(matrix);
   }
   if (size < kLargePage || size > available_memory() / 2) return;
-  const std::shared_ptr<std::byte[]> pages = make_large_bytes(size);
+  const std::shared_ptr<std::byte[]> pages = try_large_bytes(size);
+  if (pages == nullptr) return;
   std::size_t place = 0;
   for (const std::span<const std::byte> bytes : order) {
     const std::span<std::byte> copied(pages.get() + place, bytes.size());

@@ -140,8 +140,8 @@ Result<std::vector<BenchRow>> bench(std::shared_ptr<const Model> model, const st
     done += n;
     return !progress || progress(done, total) ? Result<void>{} : fail(ErrorCode::kInterrupted, "interrupted");
   };
-  const std::shared_ptr<ThreadPool> threads = 
-      make_thread_pool(options.threads == 0 ? 0 : std::max(options.threads, options.batch_threads), options.bound_threads);
+  const std::shared_ptr<ThreadPool> threads = make_thread_pool(
+      options.threads == 0 ? 0 : std::max(options.threads, options.batch_threads), options.bound_threads);
   const unsigned token_threads = options.threads == 0 ? thread_count(*threads) : options.threads;
   const unsigned batch_threads = options.batch_threads == 0 ? token_threads : options.batch_threads;
 

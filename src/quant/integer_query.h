@@ -10,7 +10,7 @@ constexpr std::size_t kIntegerRows = 8;
 
 /// Room for query.count rows of `dim` values, a multiple of 32.
 void make_integer_room(std::size_t dim, Query& query);
-/// Rows begin … end − 1: words, unit, and in query.projected the sums of 16 values each, integer_runs(dim) to a row.
+/// Rows begin … end − 1: words, unit, and query.runs, integer_runs(dim) to a row.
 void make_integers(std::size_t dim, std::size_t begin, std::size_t end, Query& query);
 /// Runs of 16, filled up to a multiple of 16.
 constexpr std::size_t integer_runs(std::size_t dim) { return (dim / 16 + 15) / 16 * 16; }

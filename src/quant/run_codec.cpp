@@ -33,7 +33,7 @@ void RunCodec::scores(const Query& query, const std::byte* storage, std::size_t 
                         .offsets = offsets,
                         .queries = query.words.data(),
                         .query_stride = dim(),
-                        .query_runs = query.projected.data(),
+                        .query_runs = query.runs.data(),
                         .query_units = query.units.data(),
                         .n_queries = query.count,
                         .out = out + r,
