@@ -149,13 +149,24 @@ void hadamard(benchmark::State& state) {
   const auto n = static_cast<std::size_t>(state.range(0));
   std::vector<float> x = test::gaussian(n, 4);
   for (auto _ : state) {
-    kernels().hadamard(x.data(), n);
-    kernels().scale(x.data(), 1.0F / 16, n);
+    kernels().hadamard_runs(x.data(), n, 1, nullptr, 1.0F / 16, x.data());
     benchmark::DoNotOptimize(x.data());
   }
   count(state, n * sizeof(float), n);
 }
 BENCHMARK(hadamard)->Arg(64)->Arg(128)->Arg(1024)->Arg(4096);
+
+void rotation(benchmark::State& state) {
+  const auto n = static_cast<std::size_t>(state.range(0));
+  const Rotation rotation(RotationKind::kRandomHadamard, n, 3, 1);
+  std::vector<float> x = test::gaussian(n, 4);
+  for (auto _ : state) {
+    rotation.apply(x.data());
+    benchmark::DoNotOptimize(x.data());
+  }
+  count(state, n * sizeof(float), n);
+}
+BENCHMARK(rotation)->Arg(64)->Arg(200)->Arg(576)->Arg(1536)->Arg(2048)->Arg(8192);
 
 void hadamard_lanes(benchmark::State& state) {
   const auto n = static_cast<std::size_t>(state.range(0));

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 namespace tq {
@@ -46,7 +47,8 @@ class Rotation {
   void apply_inverse(float* x) const;
 
  private:
-  void mix(float* x) const;
+  void mix(float* x, const float* signs, float* scratch) const;
+  std::unique_ptr<float[]> scratch() const;  ///< of mix()
 
   RotationKind kind_;
   std::size_t dim_, run_, runs_;

@@ -164,19 +164,21 @@ void Decoder::normalize_heads(std::vector<float>& rows, const std::vector<float>
 void Decoder::rotate_positions(std::vector<float>& rows, std::size_t n_heads, const Turns& turns) const {
   const std::size_t pairs = config_.rope_dim / 2;
   const std::size_t step = config_.rope_halves ? 1 : 2, apart = config_.rope_halves ? pairs : 1;
-  for (std::size_t t = 0; t < n_tokens_; ++t) {
-    const float* cosines = turns.cosines.data() + t * pairs;
-    const float* sines = turns.sines.data() + t * pairs;
-    for (std::size_t head = 0; head < n_heads; ++head) {
-      float* x = rows.data() + (t * n_heads + head) * config_.head_dim;
-      for (std::size_t i = 0; i < pairs; ++i) {
-        float &a = x[step * i], &b = x[step * i + apart];
-        const float turned = a * cosines[i] - b * sines[i];
-        b = a * sines[i] + b * cosines[i];
-        a = turned;
+  pool_->for_ranges(n_tokens_, 1, [&](std::size_t begin, std::size_t end, unsigned) {
+    for (std::size_t t = begin; t < end; ++t) {
+      const float* cosines = turns.cosines.data() + t * pairs;
+      const float* sines = turns.sines.data() + t * pairs;
+      for (std::size_t head = 0; head < n_heads; ++head) {
+        float* x = rows.data() + (t * n_heads + head) * config_.head_dim;
+        for (std::size_t i = 0; i < pairs; ++i) {
+          float &a = x[step * i], &b = x[step * i + apart];
+          const float turned = a * cosines[i] - b * sines[i];
+          b = a * sines[i] + b * cosines[i];
+          a = turned;
+        }
       }
     }
-  }
+  });
 }
 
 void Decoder::show(std::size_t layer, TensorRole role, const std::vector<float>& x) const {
@@ -186,7 +188,12 @@ void Decoder::show(std::size_t layer, TensorRole role, const std::vector<float>&
 void Decoder::add_to_residual(const Norm& post_norm) {
   if (!post_norm.weight.empty()) normalize(projected_.data(), n_tokens_, post_norm);
   const std::vector<float>& added = post_norm.weight.empty() ? projected_ : normed_;
-  std::transform(residual_.begin(), residual_.end(), added.begin(), residual_.begin(), std::plus<>());
+  const std::size_t hidden = config_.hidden_size;
+  pool_->for_ranges(n_tokens_, 1, [&](std::size_t begin, std::size_t end, unsigned) {
+    float* sums = residual_.data();
+    std::transform(sums + begin * hidden, sums + end * hidden, added.data() + begin * hidden, sums + begin * hidden,
+                   std::plus<>());
+  });
 }
 
 }  // namespace tq

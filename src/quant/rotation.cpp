@@ -75,29 +75,25 @@ Rotation::Rotation(RotationKind kind, std::size_t dim, unsigned rounds, std::uin
   }
 }
 
-/// H ⊗ F: symmetric and orthogonal, so its own inverse.
-void Rotation::mix(float* x) const {
+/// H ⊗ F, behind `signs` where these are not null: symmetric and orthogonal, so its own inverse.
+void Rotation::mix(float* x, const float* signs, float* scratch) const {
   const Kernels& simd = kernels();
-  if (run_ > 1) {
-    for (std::size_t run = 0; run < runs_; ++run) simd.hadamard(x + run * run_, run_);
-    simd.scale(x, scale_, dim_);
-  }
-  if (hartley_.empty()) return;
-  const std::vector<float> before(x, x + dim_);
-  simd.mix_runs(hartley_.data(), runs_, before.data(), run_, x);
+  if (hartley_.empty()) return simd.hadamard_runs(x, run_, runs_, signs, scale_, x);
+  simd.hadamard_runs(x, run_, runs_, signs, scale_, scratch);
+  simd.mix_runs(hartley_.data(), runs_, scratch, run_, x);
 }
 
+std::unique_ptr<float[]> Rotation::scratch() const { return hartley_.empty() ? nullptr : std::make_unique_for_overwrite<float[]>(dim_); }
+
 void Rotation::apply(float* x) const {
-  if (kind_ == RotationKind::kPlainHadamard) return mix(x);
+  if (kind_ == RotationKind::kPlainHadamard) return kernels().hadamard_runs(x, run_, runs_, nullptr, scale_, x);
   if (kind_ == RotationKind::kDenseHaar) {
     const std::vector<float> before(x, x + dim_);
     for (std::size_t i = 0; i < dim_; ++i) x[i] = kernels().ordered_dot(dense_.data() + i * dim_, before.data(), dim_);
     return;
   }
-  for (unsigned round = 0; round < rounds_; ++round) {
-    kernels().multiply(x, signs_.data() + round * dim_, dim_);
-    mix(x);
-  }
+  const std::unique_ptr<float[]> other = scratch();
+  for (unsigned round = 0; round < rounds_; ++round) mix(x, signs_.data() + round * dim_, other.get());
 }
 
 float* Rotation::apply_to_16(const float* rows, float* lanes) const {
@@ -117,7 +113,7 @@ float* Rotation::apply_to_16(const float* rows, float* lanes) const {
 }
 
 void Rotation::apply_inverse(float* x) const {
-  if (kind_ == RotationKind::kPlainHadamard) return mix(x);
+  if (kind_ == RotationKind::kPlainHadamard) return apply(x);
   if (kind_ == RotationKind::kDenseHaar) {
     const std::vector<float> before(x, x + dim_);
     std::fill_n(x, dim_, 0.0F);
@@ -126,10 +122,12 @@ void Rotation::apply_inverse(float* x) const {
     }
     return;
   }
+  const std::unique_ptr<float[]> other = scratch();
   for (unsigned round = rounds_; round-- > 0;) {
-    mix(x);
-    kernels().multiply(x, signs_.data() + round * dim_, dim_);
+    // The signs of the round before this one, which its mix() finds on its way.
+    mix(x, round + 1 == rounds_ ? nullptr : signs_.data() + (round + 1) * dim_, other.get());
   }
+  if (rounds_ > 0) kernels().multiply(x, signs_.data(), dim_);
 }
 
 }  // namespace tq

@@ -195,9 +195,9 @@ struct Kernels {
   void (*weighted_sum)(const float* weights, const float* rows, std::size_t row_stride, std::size_t n_rows, std::size_t n,
                        float* acc);
 
-  /// Unnormalized Walsh-Hadamard transform in place, natural order; n a power of two. Same bits: stage h = 1, 2, 4, … replaces
-  /// (a, b), h apart, by (a + b, a − b).
-  void (*hadamard)(float* x, std::size_t n);
+  /// y = factor · H (signs · x) for each of n_runs runs of n values: the unnormalized Walsh-Hadamard transform in natural order, n a power
+  /// of two. `signs` are n_runs · n, or null for none; y may be x. Same bits: stage h = 1, 2, 4, … replaces (a, b), h apart, by (a + b, a − b).
+  void (*hadamard_runs)(const float* x, std::size_t n, std::size_t n_runs, const float* signs, float factor, float* y);
 
   /// x[i] *= factors[i]. Same bits.
   void (*multiply)(float* x, const float* factors, std::size_t n);
@@ -209,8 +209,7 @@ struct Kernels {
 
   /// lanes[i * 16 + r] = rows[r * stride + i] for i < n; zeros for the rows from n_rows ≤ 16 on. Same bits.
   void (*to_lanes)(const float* rows, std::size_t stride, std::size_t n_rows, std::size_t n, float* lanes);
-  /// For 16 rows in lanes, n_runs times n values, what multiply(x, signs, n), hadamard(x, n) and scale(x, factor, n) do with each run,
-  /// bit for bit. n a power of two; `signs` are n_runs · n, or null for none.
+  /// hadamard_runs() of 16 rows in lanes, bit for bit.
   void (*hadamard_lanes)(float* lanes, std::size_t n, std::size_t n_runs, const float* signs, float factor);
   /// largest[r] = the largest |value| of row r. Values that are not finite become 0 first. Same bits.
   void (*measure_lanes)(float* lanes, std::size_t n, float* largest);

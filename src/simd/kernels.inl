@@ -80,24 +80,74 @@ inline F butterfly(F a) {
   return fma(a, sign<h>(), swap<h>(a));
 }
 
-void hadamard(float* x, std::size_t n) {
-  if (n < 2) return;
-  for_vectors(n, [&](std::size_t i, std::size_t m) {
-    F a = butterfly<1>(load_some(x + i, m));
-    if (n >= 4) a = butterfly<2>(a);
-    if (n >= 8) a = butterfly<4>(a);
-    if (n >= 16) a = butterfly<8>(a);
-    store_some(a, m, x + i);
-  });
-  for (std::size_t h = kLanes; h < n; h *= 2) {
-    for (std::size_t block = 0; block < n; block += 2 * h) {
-      for (std::size_t i = block; i < block + h; i += kLanes) {
-        const F a = load(x + i), b = load(x + i + h);
-        store(add(a, b), x + i);
-        store(sub(a, b), x + i + h);
-      }
+/// log2(kCount) stages between vectors: a pair a, b becomes a + b, a − b.
+template <std::size_t kCount>
+__attribute__((always_inline)) inline void butterflies_between(F* v) {
+#pragma GCC unroll 3
+  for (std::size_t half = 1; half < kCount; half *= 2) {
+#pragma GCC unroll 8
+    for (std::size_t j = 0; j < kCount; ++j) {
+      if ((j & half) != 0) continue;
+      const F a = v[j], b = v[j + half];
+      v[j] = add(a, b);
+      v[j + half] = sub(a, b);
     }
   }
+}
+
+/// The stages within a vector and log2(kVectors) stages behind them, in one pass over memory.
+template <std::size_t kVectors>
+inline void first_stages(const float* x, std::size_t n, const float* signs, float factor, float* y) {
+  for (std::size_t i = 0; i < n; i += kVectors * kLanes) {
+    F v[kVectors];
+#pragma GCC unroll 8
+    for (std::size_t j = 0; j < kVectors; ++j) {
+      const std::size_t at = i + j * kLanes;
+      const F a = load(x + at);
+      v[j] = butterfly<8>(butterfly<4>(butterfly<2>(butterfly<1>(signs == nullptr ? a : mul(a, load(signs + at))))));
+    }
+    butterflies_between<kVectors>(v);
+#pragma GCC unroll 8
+    for (std::size_t j = 0; j < kVectors; ++j) store(mul(v[j], broadcast(factor)), y + i + j * kLanes);
+  }
+}
+
+/// The stages h, 2h, … between vectors, log2(kRadix) of them.
+template <std::size_t kRadix>
+inline void later_stages(float* y, std::size_t n, std::size_t h, float factor) {
+  for (std::size_t block = 0; block < n; block += kRadix * h) {
+    for (std::size_t i = block; i < block + h; i += kLanes) {
+      F v[kRadix];
+#pragma GCC unroll 8
+      for (std::size_t j = 0; j < kRadix; ++j) v[j] = load(y + i + j * h);
+      butterflies_between<kRadix>(v);
+#pragma GCC unroll 8
+      for (std::size_t j = 0; j < kRadix; ++j) store(mul(v[j], broadcast(factor)), y + i + j * h);
+    }
+  }
+}
+
+void hadamard_runs(const float* x, std::size_t n, std::size_t n_runs, const float* signs, float factor, float* y) {
+  const std::size_t length = n * n_runs;
+  if (n <= kLanes) {
+    for_vectors(length, [&](std::size_t i, std::size_t m) {
+      F a = load_some(x + i, m);
+      if (signs != nullptr) a = mul(a, load_some(signs + i, m));
+      if (n >= 2) a = butterfly<1>(a);
+      if (n >= 4) a = butterfly<2>(a);
+      if (n >= 8) a = butterfly<4>(a);
+      if (n >= 16) a = butterfly<8>(a);
+      store_some(mul(a, broadcast(factor)), m, y + i);
+    });
+    return;
+  }
+  if (n == 2 * kLanes) return first_stages<2>(x, length, signs, factor, y);
+  if (n == 4 * kLanes) return first_stages<4>(x, length, signs, factor, y);
+  std::size_t h = 8 * kLanes;
+  first_stages<8>(x, length, signs, h == n ? factor : 1.0F, y);
+  for (; h * 8 <= n; h *= 8) later_stages<8>(y, length, h, h * 8 == n ? factor : 1.0F);
+  if (h * 4 == n) later_stages<4>(y, length, h, factor);
+  if (h * 2 == n) later_stages<2>(y, length, h, factor);
 }
 
 void multiply(float* x, const float* factors, std::size_t n) {
@@ -140,6 +190,9 @@ inline void mix_some(const float* matrix, std::size_t count, const float* x, std
   constexpr int kMost = kTileRows * kTileVectors / kOut, kWide = kMost < 8 ? kMost : 8;
   std::size_t i = 0;
   for (; i + kWide * kLanes <= n; i += kWide * kLanes) mix_block<kOut, kWide>(matrix, count, x + i, n, y + i);
+  if constexpr (kWide > 4) {
+    for (; i + 4 * kLanes <= n; i += 4 * kLanes) mix_block<kOut, 4>(matrix, count, x + i, n, y + i);
+  }
   for (; i + kLanes <= n; i += kLanes) mix_block<kOut, 1>(matrix, count, x + i, n, y + i);
   if (i == n) return;
   F sum[kOut];
@@ -231,7 +284,7 @@ void look_up_codes(const std::uint16_t* codes, std::size_t n, const float* table
 #include "simd/layer_kernels.inl"
 
 constexpr Kernels make_table(const char* name) {
-  return {name,        ordered_dot, dot_tile,    weighted_sum, hadamard,   multiply,    scale,       mix_runs,
+  return {name,        ordered_dot, dot_tile,    weighted_sum, hadamard_runs, multiply,    scale,       mix_runs,
           to_lanes,    hadamard_lanes, measure_lanes, scale_lanes, quantize_lanes, quantize, decode_codes,
           look_up_codes, decode_windows, search_windows, to_bytes, dot_interleaved, dot_wide, to_words, dot_windows, dot_planes, dot_plane_rows, scan_signs, find_above, weights_to_bytes, sum_transposed, weights_to_words, sum_wide,
           f16_to_f32,  f32_to_f16,  bf16_to_f32, f32_to_bf16,  decode_q8_0, decode_q4_0, dot_stored, sum_stored, dot_blocks, unpack_plane, dot_runs, rms_norm,    softmax,  silu_multiply};

@@ -52,16 +52,7 @@ inline void butterflies(float* lanes, std::size_t n, std::size_t h, const float*
         v[j] = load(lanes + (i + j * h) * kLanes);
         if (signs != nullptr) v[j] = mul(v[j], broadcast(signs[i + j * h]));
       }
-#pragma GCC unroll 3
-      for (std::size_t half = 1; half < kRadix; half *= 2) {
-#pragma GCC unroll 8
-        for (std::size_t j = 0; j < kRadix; ++j) {
-          if ((j & half) != 0) continue;
-          const F a = v[j], b = v[j + half];
-          v[j] = add(a, b);
-          v[j + half] = sub(a, b);
-        }
-      }
+      butterflies_between<kRadix>(v);
 #pragma GCC unroll 8
       for (std::size_t j = 0; j < kRadix; ++j) store(mul(v[j], broadcast(factor)), lanes + (i + j * h) * kLanes);
     }

@@ -102,12 +102,42 @@ TEST_P(EveryTarget, weighted_sum_adds_to_what_is_there) {
   }
 }
 
-TEST_P(EveryTarget, hadamard_has_the_bits_of_scalar_and_undoes_itself) {
+/// Stage after stage, as kernels.h has them.
+std::vector<float> transformed(std::vector<float> x, std::size_t n, const std::vector<float>& signs, float factor) {
+  for (std::size_t i = 0; i < x.size(); ++i) x[i] *= signs[i];
+  for (std::size_t h = 1; h < n; h *= 2) {
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      if ((i & h) != 0) continue;
+      const float a = x[i], b = x[i + h];
+      x[i] = a + b;
+      x[i + h] = a - b;
+    }
+  }
+  for (float& value : x) value *= factor;
+  return x;
+}
+
+TEST_P(EveryTarget, hadamard_runs_have_the_bits_of_their_stages) {
+  for (std::size_t n = 1; n <= 4096; n *= 2) {
+    for (const std::size_t n_runs : {1UL, 3UL, 9UL}) {
+      const std::size_t length = n * n_runs;
+      const std::vector<float> x = test::gaussian(length, 20 + n);
+      std::vector<float> signs(length, 1.0F), y(length), in_place = x;
+      simd().hadamard_runs(x.data(), n, n_runs, nullptr, 0.3F, y.data());
+      EXPECT_EQ(y, transformed(x, n, signs, 0.3F)) << n_runs << " runs of " << n;
+      for (std::size_t i = 0; i < length; i += 3) signs[i] = -1.0F;
+      simd().hadamard_runs(in_place.data(), n, n_runs, signs.data(), 0.3F, in_place.data());
+      EXPECT_EQ(in_place, transformed(x, n, signs, 0.3F)) << n_runs << " runs of " << n << ", with signs";
+    }
+  }
+}
+
+TEST_P(EveryTarget, hadamard_has_the_bits_of_scalar_and_is_its_definition) {
   for (std::size_t n = 1; n <= 1024; n *= 2) {
     const auto x = test::gaussian(n, 8);
-    std::vector<float> once = x, reference = x;
-    simd().hadamard(once.data(), n);
-    scalar().hadamard(reference.data(), n);
+    std::vector<float> once(n), reference = x;
+    simd().hadamard_runs(x.data(), n, 1, nullptr, 1.0F, once.data());
+    scalar().hadamard_runs(reference.data(), n, 1, nullptr, 1.0F, reference.data());
     EXPECT_EQ(once, reference) << n;
     for (std::size_t k = 0; k < n; ++k) {  // the definition: entry (k, i) is (−1)^popcount(k & i)
       double expected = 0, magnitude = 0;
@@ -338,9 +368,8 @@ TEST_P(EveryTarget, hadamard_lanes_has_the_bits_of_the_transform_of_each_row) {
         std::vector<float> lanes = in_lanes(rows, length);
         simd().hadamard_lanes(lanes.data(), n, n_runs, with_signs ? signs.data() : nullptr, 0.3F);
         for (std::size_t r = 0; r < kLanes; ++r) {
-          scalar().multiply(rows.data() + r * length, signs.data(), length);
-          for (std::size_t run = 0; run < n_runs; ++run) scalar().hadamard(rows.data() + r * length + run * n, n);
-          scalar().scale(rows.data() + r * length, 0.3F, length);
+          float* row = rows.data() + r * length;
+          scalar().hadamard_runs(row, n, n_runs, signs.data(), 0.3F, row);
         }
         ASSERT_EQ(lanes, in_lanes(rows, length)) << n_runs << " runs of " << n;
       }
