@@ -17,6 +17,15 @@ constexpr std::size_t kTileTokens = 8;
 /// Fixed, since it decides how sums round.
 constexpr std::size_t kChunkPositions = 512;
 static_assert(kChunkPositions <= KeyBias::kPositions);
+/// Positions that are scored between two calls of prefetch(): what they bring stays below what a core can wait for.
+constexpr std::size_t kScoredAtOnce = 128;
+constexpr std::size_t kPrefetchGrain = 32;  // a multiple of every codec's group
+
+/// Asks for the codes of rows first … first + n − 1, which a few queries meet faster than memory answers: level 2.
+void prefetch(const Codec& codec, const std::byte* storage, std::size_t first, std::size_t n) {
+  const std::byte* at = storage + first / codec.group_rows() * codec.group_bytes();
+  for (const std::byte* end = at + codec.storage_bytes(n); at < end; at += 64) __builtin_prefetch(at, 0, 2);
+}
 
 void soft_cap(float* x, std::size_t n, float cap) {
   for (std::size_t i = 0; i < n; ++i) x[i] = cap * std::tanh(x[i] / cap);
@@ -65,15 +74,24 @@ class Tile {
     const std::size_t begin = chunk * kChunkPositions;
     const std::size_t n = std::min(kChunkPositions, job_.position + first_ + n_tokens_ - begin);
     scratch.scores.resize(std::max(scratch.scores.size(), count() * n));
+    scratch.totals.resize(count());
     float* scores = scratch.scores.data();
     score(begin, n, scratch);
+    const std::size_t ahead = streams() ? std::min(kChunkPositions, job_.position - std::min(job_.position, begin + n)) : 0;
+    const std::size_t share = (ahead / count() + kPrefetchGrain - 1) / kPrefetchGrain * kPrefetchGrain;
     for (std::size_t i = 0; i < count(); ++i) {
+      if (i * share < ahead) {  // of the next chunk's keys
+        prefetch(cache_.k_codec(job_.layer), cache_.keys(job_.layer, kv_head_), begin + n + i * share,
+                 std::min(share, ahead - i * share));
+      }
       const std::size_t seen_end = position_of(i) + 1;  // the query sees first_seen(i) … seen_end − 1
       const std::size_t to = std::min(n, std::max(seen_end, begin) - begin);
       const std::size_t from = std::min(to, std::max(first_seen(i), begin) - begin);
       float* weights = scores + i * n;
       if (soft_cap_ > 0) soft_cap(weights + from, to - from, soft_cap_);
-      log_sums[i] = from == to ? -std::numeric_limits<float>::infinity() : kernels().softmax(weights + from, to - from);
+      scratch.totals[i] = 0;
+      log_sums[i] = from == to ? -std::numeric_limits<float>::infinity()
+                               : kernels().exponentials(weights + from, to - from, &scratch.totals[i]);
       std::fill(weights, weights + from, 0.0F);
       std::fill(weights + to, weights + n, 0.0F);
     }
@@ -82,6 +100,11 @@ class Tile {
     if (const std::size_t coded = coded_positions(CacheSide::kValues, begin, n); coded > 0) {
       cache_.v_codec(job_.layer)
           .accumulate(scores, count(), n, cache_.values(job_.layer, kv_head_), begin, coded, sums, scratch.workspace);
+    }
+    for (std::size_t i = 0; i < count(); ++i) {  // a sum has fewer values than a chunk has weights
+      if (scratch.totals[i] == 0) continue;      // nothing seen
+      kernels().scale(sums + i * dim_, 1.0F / scratch.totals[i], dim_);
+      log_sums[i] += std::log(scratch.totals[i]);
     }
   }
 
@@ -113,6 +136,9 @@ class Tile {
     std::size_t begin, end;
     std::size_t size() const { return end > begin ? end - begin : 0; }
   };
+
+  /// Whether the queries are so few that the cache comes from memory, and they wait for it.
+  bool streams() const { return job_.n_tokens <= kTileTokens; }
 
   bool leaves_bias_out() const {
     return cache_.key_bias() != nullptr && cache_.key_bias()->left_out(job_.layer, kv_head_);
@@ -159,8 +185,13 @@ class Tile {
   void score(std::size_t begin, std::size_t n, AttentionScratch& scratch) const {
     float* scores = scratch.scores.data();
     if (const std::size_t coded = coded_positions(CacheSide::kKeys, begin, n); coded > 0) {
-      cache_.k_codec(job_.layer)
-          .scores(scratch.query, cache_.keys(job_.layer, kv_head_), begin, coded, scores, n, scratch.workspace);
+      const Codec& codec = cache_.k_codec(job_.layer);
+      for (std::size_t from = 0; from < coded; from += kScoredAtOnce) {
+        const std::size_t part = std::min(kScoredAtOnce, coded - from);
+        if (streams()) prefetch(cache_.v_codec(job_.layer), cache_.values(job_.layer, kv_head_), begin + from, part);
+        codec.scores(scratch.query, cache_.keys(job_.layer, kv_head_), begin + from, part, scores + from, n,
+                     scratch.workspace);
+      }
       for (std::size_t i = 0; i < count() && cache_.plan().block > 0; ++i) {
         for (std::size_t r = 0; r < coded; ++r) scores[i * n + r] += scratch.offsets[i];
       }

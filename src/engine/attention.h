@@ -15,6 +15,7 @@ struct AttentionScratch {
   Query query;
   Workspace workspace;
   std::vector<float> queries, scores, sums, log_sums;
+  std::vector<float> totals;   ///< of the weights of each query
   std::vector<float> offsets;  ///< what centring took out of the scores of each query
   KeyBiasQuery key_bias;
   std::vector<float> exact;  ///< scores, then weights of exact rows

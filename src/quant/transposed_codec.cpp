@@ -17,7 +17,8 @@ namespace tq {
 namespace {
 
 constexpr std::size_t kCoordinates = 16;    // of a register
-constexpr std::size_t kCachedBytes = 16384;  // of codes, which all sets of weights meet before the next ones come
+/// Groups that all sets of weights meet before the next ones come: as many as weights_to_bytes() takes at once.
+constexpr std::size_t kGroupsAtOnce = 16;
 
 class TransposedCodec final : public Codec {
  public:
@@ -44,10 +45,9 @@ class TransposedCodec final : public Codec {
 
   void accumulate(const float* weights, std::size_t count, std::size_t stride, const std::byte* storage, std::size_t first,
                   std::size_t n_rows, float* acc, Workspace& scratch) const override {
-    const std::size_t step = std::max<std::size_t>(1, kCachedBytes / group_bytes());
     const std::size_t end = first + n_rows, groups = (end + kGroupRows - 1) / kGroupRows;
-    for (std::size_t group = first / kGroupRows; group < groups; group += step) {
-      const Range range{.group = group, .n_groups = std::min(step, groups - group), .first = first, .end = end};
+    for (std::size_t group = first / kGroupRows; group < groups; group += kGroupsAtOnce) {
+      const Range range{.group = group, .n_groups = std::min(kGroupsAtOnce, groups - group), .first = first, .end = end};
       load_scales(storage, range, scratch.scales);
       load_weights(weights, count, stride, range, scratch);
       add_groups(storage + group * group_bytes(), range.n_groups, count, acc, scratch);
@@ -102,9 +102,10 @@ class TransposedCodec final : public Codec {
       const RowWeights job{.weights = whole ? row : scratch.rows.data(),
                            .scales = scratch.scales.data(),
                            .n_groups = range.n_groups,
-                           .bytes = integers.bytes.data() + i * planes() * range.rows(),
-                           .units = integers.units.data() + i * range.n_groups,
-                           .sums = integers.sums.data() + i * planes() * range.n_groups};
+                           .stride = count,
+                           .bytes = integers.bytes.data() + i * kGroupRows,
+                           .units = integers.units.data() + i,
+                           .sums = integers.sums.data() + i};
       (planes() == 1 ? kernels().weights_to_bytes : kernels().weights_to_words)(job);
     }
   }

@@ -179,6 +179,7 @@ inline I unpack(const Unpacker& unpacker, const std::uint8_t* bytes) {
 }
 
 inline I min(I a, I b) { return {_mm256_min_epi32(a.low, b.low), _mm256_min_epi32(a.high, b.high)}; }
+inline I max(I a, I b) { return {_mm256_max_epi32(a.low, b.low), _mm256_max_epi32(a.high, b.high)}; }
 inline __m256i merge_half(__m256i mask, __m256i a, __m256i b) {
   return _mm256_or_si256(_mm256_and_si256(mask, a), _mm256_andnot_si256(mask, b));
 }
@@ -209,6 +210,10 @@ inline void store_i8(I a, void* bytes) {
   std::int8_t out[16];
   for (int i = 0; i < 16; ++i) out[i] = static_cast<std::int8_t>(words[i]);
   __builtin_memcpy(bytes, out, sizeof out);
+}
+inline void store_i8(I low, I high, void* bytes) {
+  store_i8(low, bytes);
+  store_i8(high, static_cast<std::uint8_t*>(bytes) + 16);
 }
 
 struct B {

@@ -151,6 +151,7 @@ inline I unpack(const Unpacker& unpacker, const std::uint8_t* bytes) {
 }
 
 inline I min(I a, I b) { return _mm512_min_epi32(a, b); }
+inline I max(I a, I b) { return _mm512_max_epi32(a, b); }
 inline I merge(I mask, I a, I b) { return _mm512_ternarylogic_epi32(mask, a, b, 0xCA); }
 inline F spread(const float* x, I index) { return _mm512_permutexvar_ps(index, _mm512_castps256_ps512(_mm256_loadu_ps(x))); }
 
@@ -196,6 +197,19 @@ inline void look_up(const WindowTable& table, const std::uint8_t* bytes, F* out)
 }
 
 inline void store_i8(I a, void* bytes) { _mm_storeu_si128(static_cast<__m128i*>(bytes), _mm512_cvtepi32_epi8(a)); }
+
+/// The lowest bytes of 32 integers.
+struct LowBytes {
+  constexpr LowBytes() {
+    for (unsigned i = 0; i < 32; ++i) at[i] = static_cast<std::uint8_t>(4 * i);  // bit 6: of the second register
+  }
+  alignas(32) std::uint8_t at[32] = {};
+};
+constexpr LowBytes kLowBytes;
+inline void store_i8(I low, I high, void* bytes) {
+  const I index = _mm512_castsi256_si512(_mm256_load_si256(reinterpret_cast<const __m256i*>(kLowBytes.at)));
+  _mm256_storeu_si256(static_cast<__m256i*>(bytes), _mm512_castsi512_si256(_mm512_permutex2var_epi8(low, index, high)));
+}
 
 using B = __m512i;
 constexpr std::size_t kQueryTile = 8;

@@ -65,20 +65,24 @@ struct DotSums {
   const std::int8_t* queries;
   std::size_t stride;
 
-  void clear() {
+  /// From what the bias of the values adds, in memory first: a broadcast from there is a load and nothing else.
+  void start(const std::int32_t* query_sums) {
+    std::int32_t biases[kQueries];
+#pragma GCC unroll 8
+    for (int q = 0; q < kQueries; ++q) biases[q] = -kDotBias * query_sums[q];
 #pragma GCC unroll 8
     for (int q = 0; q < kQueries; ++q) {
 #pragma GCC unroll 2
       for (int b = 0; b < kBlocks; ++b) {
 #pragma GCC unroll 4
-        for (int chain = 0; chain < kChains; ++chain) sum[q][b][chain] = broadcast(0);
+        for (int chain = 0; chain < kChains; ++chain) sum[q][b][chain] = broadcast(chain == 0 ? biases[q] : 0);
       }
     }
   }
-  I total(int q, std::int32_t query_sum, int block = 0) const {
-    I all = broadcast(-kDotBias * query_sum);
+  I total(int q, int block = 0) const {
+    I all = sum[q][block][0];
 #pragma GCC unroll 4
-    for (int chain = 0; chain < kChains; ++chain) all = add(all, sum[q][block][chain]);
+    for (int chain = 1; chain < kChains; ++chain) all = add(all, sum[q][block][chain]);
     return all;
   }
 
@@ -147,7 +151,7 @@ inline void store_products(const Job& job, F scales, float* out, const Sums& sum
 #pragma GCC unroll 8
   for (int q = 0; q < kQueries; ++q) {
     const std::size_t query = first + static_cast<std::size_t>(q);
-    store(mul(mul(to_float(sums.total(q, job.query_sums[query], block)), scales), broadcast(job.query_units[query])), out + query * job.out_stride);
+    store(mul(mul(to_float(sums.total(q, block)), scales), broadcast(job.query_units[query])), out + query * job.out_stride);
   }
 }
 
@@ -193,7 +197,7 @@ __attribute__((always_inline)) inline void for_block_tiles(const InterleavedDot&
 template <unsigned bits, int kQueries, int kBlocks>
 inline void dot_queries(const InterleavedDot& job, const DotBlock* blocks, const ByteTable<bits>& table, std::size_t first) {
   DotSums<kQueries, kBlocks> sums;
-  sums.clear();
+  sums.start(job.query_sums + first);
   sums.queries = job.queries + first * job.query_stride;
   sums.stride = job.query_stride;
   const std::size_t apart = 64 * job.n_words;
@@ -244,36 +248,34 @@ struct ScaledWeights {
     a = mul(load(job.weights + at), load(job.scales + at));
     b = mul(load(job.weights + at + kLanes), load(job.scales + at + kLanes));
   }
-  /// Of two weights each; infinite where one is not finite.
-  F sizes() const {
-    const F unordered = mul(sub(a, a), sub(b, b));  // NaN for a NaN or an infinity
-    return as_float(if_nan(unordered, as_int(broadcast(__builtin_inff())), as_int(max(size_of(a), size_of(b)))));
-  }
+  /// Of two weights each: the bits of their sizes, among which those of a NaN are the largest.
+  I sizes() const { return max(as_int(size_of(a)), as_int(size_of(b))); }
   F a, b;
 };
 
 /// 16 groups at once, whose reductions then take a few instructions each; false, and nothing done, when one of them has no unit.
 inline bool sixteen_weights_to_bytes(const RowWeights& job, std::size_t group) {
   F vectors[kLanes];
-  for (std::size_t g = 0; g < kLanes; ++g) vectors[g] = ScaledWeights(job, group + g).sizes();
-  reduce_lanes<8>(vectors, [](F a, F b) __attribute__((always_inline)) { return max(a, b); });
+  for (std::size_t g = 0; g < kLanes; ++g) vectors[g] = as_float(ScaledWeights(job, group + g).sizes());
+  reduce_lanes<8>(vectors, [](F a, F b) __attribute__((always_inline)) { return as_float(max(as_int(a), as_int(b))); });
   const F largest = vectors[0];
-  if (!(reduce_max(largest) < 0x1p100F) || !(-reduce_max(sub(broadcast(0.0F), largest)) > 0x1p-100F)) return false;
-  float factors[kLanes];
+  if ((mask_greater(largest, broadcast(0x1p-100F)) & mask_greater(broadcast(0x1p100F), largest)) != 0xFFFF) return false;
+  float factors[kLanes], units[kLanes];
   store(divide(broadcast(127.0F), largest), factors);
-  store(divide(largest, broadcast(127.0F)), job.units + group);
+  store(divide(largest, broadcast(127.0F)), units);
   for (std::size_t g = 0; g < kLanes; ++g) {
     const ScaledWeights weights(job, group + g);
     const F factor = broadcast(factors[g]);
     const I low = round_to_int(mul(weights.a, factor)), high = round_to_int(mul(weights.b, factor));
-    std::int8_t* bytes = job.bytes + (group + g) * 2 * kLanes;
-    store_i8(low, bytes);
-    store_i8(high, bytes + kLanes);
+    store_i8(low, high, job.bytes + (group + g) * job.stride * 2 * kLanes);
+    job.units[(group + g) * job.stride] = units[g];
     vectors[g] = to_float(add(low, high));
   }
   reduce_lanes<8>(vectors, [](F a, F b) __attribute__((always_inline)) { return add(a, b); });  // at most 32 · 127: exact
   const I sums = round_to_int(vectors[0]);
-  __builtin_memcpy(job.sums + group, &sums, sizeof sums);
+  std::int32_t of_groups[kLanes];
+  __builtin_memcpy(of_groups, &sums, sizeof sums);
+  for (std::size_t g = 0; g < kLanes; ++g) job.sums[(group + g) * job.stride] = of_groups[g];
   return true;
 }
 
@@ -283,16 +285,12 @@ void weights_to_bytes(const RowWeights& job) {
       g += kLanes - 1;
       continue;
     }
-    const std::size_t at = g * 2 * kLanes;
+    float scaled[2 * kLanes];
     const ScaledWeights weights(job, g);
-    const float largest = reduce_max(weights.sizes());
-    const bool usable = largest > 0x1p-100F && largest < 0x1p100F;
-    const F factor = broadcast(usable ? 127.0F / largest : 0.0F), zero = broadcast(0.0F);
-    const I low = round_to_int(usable ? mul(weights.a, factor) : zero), high = round_to_int(usable ? mul(weights.b, factor) : zero);
-    store_i8(low, job.bytes + at);
-    store_i8(high, job.bytes + at + kLanes);
-    job.units[g] = usable ? largest / 127.0F : largest < 1 ? 0.0F : __builtin_nanf("");
-    job.sums[g] = static_cast<std::int32_t>(reduce_add(to_float(add(low, high))));  // at most 32 · 127: exact
+    store(weights.a, scaled);
+    store(weights.b, scaled + kLanes);
+    const std::size_t at = g * job.stride;
+    to_bytes(scaled, 2 * kLanes, job.bytes + at * 2 * kLanes, &job.units[at], &job.sums[at]);
   }
 }
 
@@ -302,17 +300,20 @@ inline void sum_some_transposed(const TransposedSum& job, const ByteTable<bits>&
 #pragma GCC unroll 8
   for (int q = 0; q < kQueries; ++q) total[q] = load(job.sums + (first + static_cast<std::size_t>(q)) * job.stride);
   DotSums<kQueries> sums;
-  sums.queries = job.weights + first * job.n_groups * 32;
-  sums.stride = job.n_groups * 32;
+  sums.queries = job.weights + first * 32;
+  sums.stride = 32;
   const std::uint8_t* words = job.words;
-  for (std::size_t g = 0; g < job.n_groups; ++g, words += job.group_bytes, sums.queries += 32) {
-    sums.clear();
+  const std::int32_t* weight_sums = job.weight_sums + first;
+  const float* units = job.weight_units + first;
+  for (std::size_t g = 0; g < job.n_groups; ++g) {
+    sums.start(weight_sums);
     dot_chunk<bits>(words, bits, table, sums);
 #pragma GCC unroll 8
-    for (int q = 0; q < kQueries; ++q) {
-      const std::size_t at = (first + static_cast<std::size_t>(q)) * job.n_groups + g;
-      total[q] = add(total[q], mul(to_float(sums.total(q, job.weight_sums[at])), broadcast(job.weight_units[at])));
-    }
+    for (int q = 0; q < kQueries; ++q) total[q] = add(total[q], mul(to_float(sums.total(q)), broadcast(units[q])));
+    words += job.group_bytes;
+    sums.queries += job.n_queries * 32;
+    weight_sums += job.n_queries;
+    units += job.n_queries;
   }
 #pragma GCC unroll 8
   for (int q = 0; q < kQueries; ++q) store(total[q], job.sums + (first + static_cast<std::size_t>(q)) * job.stride);
@@ -371,7 +372,7 @@ __attribute__((always_inline)) inline void for_joined_fields(B signs, const B* w
 template <unsigned bits, int kQueries>
 inline void dot_planes_with(const PlaneDot& job, const ByteTable<bits>& table, std::size_t first) {
   DotSums<kQueries> sums;
-  sums.clear();
+  sums.start(job.query_sums + first);
   sums.queries = job.queries + first * job.query_stride;
   sums.stride = job.query_stride;
   for (std::size_t c = 0; c < job.chunks; ++c, sums.queries += 32) {
@@ -471,14 +472,14 @@ inline void scan_some(const SignScan& job, std::size_t first) {
   const std::uint8_t* words = job.words;
   for (std::size_t block = 0; block < job.n_blocks; ++block) {
     DotSums<kQueries> sums;
-    sums.clear();
+    sums.start(job.query_sums + first);
     sums.queries = job.queries + first * job.query_stride;
     sums.stride = job.query_stride;
     for (std::size_t c = 0; c < job.chunks; ++c, words += 64, sums.queries += 32) dot_chunk<1>(words, 1, table, sums);
 #pragma GCC unroll 8
     for (int q = 0; q < kQueries; ++q) {
       const std::size_t query = first + static_cast<std::size_t>(q);
-      store_bound(job, query, block, to_float(sums.total(q, job.query_sums[query])));
+      store_bound(job, query, block, to_float(sums.total(q)));
     }
   }
 }

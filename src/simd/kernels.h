@@ -80,15 +80,16 @@ struct SignScan {
   std::size_t out_stride;
 };
 
-/// The arguments of Kernels::weights_to_bytes: the weights of n_groups times 32 rows, times what the rows are scaled by, in bytes.
+/// The arguments of Kernels::weights_to_bytes: one query's weights of n_groups times 32 rows, times what the rows are scaled by, in bytes.
 struct RowWeights {
   const float *weights, *scales;  ///< n_groups x 32
   std::size_t n_groups;
-  std::int8_t* bytes;             ///< n_groups x 32: weight · scale = byte · unit, rounded to nearest even
-  float* units;                   ///< n_groups: 1/127 of the largest; 0, and zeros as bytes, where that is below 2^-100; NaN where one is
-                                  ///< not finite or above 2^100
-  std::int32_t* sums;             ///< n_groups: the sum of the bytes
-  // weights_to_words: n_groups x 32 high bytes, then as many low ones; the unit is 1/32384 of the largest; n_groups sums of each.
+  std::size_t stride;             ///< queries whose results lie side by side: the next group's are so many times 32 bytes, units and sums on
+  std::int8_t* bytes;             ///< 32 of each group: weight · scale = byte · unit, rounded to nearest even
+  float* units;                   ///< one of each group: 1/127 of the largest; 0, and zeros as bytes, where that is below 2^-100; NaN where one
+                                  ///< is not finite or above 2^100
+  std::int32_t* sums;             ///< one of each group: the sum of the bytes
+  // weights_to_words: high bytes and their sums, then, n_groups times `stride` further on, low ones; the unit is 1/32384 of the largest.
 };
 /// … of Kernels::sum_transposed: what InterleavedDot calls a row is one of 16 coordinates here, and what is a coordinate there is a row.
 struct TransposedSum {
@@ -97,9 +98,9 @@ struct TransposedSum {
   std::size_t n_groups;
   unsigned bits;                  ///< of a code, 1 to 4
   const std::int8_t* table;       ///< 2^bits values from −127 to 127
-  const std::int8_t* weights;     ///< n_queries x n_groups x 32, from −127 to 127
-  const std::int32_t* weight_sums;  ///< n_queries x n_groups
-  const float* weight_units;      ///< n_queries x n_groups
+  const std::int8_t* weights;     ///< n_groups x n_queries x 32, from −127 to 127
+  const std::int32_t* weight_sums;  ///< n_groups x n_queries
+  const float* weight_units;      ///< n_groups x n_queries
   std::size_t n_queries;
   float* sums;                    ///< sums[q * stride + coordinate], always 16 coordinates
   std::size_t stride;
@@ -260,8 +261,8 @@ struct Kernels {
   void (*weights_to_bytes)(const RowWeights& job);
   /// sums += unit of the group · Σ table[code] · weight, group after group, mul then add; Σ is exact. Same bits.
   void (*sum_transposed)(const TransposedSum& job);
-  /// The same two for codes of 5 to 9 bits: tables, weights and sums in two bytes as dot_wide has them, the high bytes of a query's groups
-  /// in front of the low ones.
+  /// The same two for codes of 5 to 9 bits: tables, weights and sums in two bytes as dot_wide has them, all high bytes in front of
+  /// all low ones.
   void (*weights_to_words)(const RowWeights& job);
   void (*sum_wide)(const TransposedSum& job);
 
@@ -293,7 +294,9 @@ struct Kernels {
 
   /// y[i] = x[i] · weight[i] / √(mean x² + eps).
   void (*rms_norm)(const float* x, const float* weight, std::size_t n, float eps, float* y);
-  /// x[i] = exp(x[i] − max) / Σ, relative error of each below 1e-6. Returns log Σ exp(x[i]). n ≥ 1.
+  /// x[i] = exp(x[i] − max), relative error of each below 1e-6. Returns max; `sum` is that of the new x. n ≥ 1.
+  float (*exponentials)(float* x, std::size_t n, float* sum);
+  /// … divided by their sum. Returns log Σ exp(x[i]).
   float (*softmax)(float* x, std::size_t n);
   /// gate[i] = gate[i] / (1 + exp(−gate[i])) · up[i].
   void (*silu_multiply)(float* gate, const float* up, std::size_t n);

@@ -16,13 +16,13 @@
 //   if_nan(x, a, b)           a where x is NaN, else b
 //   Table(entries, n), look_up(table, I)      entries[i], n ≤ 512
 //   Unpacker(bits), unpack(unpacker, bytes)   16 codes from 2·bits bytes; 32 bytes are readable
-//   store_i8(I, bytes)        16 integers from −128 to 127
+//   store_i8(I, bytes), store_i8(I, I, bytes)     16 or 32 integers from −128 to 127
 //   B                         64 bytes: 4 of each of 16 rows;  load_bytes
 //   down<n>(B)                every 32-bit word shifted right: bits of a byte's neighbour come in from above
 //   pick<mask>(a, b)          in every byte the bits of mask from a, the others from b
 //   ByteTable<bits>(entries), look_up(table, B)   entries[lowest bits of each byte], other bits ignored; up to 8 bits
 //   choose(B, a, b)           a in the bytes whose lowest bit is 0, else b
-//   min(I, I);  merge(mask, a, b) of I: the bits of a where mask is set, else of b
+//   min(I, I), max(I, I);  merge(mask, a, b) of I: the bits of a where mask is set, else of b
 //   spread(x, I)              x[i] for each index i below 8; 8 floats are readable
 //   WindowTable(entries, bits, window), look_up(table, bytes, F[4])   64 values from 8·bits + 2 bytes; 64 bytes are readable
 //   up<n>(B)                  every 32-bit word shifted left;  keep<mask>(B)  the bits of mask in every byte
@@ -287,5 +287,5 @@ constexpr Kernels make_table(const char* name) {
   return {name,        ordered_dot, dot_tile,    weighted_sum, hadamard_runs, multiply,    scale,       mix_runs,
           to_lanes,    hadamard_lanes, measure_lanes, scale_lanes, quantize_lanes, quantize, decode_codes,
           look_up_codes, decode_windows, search_windows, to_bytes, dot_interleaved, dot_wide, to_words, dot_windows, dot_planes, dot_plane_rows, scan_signs, find_above, weights_to_bytes, sum_transposed, weights_to_words, sum_wide,
-          f16_to_f32,  f32_to_f16,  bf16_to_f32, f32_to_bf16,  decode_q8_0, decode_q4_0, dot_stored, sum_stored, dot_blocks, unpack_plane, dot_runs, rms_norm,    softmax,  silu_multiply};
+          f16_to_f32,  f32_to_f16,  bf16_to_f32, f32_to_bf16,  decode_q8_0, decode_q4_0, dot_stored, sum_stored, dot_blocks, unpack_plane, dot_runs, rms_norm,    exponentials, softmax,  silu_multiply};
 }

@@ -122,6 +122,10 @@ inline void store_i8(I x, void* bytes) {
   const int8x16_t small = vmovn_high_s16(vmovn_s16(narrow(x.a, x.b)), narrow(x.c, x.d));
   vst1q_u8(static_cast<std::uint8_t*>(bytes), vreinterpretq_u8_s8(small));
 }
+inline void store_i8(I low, I high, void* bytes) {
+  store_i8(low, bytes);
+  store_i8(high, static_cast<std::uint8_t*>(bytes) + 16);
+}
 inline F load_f16(const void* bytes) {
   const float16x8_t low = vreinterpretq_f16_u8(vld1q_u8(bytes_at(bytes, 0))),
                     high = vreinterpretq_f16_u8(vld1q_u8(bytes_at(bytes, 16)));
@@ -159,6 +163,9 @@ inline I bit_or(I x, I y) {
 }
 inline I min(I x, I y) {
   return each([](auto p, auto q) { return vminq_s32(p, q); }, x, y);
+}
+inline I max(I x, I y) {
+  return each([](auto p, auto q) { return vmaxq_s32(p, q); }, x, y);
 }
 inline I merge(I mask, I x, I y) {
   return each([](auto m, auto p, auto q) { return vbslq_s32(vreinterpretq_u32_s32(m), p, q); }, mask, x, y);

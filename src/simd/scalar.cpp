@@ -169,6 +169,7 @@ inline I unpack(const Unpacker& unpacker, const std::uint8_t* bytes) {
 }
 
 inline I min(const I& a, const I& b) { return each_int([&](int i) { return a.lane[i] < b.lane[i] ? a.lane[i] : b.lane[i]; }); }
+inline I max(const I& a, const I& b) { return each_int([&](int i) { return a.lane[i] > b.lane[i] ? a.lane[i] : b.lane[i]; }); }
 inline I merge(const I& mask, const I& a, const I& b) {
   return each_int([&](int i) { return (mask.lane[i] & a.lane[i]) | (~mask.lane[i] & b.lane[i]); });
 }
@@ -191,6 +192,10 @@ inline void store_i8(const I& a, void* bytes) {
   std::int8_t small[16];
   for (int i = 0; i < 16; ++i) small[i] = static_cast<std::int8_t>(a.lane[i]);
   __builtin_memcpy(bytes, small, sizeof small);
+}
+inline void store_i8(const I& low, const I& high, void* bytes) {
+  store_i8(low, bytes);
+  store_i8(high, static_cast<std::uint8_t*>(bytes) + 16);
 }
 
 struct B {

@@ -39,17 +39,18 @@ void to_words(const float* x, std::size_t n, std::int8_t* high, std::int8_t* low
 }
 
 void weights_to_words(const RowWeights& job) {
-  std::int8_t* low = job.bytes + job.n_groups * 2 * kLanes;
+  const std::size_t plane = job.n_groups * job.stride;
   for (std::size_t g = 0; g < job.n_groups; ++g) {
     float scaled[2 * kLanes];
-    for (std::size_t i = 0; i < 2; ++i) {
-      const std::size_t at = g * 2 * kLanes + i * kLanes;
-      store(mul(load(job.weights + at), load(job.scales + at)), scaled + i * kLanes);
-    }
+    const ScaledWeights weights(job, g);
+    store(weights.a, scaled);
+    store(weights.b, scaled + kLanes);
+    const std::size_t at = g * job.stride;
+    std::int8_t* high = job.bytes + at * 2 * kLanes;
     std::int32_t sums[2];
-    to_words(scaled, 2 * kLanes, job.bytes + g * 2 * kLanes, low + g * 2 * kLanes, &job.units[g], sums);
-    job.sums[g] = sums[0];
-    job.sums[job.n_groups + g] = sums[1];
+    to_words(scaled, 2 * kLanes, high, high + plane * 2 * kLanes, &job.units[at], sums);
+    job.sums[at] = sums[0];
+    job.sums[plane + at] = sums[1];
   }
 }
 
@@ -191,23 +192,22 @@ void sum_wide_of(const TransposedSum& job) {
   const WideTable<bits> table(job.table);
   for_query_tiles<kWideTile>(job.n_queries, [&](auto tile, std::size_t first) __attribute__((always_inline)) {
     constexpr int kQueries = decltype(tile)::kQueries;
-    const std::size_t plane = job.n_groups * 32;
+    const std::size_t plane = job.n_groups * job.n_queries;
     F total[kQueries];
 #pragma GCC unroll 4
     for (int q = 0; q < kQueries; ++q) total[q] = load(job.sums + (first + static_cast<std::size_t>(q)) * job.stride);
     WideSums<kQueries> sums;
-    sums.queries = job.weights + first * 2 * plane;
-    sums.stride = 2 * plane;
-    sums.low = plane;
+    sums.queries = job.weights + first * 32;
+    sums.stride = 32;
+    sums.low = plane * 32;
     const std::uint8_t* words = job.words;
-    for (std::size_t g = 0; g < job.n_groups; ++g, words += job.group_bytes, sums.queries += 32) {
+    for (std::size_t at = first; at < plane; at += job.n_queries, words += job.group_bytes, sums.queries += job.n_queries * 32) {
       sums.clear();
       dot_wide_chunk<bits>(words, bits, table, sums);
 #pragma GCC unroll 4
       for (int q = 0; q < kQueries; ++q) {
-        const std::size_t query = first + static_cast<std::size_t>(q);
-        const std::int32_t* of_query = job.weight_sums + query * 2 * job.n_groups + g;
-        total[q] = add(total[q], mul(sums.total(q, of_query[0], of_query[job.n_groups]), broadcast(job.weight_units[query * job.n_groups + g])));
+        const std::int32_t* of_query = job.weight_sums + at + q;
+        total[q] = add(total[q], mul(sums.total(q, of_query[0], of_query[plane]), broadcast(job.weight_units[at + static_cast<std::size_t>(q)])));
       }
     }
 #pragma GCC unroll 4

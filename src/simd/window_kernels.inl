@@ -30,7 +30,7 @@ template <unsigned bits, int kQueries, int kBlocks>
 inline void dot_window_queries(const InterleavedDot& job, const DotBlock* blocks, const std::uint32_t (*behind)[kLanes], const ByteTable<8>& table,
                                std::size_t first) {
   DotSums<kQueries, kBlocks> sums;
-  sums.clear();
+  sums.start(job.query_sums + first);
   sums.queries = job.queries + first * job.query_stride;
   sums.stride = job.query_stride;
   B words[kBlocks][bits + 1];

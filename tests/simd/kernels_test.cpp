@@ -716,15 +716,21 @@ TEST_P(EveryTarget, softmax_is_within_1e_6_of_the_exponentials) {
     for (float& v : x) v *= 10;
     std::vector<float> y = x;
     const float log_sum = simd().softmax(y.data(), n);
+    std::vector<float> exponentials = x;
+    float total = 0;
+    const float largest = simd().exponentials(exponentials.data(), n, &total);
     double top = -1e30, sum = 0;
     for (const float v : x) top = std::max(top, static_cast<double>(v));
     for (const float v : x) sum += std::exp(static_cast<double>(v) - top);
     EXPECT_NEAR(log_sum, top + std::log(sum), 1e-5 + 1e-6 * std::abs(top));
+    EXPECT_EQ(largest, static_cast<float>(top));
+    EXPECT_NEAR(total, sum, sum * 1e-5);  // arguments of any size that counts, below 15, and 130 / 16 + 4 additions
     for (std::size_t i = 0; i < n; ++i) {
       const double expected = std::exp(static_cast<double>(x[i]) - top) / sum;
       // The argument x − top is rounded at a size of up to 90: half an ulp there, 3.8e-6, is a relative error of the exponential.
       const double argument = std::abs(static_cast<double>(x[i]) - top) * 0x1p-24;
       EXPECT_NEAR(y[i], expected, expected * (1e-6 + argument)) << n << " " << x[i];
+      EXPECT_NEAR(exponentials[i], expected * sum, expected * sum * (1e-6 + argument)) << n << " " << x[i];
     }
   }
 }

@@ -22,15 +22,30 @@ struct Integers {
 };
 
 Integers to_bytes(const Kernels& simd, const std::vector<float>& weights, const std::vector<float>& scales) {
+  // As the second of three queries.
   const std::size_t n_groups = weights.size() / kRows;
-  Integers out{std::vector<std::int8_t>(weights.size(), 99), std::vector<float>(n_groups, 99), std::vector<std::int32_t>(n_groups, 99)};
-  simd.weights_to_bytes({.weights = weights.data(), .scales = scales.data(), .n_groups = n_groups, .bytes = out.bytes.data(),
-                         .units = out.units.data(), .sums = out.sums.data()});
+  Integers all{std::vector<std::int8_t>(3 * weights.size() + kRows, 99), std::vector<float>(3 * n_groups + 1, 99),
+               std::vector<std::int32_t>(3 * n_groups + 1, 99)};
+  simd.weights_to_bytes({.weights = weights.data(), .scales = scales.data(), .n_groups = n_groups, .stride = 3,
+                         .bytes = all.bytes.data() + kRows, .units = all.units.data() + 1, .sums = all.sums.data() + 1});
+  Integers out;
+  for (std::size_t g = 0; g < n_groups; ++g) {
+    const auto bytes = all.bytes.begin() + static_cast<std::ptrdiff_t>((3 * g + 1) * kRows);
+    out.bytes.insert(out.bytes.end(), bytes, bytes + kRows);
+    out.units.push_back(all.units[3 * g + 1]);
+    out.sums.push_back(all.sums[3 * g + 1]);
+    for (const std::size_t other : {3 * g, 3 * g + 2}) {
+      EXPECT_EQ(all.bytes[other * kRows], 99);
+      EXPECT_EQ(all.bytes[other * kRows + kRows - 1], 99);
+      EXPECT_EQ(all.units[other], 99);
+      EXPECT_EQ(all.sums[other], 99);
+    }
+  }
   return out;
 }
 
 TEST_P(EveryTarget, weights_are_rounded_to_a_127th_of_the_largest_of_32) {
-  for (const std::size_t n_groups : {0UL, 1UL, 5UL}) {
+  for (const std::size_t n_groups : {0UL, 1UL, 5UL, 16UL, 35UL}) {
     const auto weights = gaussian(n_groups * kRows, 1), scales = gaussian(n_groups * kRows, 2);
     const Integers out = to_bytes(simd(), weights, scales);
     for (std::size_t g = 0; g < n_groups; ++g) {
@@ -64,6 +79,24 @@ TEST_P(EveryTarget, weights_that_cannot_be_rounded_are_nothing_or_no_number) {
       EXPECT_TRUE(std::isnan(to_bytes(simd(), weights, scales).units[0])) << bad << " at " << at;
     }
   }
+  // One of 16 groups, which are taken together where all can be rounded.
+  for (const float bad : {0.0F, kInfinity, std::numeric_limits<float>::quiet_NaN(), -std::numeric_limits<float>::quiet_NaN(), 0x1p101F}) {
+    std::vector<float> many(16 * kRows, 0.5F);
+    if (bad == 0) {
+      std::fill_n(many.begin() + 7 * kRows, kRows, bad);
+    } else {
+      many[7 * kRows + 5] = bad;
+    }
+    const Integers out = to_bytes(simd(), many, std::vector<float>(16 * kRows, 1.0F));
+    for (std::size_t g = 0; g < 16; ++g) {
+      if (g == 7) {
+        EXPECT_TRUE(bad == 0 ? out.units[g] == 0 : std::isnan(out.units[g])) << bad;
+      } else {
+        EXPECT_EQ(out.units[g], 0.5F / 127.0F) << bad;
+        EXPECT_EQ(out.sums[g], 32 * 127) << bad;
+      }
+    }
+  }
 }
 
 TEST_P(EveryTarget, transposed_sums_are_exact_in_each_group_at_every_width_and_number_of_sums) {
@@ -84,7 +117,7 @@ TEST_P(EveryTarget, transposed_sums_are_exact_in_each_group_at_every_width_and_n
         std::vector<std::int32_t> totals(n_sums * n_groups, 0);
         for (std::size_t i = 0; i < weights.size(); ++i) {
           weights[i] = static_cast<std::int8_t>(i % 7 == 0 ? -127 : static_cast<int>(next_random(state) % 255) - 127);
-          totals[i / kRows] += weights[i];
+          totals[i / kRows] += weights[i];  // of group i / kRows / n_sums
         }
         const auto units = gaussian(n_sums * n_groups, 3);
         const auto before = gaussian(n_sums * 17, 4);
@@ -98,8 +131,8 @@ TEST_P(EveryTarget, transposed_sums_are_exact_in_each_group_at_every_width_and_n
             float expected = before[q * 17 + c];
             for (std::size_t g = 0; g < n_groups; ++g) {
               std::int32_t exact = 0;
-              for (std::size_t r = g * kRows; r < (g + 1) * kRows; ++r) exact += table[codes[r * 16 + c]] * weights[q * n_groups * kRows + r];
-              expected += static_cast<float>(exact) * units[q * n_groups + g];
+              for (std::size_t r = g * kRows; r < (g + 1) * kRows; ++r) exact += table[codes[r * 16 + c]] * weights[(g * n_sums + q) * kRows + r % kRows];
+              expected += static_cast<float>(exact) * units[g * n_sums + q];
             }
             ASSERT_EQ(sums[q * 17 + c], expected) << bits << " bits, " << n_groups << " groups, " << n_sums << " sums";
           }

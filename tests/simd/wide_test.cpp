@@ -93,8 +93,8 @@ TEST_P(EveryTarget, wide_transposed_sums_are_exact_in_each_group_at_every_width_
         transpose_row(codes.data() + r * 16, 16, bits, r % kRows, words.data() + r / kRows * group_bytes);
       }
       for (const std::size_t n_sums : {1UL, 2UL, 3UL, 8UL}) {
-        const std::size_t plane = n_groups * kRows;
-        const std::vector<std::int8_t> weights = bytes_of(n_sums * 2 * plane, state);
+        const std::size_t plane = n_sums * n_groups * kRows;
+        const std::vector<std::int8_t> weights = bytes_of(2 * plane, state);
         std::vector<std::int32_t> totals(n_sums * 2 * n_groups, 0);
         for (std::size_t i = 0; i < weights.size(); ++i) totals[i / kRows] += weights[i];
         const auto units = gaussian(n_sums * n_groups, 3), before = gaussian(n_sums * 17, 4);
@@ -108,10 +108,10 @@ TEST_P(EveryTarget, wide_transposed_sums_are_exact_in_each_group_at_every_width_
             for (std::size_t g = 0; g < n_groups; ++g) {
               Sums of_group;
               for (std::size_t r = g * kRows; r < (g + 1) * kRows; ++r) {
-                const std::size_t code = codes[r * 16 + c], at = q * 2 * plane + r;
+                const std::size_t code = codes[r * 16 + c], at = (g * n_sums + q) * kRows + r % kRows;
                 of_group.add(table[code], table[(std::size_t{1} << bits) + code], weights[at], weights[at + plane]);
               }
-              expected += of_group.value() * units[q * n_groups + g];
+              expected += of_group.value() * units[g * n_sums + q];
             }
             ASSERT_EQ(sums[q * 17 + c], expected) << bits << " bits, " << n_groups << " groups, " << n_sums << " sums";
           }
@@ -162,22 +162,29 @@ TEST_P(EveryTarget, weights_in_two_bytes_are_those_of_each_group) {
   const auto weights = gaussian(kGroups * kRows, 1);
   auto scales = gaussian(kGroups * kRows, 2);
   scales[40] = std::numeric_limits<float>::infinity();  // the second group is no number
-  std::vector<std::int8_t> bytes(2 * kGroups * kRows, 99), high(kRows), low(kRows);
-  std::vector<float> units(kGroups, 99);
-  std::vector<std::int32_t> sums(2 * kGroups, 99);
-  simd().weights_to_words({.weights = weights.data(), .scales = scales.data(), .n_groups = kGroups, .bytes = bytes.data(), .units = units.data(), .sums = sums.data()});
+  // As the second of two queries.
+  std::vector<std::int8_t> bytes(4 * kGroups * kRows, 99), high(kRows), low(kRows);
+  std::vector<float> units(2 * kGroups, 99);
+  std::vector<std::int32_t> sums(4 * kGroups, 99);
+  simd().weights_to_words({.weights = weights.data(), .scales = scales.data(), .n_groups = kGroups, .stride = 2, .bytes = bytes.data() + kRows,
+                           .units = units.data() + 1, .sums = sums.data() + 1});
   for (std::size_t g = 0; g < kGroups; ++g) {
     std::vector<float> scaled(kRows);
     for (std::size_t i = 0; i < kRows; ++i) scaled[i] = weights[g * kRows + i] * scales[g * kRows + i];
     float unit = 0;
     std::int32_t both[2];
     simd().to_words(scaled.data(), kRows, high.data(), low.data(), &unit, both);
-    EXPECT_TRUE(std::equal(high.begin(), high.end(), bytes.begin() + static_cast<std::ptrdiff_t>(g * kRows)));
-    EXPECT_TRUE(std::equal(low.begin(), low.end(), bytes.begin() + static_cast<std::ptrdiff_t>((kGroups + g) * kRows)));
-    EXPECT_EQ(std::isnan(units[g]), g == 1);
-    if (g != 1) EXPECT_EQ(units[g], unit);
-    EXPECT_EQ(sums[g], both[0]);
-    EXPECT_EQ(sums[kGroups + g], both[1]);
+    const std::size_t at = 2 * g + 1, low_at = 2 * kGroups + at;
+    EXPECT_TRUE(std::equal(high.begin(), high.end(), bytes.begin() + static_cast<std::ptrdiff_t>(at * kRows)));
+    EXPECT_TRUE(std::equal(low.begin(), low.end(), bytes.begin() + static_cast<std::ptrdiff_t>(low_at * kRows)));
+    EXPECT_EQ(std::isnan(units[at]), g == 1);
+    if (g != 1) EXPECT_EQ(units[at], unit);
+    EXPECT_EQ(sums[at], both[0]);
+    EXPECT_EQ(sums[low_at], both[1]);
+    for (const std::size_t other : {at - 1, low_at - 1}) {
+      EXPECT_EQ(bytes[other * kRows], 99);
+      EXPECT_EQ(sums[other], 99);
+    }
   }
 }
 
