@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "turboquant/model.h"
+#include "turboquant/quantize.h"
 #include "turboquant/result.h"
 #include "turboquant/session.h"
 #include "turboquant/tensor_file.h"
@@ -73,7 +74,19 @@ bool names_a_cache_plan(std::string_view cache);
 Result<CacheSpec> read_cache_spec(std::string_view text);
 /// kUsage when the plan names a tensor that is no matrix of a layer in `file`.
 Result<void> check_plan(const Plan& plan, const TensorFile& file);
-/// Model::load() where `weights` may also be an average (is_average()) or the path of a plan.
+/// What `--weights` and `--tensor-type` ask for, in one text: `tq4`, `tq4+token_embd=tq6`, `plan.json+ffn_down=keep`.
+struct WeightsText {
+  std::string type = {};                   ///< a codec, an average or the path of a plan
+  std::vector<TensorTypeRule> rules = {};  ///< they count more; also for embedding and output
+};
+WeightsText split_weights(std::string_view text);
+/// The other way round.
+std::string join_weights(const WeightsText& weights);
+/// kUsage for a name or a pattern that is none; what a path names is not looked at.
+Result<void> check_rules(const std::vector<TensorTypeRule>& rules);
+
+/// Model::load() where `weights` is such a text. kUsage for a rule that matches no matrix of a layer, nor embedding or
+/// output.
 Result<std::shared_ptr<const Model>> load_compressed(std::shared_ptr<const TensorFile> file, const std::string& weights,
                                                      unsigned threads, bool large_pages = false);
 

@@ -11,6 +11,7 @@
 #include "cli/files.h"
 #include "cli/interrupt.h"
 #include "cli/progress_bar.h"
+#include "compress/tensor_rules.h"
 #include "turboquant/bench.h"
 #include "turboquant/plan.h"
 
@@ -57,6 +58,7 @@ void add_options(CommandLine& line, BenchChoice& choice) {
                     "is what the file has\n(default: file, or f16 with --synthetic)",
             .value = "LIST",
             .group = kCompressionGroup});
+  add_tensor_type_option(line, choice.weights.tensor_types);
   choice.plan.add_to(line);
   choice.cache.add_to(line, "cache specs, separated by commas (default f16)");
   line.add(choice.options.batch, {.names = "-b,--batch-size",
@@ -140,10 +142,26 @@ Result<Levels> levels_of(const BenchChoice& choice) {
   return Levels{std::move(*weights), std::move(*caches)};
 }
 
+/// Random weights have rules for what stands outside the layers alone.
+Result<std::shared_ptr<const Model>> load_synthetic(const std::string& shape, const std::string& weights) {
+  const WeightsText text = split_weights(weights);
+  std::string outside;
+  for (const TensorTypeRule& rule : text.rules) {
+    const Result<TensorRules> one = TensorRules::compile({rule});
+    if (!one) return std::unexpected(one.error());
+    if (!one->type_of("token_embd.weight") && !one->type_of("output.weight"))
+      return fail(ErrorCode::kUsage, fmt::format("--tensor-type {}={}: --synthetic takes it for token_embd.weight and "
+                                                 "output.weight, which are of one type there",
+                                                 rule.pattern, rule.type));
+    if (rule.type != "keep") outside = rule.type;
+  }
+  return make_synthetic_model(shape, text.type, outside);
+}
+
 /// `weights`: empty for what the file has.
 Result<std::shared_ptr<const Model>> load(const BenchChoice& choice, const std::shared_ptr<const TensorFile>& file,
                                           const std::string& weights) {
-  if (!choice.synthetic.empty()) return make_synthetic_model(choice.synthetic, weights);
+  if (!choice.synthetic.empty()) return load_synthetic(choice.synthetic, weights);
   return load_compressed(file, weights, choice.options.threads, !choice.engine.mapped);
 }
 

@@ -192,7 +192,44 @@ Result<std::vector<std::string>> CacheChoice::names(const std::string& fallback)
   return result;
 }
 
+void add_tensor_type_option(CommandLine& line, std::vector<std::string>& rules) {
+  line.add(rules, {.names = "--tensor-type",
+                   .help = "with --weights: SPEC, or keep, for every matrix in whose\nname REGEX matches, token_embd and "
+                           "output among them;\nmay be repeated, the last match counts",
+                   .value = "REGEX=SPEC",
+                   .group = kCompressionGroup});
+}
+
+Result<void> add_rules(const std::vector<std::string>& rules, std::span<std::string> weights) {
+  if (rules.empty()) return {};
+  const Result<std::vector<TensorTypeRule>> more = parse_tensor_types(rules);
+  if (!more) return std::unexpected(more.error());
+  bool used = false;
+  for (std::string& name : weights) {
+    if (name.empty() || name == "file" || names_a_file(name)) continue;
+    WeightsText text = split_weights(name);
+    text.rules.insert(text.rules.end(), more->begin(), more->end());
+    name = join_weights(text);
+    used = true;
+  }
+  if (used) return {};
+  return fail(ErrorCode::kUsage, "--tensor-type says where to differ from a codec of --weights or from a plan; name one");
+}
+
+/// The last '=' separates, since a pattern may hold one and a spec does not.
+Result<std::vector<TensorTypeRule>> parse_tensor_types(const std::vector<std::string>& rules) {
+  std::vector<TensorTypeRule> parsed;
+  for (const std::string& text : rules) {
+    const std::size_t at = text.rfind('=');
+    if (at == std::string::npos || at == 0 || at + 1 == text.size())
+      return fail(ErrorCode::kUsage, fmt::format("--tensor-type '{}' is not of the form REGEX=SPEC", text));
+    parsed.push_back({text.substr(0, at), text.substr(at + 1)});
+  }
+  return parsed;
+}
+
 void WeightsChoice::add_to(CommandLine& line) {
+  add_tensor_type_option(line, tensor_types);
   line.add(list,
            {.names = "--weights",
             .help = "codecs ('tq codecs') for the matrices of the layers,\nseparated by commas; 'file' is what the "
@@ -222,23 +259,33 @@ void PlanFileChoice::add_to(CommandLine& line) {
 
 Result<void> PlanFileChoice::add_levels(const WeightsChoice& asked_weights, std::vector<std::string>& weights,
                                         const CacheChoice& asked_caches, std::vector<std::string>& caches) const {
-  if (path.empty()) return {};
-  if (!names_a_plan(path))
-    return fail(ErrorCode::kUsage, fmt::format("--plan {}: a plan is a file whose name ends with .json", path));
-  const Result<Plan> plan = read_plan(path);
-  if (!plan) return std::unexpected(plan.error());
-  if (!plan->tensors.empty()) {
-    if (asked_weights.list.empty()) weights.clear();
-    weights.push_back(path);
+  if (!path.empty()) {
+    if (!names_a_plan(path))
+      return fail(ErrorCode::kUsage, fmt::format("--plan {}: a plan is a file whose name ends with .json", path));
+    const Result<Plan> plan = read_plan(path);
+    if (!plan) return std::unexpected(plan.error());
+    if (!plan->tensors.empty()) {
+      if (asked_weights.list.empty()) weights.clear();
+      weights.push_back(path);
+    }
+    if (!plan->cache.empty()) {
+      if (!asked_caches.given()) caches.clear();
+      caches.push_back(path);
+    }
   }
-  if (!plan->cache.empty()) {
-    if (!asked_caches.given()) caches.clear();
-    caches.push_back(path);
+  if (Result<void> added = add_rules(asked_weights.tensor_types, weights); !added) return added;
+  for (const std::string& name : weights) {
+    if (name == "file" || names_a_file(name)) continue;
+    if (const Result<void> known = check_weights(name); !known) return known;
   }
   return {};
 }
 
-Result<void> check_weights(const std::string& name) {
+Result<void> check_weights(const std::string& text) {
+  const auto [name, rules] = split_weights(text);
+  if (const Result<void> known = check_rules(rules); !known)
+    return fail(known.error().code, fmt::format("--tensor-type: {}", known.error().message));
+  if (name.empty() && !rules.empty()) return fail(ErrorCode::kUsage, fmt::format("--weights {}: name a codec first", text));
   if (name.empty() || is_average(name)) return {};
   if (names_a_plan(name)) {
     const Result<Plan> plan = read_plan(name);

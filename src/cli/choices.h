@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -66,9 +67,16 @@ AutomaticCache choose_caches(std::vector<CacheSpec>& specs, const Model& model);
 /// The same for names, among which `auto` may be; the model is loaded only then.
 Result<AutomaticCache> choose_caches(std::vector<std::string>& names, const std::shared_ptr<const TensorFile>& file);
 
-/// `--weights LIST`.
+/// `--tensor-type REGEX=SPEC` of commands that compress on load.
+void add_tensor_type_option(CommandLine& line, std::vector<std::string>& rules);
+Result<std::vector<TensorTypeRule>> parse_tensor_types(const std::vector<std::string>& rules);
+/// Puts them behind every name of --weights that is a codec or a plan (WeightsText). kUsage where none is.
+Result<void> add_rules(const std::vector<std::string>& rules, std::span<std::string> weights);
+
+/// `--weights LIST` and `--tensor-type`.
 struct WeightsChoice {
   std::string list;
+  std::vector<std::string> tensor_types;
 
   void add_to(CommandLine& line);
   /// As EvalOptions::weights; "" alone when nothing was asked for. Every name is looked at.
@@ -80,7 +88,8 @@ struct PlanFileChoice {
   std::string path;
 
   void add_to(CommandLine& line);
-  /// One more level of weights, of caches or of both; the only one where --weights or --kv did not ask for others.
+  /// One more level of weights, of caches or of both; the only one where --weights or --kv did not ask for others. Then
+  /// --tensor-type is put behind the weights.
   Result<void> add_levels(const WeightsChoice& asked_weights, std::vector<std::string>& weights,
                           const CacheChoice& asked_caches, std::vector<std::string>& caches) const;
 };
@@ -119,8 +128,8 @@ Result<std::shared_ptr<const CalibrationText>> read_calibration(const std::strin
                                                                 const ModelChoice& model, std::size_t chunks,
                                                                 CalibrationText text);
 
-/// Fails, with a suggestion, unless `name` is a codec for weights, an average or a plan; empty stands for the file's
-/// own.
-Result<void> check_weights(const std::string& name);
+/// Fails, with a suggestion, unless `text` (WeightsText) has a codec for weights, an average or a plan, and good rules;
+/// empty stands for the file's own.
+Result<void> check_weights(const std::string& text);
 
 }  // namespace tq::cli

@@ -31,7 +31,7 @@ std::size_t context_for(const RunChoice& choice, std::size_t trained) {
 Result<Conversation> Conversation::open(const RunChoice& choice) {
   Result<std::vector<CacheSpec>> cache = only_cache(choice.cache);
   if (!cache) return std::unexpected(cache.error());
-  if (const Result<void> known = check_weights(choice.weights_or_plan()); !known) return std::unexpected(known.error());
+  if (const Result<void> known = check_weights(choice.weights); !known) return std::unexpected(known.error());
   const auto file = choice.model.open();
   if (!file) return std::unexpected(file.error());
   const auto tokenizer = choice.model.open_tokenizer(**file);
@@ -42,7 +42,7 @@ Result<Conversation> Conversation::open(const RunChoice& choice) {
     fmt::print(stderr,
                "tq: the model has no chat template; 'User:' and 'Assistant:' lines stand in (--chat-template)\n");
   const auto model =
-      load_compressed(*file, choice.weights_or_plan(), choice.engine.most_threads(), !choice.engine.mapped);
+      load_compressed(*file, choice.weights, choice.engine.most_threads(), !choice.engine.mapped);
   if (!model) return std::unexpected(model.error());
   const AutomaticCache automatic = choose_caches(*cache, **model);
   Result<std::unique_ptr<Session>> session =

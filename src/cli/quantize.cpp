@@ -110,17 +110,6 @@ void add_options(CommandLine& line, FileChoice& choice, const std::string& type_
   add_json_option(line, choice.json);
 }
 
-/// The last '=' separates, since a pattern may hold one and a spec does not.
-Result<void> read_rules(FileChoice& choice) {
-  for (const std::string& text : choice.tensor_types) {
-    const std::size_t at = text.rfind('=');
-    if (at == std::string::npos || at == 0 || at + 1 == text.size())
-      return fail(ErrorCode::kUsage, fmt::format("--tensor-type '{}' is not of the form REGEX=SPEC", text));
-    choice.options.tensor_types.push_back({text.substr(0, at), text.substr(at + 1)});
-  }
-  return {};
-}
-
 Result<void> check_target(const FileChoice& choice) {
   const int asked = (choice.bits ? 1 : 0) + (choice.size.empty() ? 0 : 1) + (choice.options.type.empty() ? 0 : 1) +
                     (choice.plan.empty() ? 0 : 1);
@@ -178,7 +167,9 @@ Result<void> check(FileChoice& choice, std::string_view command) {
   if (choice.input.empty() || (choice.output.empty() && !choice.dry_run))
     return fail(ErrorCode::kUsage,
                 fmt::format("name the model to read and the file to write: tq {} IN OUT --type SPEC", command));
-  if (Result<void> read = read_rules(choice); !read) return read;
+  Result<std::vector<TensorTypeRule>> rules = parse_tensor_types(choice.tensor_types);
+  if (!rules) return std::unexpected(rules.error());
+  choice.options.tensor_types = std::move(*rules);
   if (!choice.plan.empty()) {
     Result<Plan> plan = read_plan(choice.plan);
     if (!plan) return fail(std::move(plan));

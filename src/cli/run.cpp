@@ -75,7 +75,7 @@ Result<void> restore(const std::string& path, Prepared& run) {
 Result<Prepared> prepare(const RunChoice& choice) {
   Result<std::vector<CacheSpec>> cache = only_cache(choice.cache);
   if (!cache) return std::unexpected(cache.error());
-  if (const Result<void> known = check_weights(choice.weights_or_plan()); !known) return std::unexpected(known.error());
+  if (const Result<void> known = check_weights(choice.weights); !known) return std::unexpected(known.error());
   Prepared run;
   Result<std::string> prompt = read_prompt(choice);
   if (!prompt) return fail(std::move(prompt));
@@ -91,7 +91,7 @@ Result<Prepared> prepare(const RunChoice& choice) {
   run.prompt_tokens = std::move(*tokens);
 
   const auto model =
-      load_compressed(*file, choice.weights_or_plan(), choice.engine.most_threads(), !choice.engine.mapped);
+      load_compressed(*file, choice.weights, choice.engine.most_threads(), !choice.engine.mapped);
   if (!model) return std::unexpected(model.error());
   run.kv_reason = choose_caches(*cache, **model).reason;
   std::vector<TokenId> ends;

@@ -74,6 +74,7 @@ void add_compression_options(CommandLine& line, RunChoice& choice) {
                             .help = "compress the matrices of the layers on load\n(default: as the file has them)",
                             .value = "SPEC",
                             .group = kCompressionGroup});
+  add_tensor_type_option(line, choice.tensor_types);
   line.add(
       choice.context,
       {.names = "-c,--ctx-size",
@@ -127,12 +128,13 @@ void add_run_options(CommandLine& line, RunChoice& choice) {
 }
 
 Result<void> apply_plan(RunChoice& choice) {
-  if (choice.plan.empty()) return {};
-  const Result<Plan> plan = read_plan(choice.plan);
-  if (!plan) return std::unexpected(plan.error());
-  if (!plan->cache.empty() && !choice.cache.given()) choice.cache.list = choice.plan;
-  if (plan->tensors.empty()) choice.plan.clear();
-  return {};
+  if (!choice.plan.empty()) {
+    const Result<Plan> plan = read_plan(choice.plan);
+    if (!plan) return std::unexpected(plan.error());
+    if (!plan->cache.empty() && !choice.cache.given()) choice.cache.list = choice.plan;
+    if (!plan->tensors.empty()) choice.weights = choice.plan;
+  }
+  return add_rules(choice.tensor_types, {&choice.weights, 1});
 }
 
 Result<void> check_run_choice(const RunChoice& choice) {

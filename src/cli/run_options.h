@@ -19,20 +19,19 @@ struct RunChoice {
   EngineChoice engine;
   std::string weights, plan, prompt, file, dash, json, save_cache, restore_cache;
   std::string system, chat_template, chat_variables, json_schema;
-  std::vector<std::string> stop;
+  std::vector<std::string> stop, tensor_types;
   bool has_prompt = false, has_keep = false, has_tokens = false, context_shift = false, chat = false;
   long long tokens = 128, context = -1, seed = 1, keep = -1;
   std::size_t batch = 512, physical_batch = 512;
   SamplerOptions sampling;
 
-  /// What load_compressed() takes.
-  const std::string& weights_or_plan() const { return plan.empty() ? weights : plan; }
   std::size_t batch_size() const { return batch < physical_batch ? batch : physical_batch; }
   std::size_t most_tokens() const { return tokens < 0 ? SIZE_MAX : static_cast<std::size_t>(tokens); }
 };
 
 void add_run_options(CommandLine& line, RunChoice& choice);
-/// Takes the cache from --plan where --kv is not given; then drops a plan that says nothing of weights.
+/// Takes weights from --plan, and the cache where --kv is not given; puts --tensor-type behind the weights. `weights` is
+/// what load_compressed() takes then.
 Result<void> apply_plan(RunChoice& choice);
 /// Which of them go together; kUsage otherwise.
 Result<void> check_run_choice(const RunChoice& choice);

@@ -108,12 +108,26 @@ class ModelLoader {
            (config().norm == NormKind::kRms || load_floats(name_of(role, layer) + ".bias", hidden, norm.bias));
   }
 
-  /// Outside the layers: used as the file has it.
+  /// Outside the layers: used as the file has it, unless ModelOptions::tensor_types names it.
   bool load_table(TensorRole role, std::size_t rows, Matrix& matrix) {
-    if (!take(load_matrix(file(), name_of(role) + ".weight", rows, config().hidden_size, codecs_), matrix))
+    std::optional<CodecSpec> spec;
+    if (!take(load_matrix(file(), name_of(role) + ".weight", rows, config().hidden_size, codecs_), matrix) ||
+        !choose_spec(role, 0, 0, spec) || !code(role, 0, 0, spec, matrix))
       return false;
     add_to_footprint(rows * config().hidden_size, matrix.bytes.size());
     return true;
+  }
+
+  /// Codes the matrix again where there is a spec.
+  bool code(TensorRole role, std::size_t layer, std::size_t expert, const std::optional<CodecSpec>& spec,
+            Matrix& matrix) {
+    if (!spec) return true;
+    const Result<void> coded = recode(matrix, *spec, codecs_, pool_);
+    if (coded) return true;
+    error_ = {coded.error().code,
+              fmt::format("{}: the tensor {}.weight: {}", file().path(),
+                          architecture_->tensor_name(file(), role, layer, expert), coded.error().message)};
+    return false;
   }
 
   bool load_outside_layers() {
@@ -150,15 +164,7 @@ class ModelLoader {
       linear.bias = interleaved_rotary(linear.bias, c.head_dim, c.rope_dim);
     }
     std::optional<CodecSpec> spec = spec_;
-    if (!choose_spec(role, layer, expert, spec)) return false;
-    if (spec) {
-      if (const Result<void> coded = recode(matrix, *spec, codecs_, pool_); !coded) {
-        error_ = {coded.error().code,
-                  fmt::format("{}: the tensor {}.weight: {}", file().path(),
-                              architecture_->tensor_name(file(), role, layer, expert), coded.error().message)};
-        return false;
-      }
-    }
+    if (!choose_spec(role, layer, expert, spec) || !code(role, layer, expert, spec, matrix)) return false;
     note_type(matrix.codec->spec().name());
     const std::uint64_t bytes = matrix.codec->storage_bytes(matrix.rows);
     add_to_footprint(matrix.rows * matrix.cols, bytes);
@@ -272,6 +278,10 @@ class ModelLoader {
                                                             : architecture_->tensor_name(file(), role, layer, expert)) +
                                    ".weight");
     if (found == options_.tensor_types.end()) return true;
+    if (found->second == "keep") {
+      spec.reset();
+      return true;
+    }
     spec.emplace();
     return take(CodecSpec::parse(found->second), *spec);
   }

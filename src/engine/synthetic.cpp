@@ -31,6 +31,8 @@ constexpr std::array kShapes = {
     Shape{"llama-3.1-8b", 128256, 4096, 32, 32, 8, 128, 14336, 131072, 500000.0F, false},
 };
 
+constexpr std::string_view kOutside = "q8_0";  // embedding and output, unless asked otherwise
+
 /// Rows of N(0, 1/cols), of which 32 are drawn and then repeated: products take no notice.
 Result<Matrix> random_matrix(std::size_t rows, std::size_t cols, const CodecSpec& spec, CodecCache& codecs,
                              std::uint64_t& state) {
@@ -75,6 +77,7 @@ class SyntheticModel {
     c.rope_theta = shape.theta;
     c.tied_head = shape.tied;
     model_->weights_name_ = weights.name();
+    if (outside.name() != kOutside) model_->weights_name_ += fmt::format("+token_embd={}", outside.name());
   }
 
   Result<std::shared_ptr<const Model>> make() {
@@ -142,7 +145,8 @@ std::vector<std::string> synthetic_models() {
   return names;
 }
 
-Result<std::shared_ptr<const Model>> make_synthetic_model(std::string_view name, const std::string& weights) {
+Result<std::shared_ptr<const Model>> make_synthetic_model(std::string_view name, const std::string& weights,
+                                                          const std::string& outside) {
   const auto* shape = std::find_if(kShapes.begin(), kShapes.end(), [&](const Shape& s) { return s.name == name; });
   if (shape == kShapes.end()) {
     return fail(ErrorCode::kUsage,
@@ -151,7 +155,9 @@ Result<std::shared_ptr<const Model>> make_synthetic_model(std::string_view name,
   }
   const Result<CodecSpec> spec = CodecSpec::parse(weights.empty() ? "f16" : weights);
   if (!spec) return std::unexpected(spec.error());
-  return SyntheticModel(*shape, *spec, *CodecSpec::parse("q8_0")).make();
+  const Result<CodecSpec> outside_spec = CodecSpec::parse(outside.empty() ? kOutside : outside);
+  if (!outside_spec) return std::unexpected(outside_spec.error());
+  return SyntheticModel(*shape, *spec, *outside_spec).make();
 }
 
 }  // namespace tq

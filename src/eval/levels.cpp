@@ -9,8 +9,8 @@
 namespace tq {
 
 bool names_a_file(std::string_view weights) {
-  const bool path = weights.find('/') != std::string_view::npos || weights.ends_with(".gguf");
-  return path && !names_a_plan(weights);
+  const std::string type = split_weights(weights).type;
+  return (type.find('/') != type.npos || type.ends_with(".gguf")) && !names_a_plan(type);
 }
 
 namespace eval {
@@ -67,8 +67,9 @@ Result<Levels> parse_levels(const LevelChoice& choice, const ModelConfig& config
     levels.caches.push_back(std::move(*cache));
   }
   for (const std::string& name : choice.weights) {
-    if (name.empty() || names_a_file(name) || names_a_plan(name) || is_average(name)) continue;
-    if (const Result<CodecSpec> spec = CodecSpec::parse(name); !spec) return std::unexpected(spec.error());
+    const std::string type = split_weights(name).type;
+    if (type.empty() || names_a_file(type) || names_a_plan(type) || is_average(type)) continue;
+    if (const Result<CodecSpec> spec = CodecSpec::parse(type); !spec) return std::unexpected(spec.error());
   }
   return levels;
 }

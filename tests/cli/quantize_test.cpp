@@ -78,6 +78,25 @@ TEST(Quantize, EvalComparesTheFileWithTheOriginal) {
   EXPECT_EQ(rows[0]["kld_mean"], rows[1]["kld_mean"]) << "the file and compressing on load";
 }
 
+TEST(Quantize, TensorTypesCountOnLoadToo) {
+  const Outcome outcome = tq({"eval", "-m", kModel, "-c", "64", "--chunks", "1", "--weights", "file,tq4,tq3", "--kv", "f32",
+                              "--tensor-type", "token_embd=tq6", "--tensor-type", "ffn_down=tq5", "--json", "-"});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  const json rows = json::parse(outcome.out)["rows"];
+  ASSERT_EQ(rows.size(), 3U);
+  EXPECT_EQ(rows[0]["weights"], "f16") << "the file's own weights stay as they are";
+  EXPECT_EQ(rows[1]["weights"], "tq4+token_embd=tq6+ffn_down=tq5");
+  EXPECT_EQ(rows[2]["weights"], "tq3+token_embd=tq6+ffn_down=tq5");
+  EXPECT_LT(rows[1]["weights_bytes"].get<std::size_t>(), 12000000U) << "19.8 million weights, of tq6 and less";
+  const std::vector<std::string> by_option = {"run", "-p", "import", "-n", "8", "--temp", "0", "--weights", "tq4",
+                                              "--tensor-type", "token_embd=tq6"};
+  const std::vector<std::string> by_name = {"run", "-p", "import", "-n", "8", "--temp", "0", "--weights",
+                                            "tq4+token_embd=tq6"};
+  const Outcome option = tq(by_option);
+  EXPECT_EQ(option.exit_code, 0) << option.err;
+  EXPECT_EQ(option.out, tq(by_name).out);
+}
+
 TEST(Quantize, ADryRunWritesNothing) {
   const TemporaryFolder folder;
   const Outcome outcome = tq({"quantize", kModel, (folder / "out.gguf").string(), "--type", "q4_k", "--dry-run"});

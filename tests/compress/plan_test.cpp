@@ -233,6 +233,52 @@ TEST_F(PlanOfModel, a_plan_is_applied_in_a_file_and_on_load) {
   EXPECT_EQ(must(load_compressed(file_, path, 1))->weights_name(), path.string());
 }
 
+TEST(WeightsText, rules_are_told_from_types_and_paths) {
+  const auto expect = [](const std::string& text, const std::string& type, const std::vector<std::string>& rules) {
+    const WeightsText split = split_weights(text);
+    EXPECT_EQ(split.type, type) << text;
+    std::vector<std::string> found;
+    for (const TensorTypeRule& rule : split.rules) found.push_back(rule.pattern + " " + rule.type);
+    EXPECT_EQ(found, rules) << text;
+    EXPECT_EQ(join_weights(split), text);
+  };
+  expect("tq4", "tq4", {});
+  expect("", "", {});
+  expect("tq4+token_embd=tq6", "tq4", {"token_embd tq6"});
+  expect("tt2.5+attn_(k|v)=keep+^output=q8_0", "tt2.5", {"attn_(k|v) keep", "^output q8_0"});
+  expect("tq4+blk.[0-9]+.ffn=tq3", "tq4", {"blk.[0-9]+.ffn tq3"});  // a pattern with a plus
+  expect("tq4+a(?=b)=tq3", "tq4", {"a(?=b) tq3"});                  // … and with what separates
+  expect("tq4+a=b=tq3", "tq4", {"a=b tq3"});
+  expect("plan.json+output=tq4", "plan.json", {"output tq4"});
+  expect("some+dir/a=b.json", "some+dir/a=b.json", {});
+  for (const char* none : {"tq4+", "tq4+=tq3", "tq4+x", "tq4+x=", "tq4+x=tq3+", "tq4+x=TQ3", "+"}) expect(none, none, {});
+}
+
+TEST_F(PlanOfModel, rules_count_on_load_as_in_a_file_also_outside_the_layers) {
+  const auto path = folder_.path() / "out.gguf";
+  const std::vector<TensorTypeRule> rules = {{"token_embd", "tq6"}, {"attn_(k|v)", "tq3"}, {"0.attn_v", "keep"}};
+  must(quantize(*file_, path, {.type = "tq4", .tensor_types = rules, .threads = 1}));
+  const std::string text = join_weights({"tq4", rules});
+  const auto from_file = load(path), on_load = must(load_compressed(file_, text, 1));
+  EXPECT_EQ(on_load->weights_name(), text);
+  EXPECT_EQ(on_load->footprint().weights_bytes, from_file->footprint().weights_bytes);
+  EXPECT_EQ(on_load->footprint().linear_bytes, from_file->footprint().linear_bytes);
+  EXPECT_LT(on_load->footprint().weights_bytes, must(load_compressed(file_, "tq4", 1))->footprint().weights_bytes);
+  const auto tokens = some_tokens(16, kSmallVocabulary);
+  const auto a = open_session(from_file, {.context = 32}), b = open_session(on_load, {.context = 32});
+  EXPECT_EQ(logits_of(*a, tokens), logits_of(*b, tokens));
+}
+
+TEST_F(PlanOfModel, rules_that_cannot_count_are_refused) {
+  for (const auto& [text, part] : {std::pair{"tq4+attn_x=tq3", "'attn_x'"}, std::pair{"tq4+attn_norm=tq3", "'attn_norm'"},
+                                   std::pair{"tq4+attn_(=tq3", "'attn_('"}, std::pair{"tq4+attn_q=tq33", "tq3"}}) {
+    const auto model = load_compressed(file_, text, 1);
+    ASSERT_FALSE(model.has_value()) << text;
+    EXPECT_EQ(model.error().code, ErrorCode::kUsage) << text;
+    EXPECT_NE(model.error().message.find(part), std::string::npos) << model.error().message;
+  }
+}
+
 TEST_F(PlanOfModel, a_plan_of_another_model_is_refused) {
   Plan plan = must(plan_by_classical_rule(*file_, "tq3"));
   plan.tensors["blk.7.attn_q.weight"] = "tq4";

@@ -116,6 +116,15 @@ TEST(Synthetic, has_the_size_of_its_shape_and_runs) {
   EXPECT_NE(*std::min_element(logits.begin(), logits.end()), *std::max_element(logits.begin(), logits.end()));
 }
 
+TEST(Synthetic, has_other_codecs_outside_the_layers_when_asked) {
+  const auto usual = test::must(make_synthetic_model("smollm2-135m", "tq2")),
+             narrow = test::must(make_synthetic_model("smollm2-135m", "tq2", "tq4"));
+  EXPECT_EQ(usual->weights_name(), "tq2");
+  EXPECT_EQ(narrow->weights_name(), "tq2+token_embd=tq4");
+  EXPECT_EQ(narrow->footprint().linear_bytes, usual->footprint().linear_bytes);
+  EXPECT_LT(narrow->footprint().weights_bytes + 10000000, usual->footprint().weights_bytes);  // 28 million values
+}
+
 TEST(Synthetic, refuses_what_it_does_not_know) {
   const auto name = make_synthetic_model("smollm", "");
   ASSERT_FALSE(name.has_value());
