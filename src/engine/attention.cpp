@@ -4,7 +4,6 @@
 #include <array>
 #include <cmath>
 #include <cstring>
-#include <limits>
 
 #include "simd/kernels.h"
 
@@ -17,8 +16,9 @@ constexpr std::size_t kTileTokens = 8;
 /// Fixed, since it decides how sums round.
 constexpr std::size_t kChunkPositions = 512;
 static_assert(kChunkPositions <= KeyBias::kPositions);
-/// Positions that are scored between two calls of prefetch(): what they bring stays below what a core can wait for.
-constexpr std::size_t kScoredAtOnce = 128;
+/// Positions that are scored between two calls of prefetch(), at most, and the bytes that a call may ask for: no more
+/// lines than a core can wait for.
+constexpr std::size_t kScoredAtOnce = 128, kPrefetchBytes = 4096;
 constexpr std::size_t kPrefetchGrain = 32;  // a multiple of every codec's group
 
 /// Asks for the codes of rows first … first + n − 1, which a few queries meet faster than memory answers: level 2.
@@ -68,16 +68,15 @@ class Tile {
       cache_.key_bias()->prepare(job_.layer, kv_head_, scratch.queries.data(), count(), scratch.key_bias);
   }
 
-  /// For each query, the sum of the chunk's values weighted by its own softmax (count x dim, in the codec's basis), and
-  /// the logarithm of the sum that this softmax was divided by: −∞ where the query sees nothing of it.
-  void attend_chunk(std::size_t chunk, AttentionScratch& scratch, float* sums, float* log_sums) const {
+  /// For each query, the sum of the chunk's values weighted by exp(score − top) (count x dim, in the codec's basis).
+  void attend_chunk(std::size_t chunk, AttentionScratch& scratch, float* sums, SoftmaxSum* softmax) const {
     const std::size_t begin = chunk * kChunkPositions;
     const std::size_t n = std::min(kChunkPositions, job_.position + first_ + n_tokens_ - begin);
     scratch.scores.resize(std::max(scratch.scores.size(), count() * n));
-    scratch.totals.resize(count());
     float* scores = scratch.scores.data();
     score(begin, n, scratch);
-    const std::size_t ahead = streams() ? std::min(kChunkPositions, job_.position - std::min(job_.position, begin + n)) : 0;
+    const bool waits = waits_for(cache_.k_codec(job_.layer));
+    const std::size_t ahead = waits ? std::min(kChunkPositions, job_.position - std::min(job_.position, begin + n)) : 0;
     const std::size_t share = (ahead / count() + kPrefetchGrain - 1) / kPrefetchGrain * kPrefetchGrain;
     for (std::size_t i = 0; i < count(); ++i) {
       if (i * share < ahead) {  // of the next chunk's keys
@@ -89,9 +88,8 @@ class Tile {
       const std::size_t from = std::min(to, std::max(first_seen(i), begin) - begin);
       float* weights = scores + i * n;
       if (soft_cap_ > 0) soft_cap(weights + from, to - from, soft_cap_);
-      scratch.totals[i] = 0;
-      log_sums[i] = from == to ? -std::numeric_limits<float>::infinity()
-                               : kernels().exponentials(weights + from, to - from, &scratch.totals[i]);
+      softmax[i] = {};
+      if (from < to) softmax[i].top = kernels().exponentials(weights + from, to - from, &softmax[i].total);
       std::fill(weights, weights + from, 0.0F);
       std::fill(weights + to, weights + n, 0.0F);
     }
@@ -101,30 +99,27 @@ class Tile {
       cache_.v_codec(job_.layer)
           .accumulate(scores, count(), n, cache_.values(job_.layer, kv_head_), begin, coded, sums, scratch.workspace);
     }
-    for (std::size_t i = 0; i < count(); ++i) {  // a sum has fewer values than a chunk has weights
-      if (scratch.totals[i] == 0) continue;      // nothing seen
-      kernels().scale(sums + i * dim_, 1.0F / scratch.totals[i], dim_);
-      log_sums[i] += std::log(scratch.totals[i]);
-    }
   }
 
-  /// Chunk after chunk into `sums` and `log_sums`, which begin as the first chunk's.
-  void merge(const float* chunk_sums, const float* chunk_log_sums, float* sums, float* log_sums) const {
+  /// Chunk after chunk into `sums` and `softmax`, which begin as the first chunk's.
+  void merge(const float* chunk_sums, const SoftmaxSum* chunk, float* sums, SoftmaxSum* softmax) const {
     for (std::size_t i = 0; i < count(); ++i) {
-      if (std::isinf(chunk_log_sums[i])) continue;  // not seen
-      const float top = std::max(log_sums[i], chunk_log_sums[i]);
-      const float before = std::exp(log_sums[i] - top), added = std::exp(chunk_log_sums[i] - top);
-      const float old_share = before / (before + added), share = added / (before + added);
+      if (chunk[i].total == 0) continue;  // not seen
+      const float top = std::max(softmax[i].top, chunk[i].top);
+      const float before = share(softmax[i].top, top), added = share(chunk[i].top, top);
       float* sum = sums + i * dim_;
-      const float* chunk = chunk_sums + i * dim_;
-      for (std::size_t j = 0; j < dim_; ++j) sum[j] = sum[j] * old_share + chunk[j] * share;
-      log_sums[i] = top + std::log(before + added);
+      const float* of_chunk = chunk_sums + i * dim_;
+      for (std::size_t j = 0; j < dim_; ++j) sum[j] = sum[j] * before + of_chunk[j] * added;
+      softmax[i] = {top, softmax[i].total * before + chunk[i].total * added};
     }
   }
 
-  /// Rotates the sums back and puts them in their places.
-  void finish(float* sums) const {
-    for (std::size_t i = 0; i < count(); ++i) cache_.v_codec(job_.layer).from_coded(sums + i * dim_);
+  /// Divides the sums, rotates them back and puts them in their places.
+  void finish(float* sums, const SoftmaxSum* softmax) const {
+    for (std::size_t i = 0; i < count(); ++i) {
+      kernels().scale(sums + i * dim_, 1.0F / softmax[i].total, dim_);
+      cache_.v_codec(job_.layer).from_coded(sums + i * dim_);
+    }
     for (std::size_t t = 0; t < n_tokens_; ++t) {
       std::memcpy(job_.out + (first_ + t) * row_ + kv_head_ * group_ * dim_, sums + t * group_ * dim_,
                   group_ * dim_ * sizeof(float));
@@ -137,8 +132,11 @@ class Tile {
     std::size_t size() const { return end > begin ? end - begin : 0; }
   };
 
-  /// Whether the queries are so few that the cache comes from memory, and they wait for it.
-  bool streams() const { return job_.n_tokens <= kTileTokens; }
+  /// Whether the queries are so few that the cache comes from memory and they wait for it. The CPU foresees by itself
+  /// that one row follows the other, but not how groups of rows are read.
+  bool waits_for(const Codec& codec) const { return job_.n_tokens <= kTileTokens && codec.group_rows() > 1; }
+
+  static float share(float old_top, float top) { return old_top == top ? 1.0F : std::exp(old_top - top); }
 
   bool leaves_bias_out() const {
     return cache_.key_bias() != nullptr && cache_.key_bias()->left_out(job_.layer, kv_head_);
@@ -185,10 +183,12 @@ class Tile {
   void score(std::size_t begin, std::size_t n, AttentionScratch& scratch) const {
     float* scores = scratch.scores.data();
     if (const std::size_t coded = coded_positions(CacheSide::kKeys, begin, n); coded > 0) {
-      const Codec& codec = cache_.k_codec(job_.layer);
-      for (std::size_t from = 0; from < coded; from += kScoredAtOnce) {
-        const std::size_t part = std::min(kScoredAtOnce, coded - from);
-        if (streams()) prefetch(cache_.v_codec(job_.layer), cache_.values(job_.layer, kv_head_), begin + from, part);
+      const Codec &codec = cache_.k_codec(job_.layer), &values = cache_.v_codec(job_.layer);
+      const std::size_t fitting = kPrefetchBytes / values.storage_bytes(kPrefetchGrain) * kPrefetchGrain;
+      const std::size_t step = waits_for(values) ? std::clamp(fitting, kPrefetchGrain, kScoredAtOnce) : coded;
+      for (std::size_t from = 0; from < coded; from += step) {
+        const std::size_t part = std::min(step, coded - from);
+        if (waits_for(values)) prefetch(values, cache_.values(job_.layer, kv_head_), begin + from, part);
         codec.scores(scratch.query, cache_.keys(job_.layer, kv_head_), begin + from, part, scores + from, n,
                      scratch.workspace);
       }
@@ -255,15 +255,16 @@ void attend_by_tiles(const ModelConfig& config, KvCache& cache, const AttentionJ
       const Tile tile(config, cache, job, task % config.n_kv_heads, index * kTileTokens);
       const std::size_t values = tile.count() * config.head_dim;
       scratch.sums.resize(2 * values);
-      scratch.log_sums.resize(2 * tile.count());
-      float *sums = scratch.sums.data(), *log_sums = scratch.log_sums.data();
+      scratch.softmax.resize(2 * tile.count());
+      float* sums = scratch.sums.data();
+      SoftmaxSum* softmax = scratch.softmax.data();
       tile.prepare(scratch);
-      tile.attend_chunk(tile.first_chunk(), scratch, sums, log_sums);
+      tile.attend_chunk(tile.first_chunk(), scratch, sums, softmax);
       for (std::size_t chunk = tile.first_chunk() + 1; chunk < tile.end_chunk(); ++chunk) {
-        tile.attend_chunk(chunk, scratch, sums + values, log_sums + tile.count());
-        tile.merge(sums + values, log_sums + tile.count(), sums, log_sums);
+        tile.attend_chunk(chunk, scratch, sums + values, softmax + tile.count());
+        tile.merge(sums + values, softmax + tile.count(), sums, softmax);
       }
-      tile.finish(sums);
+      tile.finish(sums, softmax);
     }
   });
 }
@@ -274,9 +275,10 @@ void attend_by_chunks(const ModelConfig& config, KvCache& cache, const Attention
   const Tile any(config, cache, job, 0, 0);
   const std::size_t first_chunk = any.first_chunk(), n_chunks = any.end_chunk() - first_chunk;
   const std::size_t count = any.count(), values = count * config.head_dim;
-  std::vector<float>&sums = scratches[0].chunk_sums, &log_sums = scratches[0].chunk_log_sums;
+  std::vector<float>& sums = scratches[0].chunk_sums;
+  std::vector<SoftmaxSum>& softmax = scratches[0].chunk_softmax;
   sums.resize(std::max(sums.size(), config.n_kv_heads * n_chunks * values));
-  log_sums.resize(std::max(log_sums.size(), config.n_kv_heads * n_chunks * count));
+  softmax.resize(std::max(softmax.size(), config.n_kv_heads * n_chunks * count));
   for (AttentionScratch& scratch : scratches) scratch.prepared = 0;
   pool.for_ranges(config.n_kv_heads * n_chunks, 1, [&](std::size_t begin, std::size_t end, unsigned thread) {
     AttentionScratch& scratch = scratches[thread];
@@ -286,16 +288,17 @@ void attend_by_chunks(const ModelConfig& config, KvCache& cache, const Attention
       if (scratch.prepared != head + 1) tile.prepare(scratch);
       scratch.prepared = head + 1;
       tile.attend_chunk(first_chunk + task % n_chunks, scratch, sums.data() + task * values,
-                        log_sums.data() + task * count);
+                        softmax.data() + task * count);
     }
   });
   for (std::size_t head = 0; head < config.n_kv_heads; ++head) {
     const Tile tile(config, cache, job, head, 0);
-    float *sum = sums.data() + head * n_chunks * values, *log_sum = log_sums.data() + head * n_chunks * count;
+    float* sum = sums.data() + head * n_chunks * values;
+    SoftmaxSum* of_head = softmax.data() + head * n_chunks * count;
     for (std::size_t chunk = 1; chunk < n_chunks; ++chunk) {
-      tile.merge(sum + chunk * values, log_sum + chunk * count, sum, log_sum);
+      tile.merge(sum + chunk * values, of_head + chunk * count, sum, of_head);
     }
-    tile.finish(sum);
+    tile.finish(sum, of_head);
   }
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <limits>
 #include <vector>
 
 #include "base/thread_pool.h"
@@ -9,17 +10,23 @@
 
 namespace tq {
 
+/// What a query has seen of some positions: `total` = Σ exp(score − top), 0 and −∞ of none.
+struct SoftmaxSum {
+  float top = -std::numeric_limits<float>::infinity(), total = 0;
+};
+
 /// Scratch memory of one thread. Only the partial sums of single tokens grow with the context: 4 bytes for each 512
 /// positions, head and coordinate, kept by the first thread.
 struct AttentionScratch {
   Query query;
   Workspace workspace;
-  std::vector<float> queries, scores, sums, log_sums;
-  std::vector<float> totals;   ///< of the weights of each query
+  std::vector<float> queries, scores, sums;
+  std::vector<SoftmaxSum> softmax;
   std::vector<float> offsets;  ///< what centring took out of the scores of each query
   KeyBiasQuery key_bias;
   std::vector<float> exact;  ///< scores, then weights of exact rows
-  std::vector<float> chunk_sums, chunk_log_sums;
+  std::vector<float> chunk_sums;
+  std::vector<SoftmaxSum> chunk_softmax;
   std::size_t prepared = 0;  ///< one more than the head whose queries are prepared for the attention in progress
 };
 
