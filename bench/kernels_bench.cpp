@@ -305,7 +305,7 @@ void register_elementwise() {
     static std::vector<std::int8_t> bytes(8192);
     static std::vector<float> units(256);
     static std::vector<std::int32_t> sums(256);
-    kernels().weights_to_bytes({.weights = x, .scales = y, .n_groups = n / 32, .stride = 1, .bytes = bytes.data(), .units = units.data(), .sums = sums.data()});
+    kernels().weights_to_bytes({.weights = x, .weight_stride = n, .scales = y, .n_groups = n / 32, .n_queries = 1, .bytes = bytes.data(), .units = units.data(), .sums = sums.data()});
   });
 }
 [[maybe_unused]] const bool elementwise_registered = (register_elementwise(), true);

@@ -94,20 +94,23 @@ class TransposedCodec final : public Codec {
     integers.units.resize(count * range.n_groups);
     integers.sums.resize(count * planes() * range.n_groups);
     const std::size_t from = range.from(), n = range.to() - from;
-    const bool whole = n == range.rows();
-    if (!whole) scratch.rows.assign(std::max(scratch.rows.size(), range.rows()), 0.0F);
-    for (std::size_t i = 0; i < count; ++i) {
-      const float* row = weights + i * stride + (range.group * kGroupRows + from - range.first);
-      if (!whole) std::memcpy(scratch.rows.data() + from, row, n * sizeof(float));
-      const RowWeights job{.weights = whole ? row : scratch.rows.data(),
-                           .scales = scratch.scales.data(),
-                           .n_groups = range.n_groups,
-                           .stride = count,
-                           .bytes = integers.bytes.data() + i * kGroupRows,
-                           .units = integers.units.data() + i,
-                           .sums = integers.sums.data() + i};
-      (planes() == 1 ? kernels().weights_to_bytes : kernels().weights_to_words)(job);
+    const float* rows = weights + (range.group * kGroupRows + from - range.first);
+    if (n != range.rows()) {  // zeros beside them
+      scratch.rows.assign(std::max(scratch.rows.size(), count * range.rows()), 0.0F);
+      for (std::size_t i = 0; i < count; ++i)
+        std::memcpy(scratch.rows.data() + i * range.rows() + from, rows + i * stride, n * sizeof(float));
+      rows = scratch.rows.data();
+      stride = range.rows();
     }
+    const RowWeights job{.weights = rows,
+                         .weight_stride = stride,
+                         .scales = scratch.scales.data(),
+                         .n_groups = range.n_groups,
+                         .n_queries = count,
+                         .bytes = integers.bytes.data(),
+                         .units = integers.units.data(),
+                         .sums = integers.sums.data()};
+    (planes() == 1 ? kernels().weights_to_bytes : kernels().weights_to_words)(job);
   }
 
   void add_groups(const std::byte* groups, std::size_t n_groups, std::size_t count, float* acc, Workspace& scratch) const {

@@ -212,8 +212,9 @@ inline void store_i8(I a, void* bytes) {
   __builtin_memcpy(bytes, out, sizeof out);
 }
 inline void store_i8(I low, I high, void* bytes) {
-  store_i8(low, bytes);
-  store_i8(high, static_cast<std::uint8_t*>(bytes) + 16);
+  const __m256i all = _mm256_packs_epi16(_mm256_packs_epi32(low.low, low.high), _mm256_packs_epi32(high.low, high.high));
+  const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);  // packs goes by halves
+  _mm256_storeu_si256(static_cast<__m256i*>(bytes), _mm256_permutevar8x32_epi32(all, order));
 }
 
 struct B {

@@ -241,56 +241,77 @@ inline void reduce_lanes(F* vectors, Combine combine) {
   }
 }
 
-/// 32 weights times the scales of their rows.
+/// A query's weights of 32 rows times the scales of these.
 struct ScaledWeights {
-  ScaledWeights(const RowWeights& job, std::size_t group) {
+  ScaledWeights(const RowWeights& job, std::size_t query, std::size_t group) {
     const std::size_t at = group * 2 * kLanes;
-    a = mul(load(job.weights + at), load(job.scales + at));
-    b = mul(load(job.weights + at + kLanes), load(job.scales + at + kLanes));
+    const float *weights = job.weights + query * job.weight_stride + at, *scales = job.scales + at;
+    a = mul(load(weights), load(scales));
+    b = mul(load(weights + kLanes), load(scales + kLanes));
   }
   /// Of two weights each: the bits of their sizes, among which those of a NaN are the largest.
   I sizes() const { return max(as_int(size_of(a)), as_int(size_of(b))); }
   F a, b;
 };
 
-/// 16 groups at once, whose reductions then take a few instructions each; false, and nothing done, when one of them has no unit.
-inline bool sixteen_weights_to_bytes(const RowWeights& job, std::size_t group) {
+/// Units of 16 groups from `group` on, and what their weights are multiplied by; false, and nothing done, where one has no unit.
+inline bool find_sixteen_units(const RowWeights& job, std::size_t query, std::size_t group, float* factors) {
   F vectors[kLanes];
-  for (std::size_t g = 0; g < kLanes; ++g) vectors[g] = as_float(ScaledWeights(job, group + g).sizes());
+  for (std::size_t g = 0; g < kLanes; ++g) vectors[g] = as_float(ScaledWeights(job, query, group + g).sizes());
   reduce_lanes<8>(vectors, [](F a, F b) __attribute__((always_inline)) { return as_float(max(as_int(a), as_int(b))); });
   const F largest = vectors[0];
   if ((mask_greater(largest, broadcast(0x1p-100F)) & mask_greater(broadcast(0x1p100F), largest)) != 0xFFFF) return false;
-  float factors[kLanes], units[kLanes];
   store(divide(broadcast(127.0F), largest), factors);
+  float units[kLanes];
   store(divide(largest, broadcast(127.0F)), units);
+  for (std::size_t g = 0; g < kLanes; ++g) job.units[(group + g) * job.n_queries + query] = units[g];
+  return true;
+}
+
+inline void round_sixteen_groups(const RowWeights& job, std::size_t query, std::size_t group, const float* factors) {
+  F vectors[kLanes];
   for (std::size_t g = 0; g < kLanes; ++g) {
-    const ScaledWeights weights(job, group + g);
+    const ScaledWeights weights(job, query, group + g);
     const F factor = broadcast(factors[g]);
     const I low = round_to_int(mul(weights.a, factor)), high = round_to_int(mul(weights.b, factor));
-    store_i8(low, high, job.bytes + (group + g) * job.stride * 2 * kLanes);
-    job.units[(group + g) * job.stride] = units[g];
+    store_i8(low, high, job.bytes + ((group + g) * job.n_queries + query) * 2 * kLanes);
     vectors[g] = to_float(add(low, high));
   }
   reduce_lanes<8>(vectors, [](F a, F b) __attribute__((always_inline)) { return add(a, b); });  // at most 32 · 127: exact
   const I sums = round_to_int(vectors[0]);
   std::int32_t of_groups[kLanes];
   __builtin_memcpy(of_groups, &sums, sizeof sums);
-  for (std::size_t g = 0; g < kLanes; ++g) job.sums[(group + g) * job.stride] = of_groups[g];
-  return true;
+  for (std::size_t g = 0; g < kLanes; ++g) job.sums[(group + g) * job.n_queries + query] = of_groups[g];
 }
 
+inline void round_group(const RowWeights& job, std::size_t query, std::size_t group) {
+  float scaled[2 * kLanes];
+  const ScaledWeights weights(job, query, group);
+  store(weights.a, scaled);
+  store(weights.b, scaled + kLanes);
+  const std::size_t at = group * job.n_queries + query;
+  to_bytes(scaled, 2 * kLanes, job.bytes + at * 2 * kLanes, &job.units[at], &job.sums[at]);
+}
+
+/// 16 groups at once, whose reductions then take a few instructions each; and units of some queries before their bytes: a unit comes out of
+/// a chain of shuffles and a division, which the next query's do not wait for.
 void weights_to_bytes(const RowWeights& job) {
-  for (std::size_t g = 0; g < job.n_groups; ++g) {
-    if (g + kLanes <= job.n_groups && sixteen_weights_to_bytes(job, g)) {
-      g += kLanes - 1;
-      continue;
+  constexpr std::size_t kAhead = 4;
+  for (std::size_t group = 0; group < job.n_groups; group += kLanes) {
+    const bool sixteen = group + kLanes <= job.n_groups;
+    for (std::size_t first = 0; first < job.n_queries; first += kAhead) {
+      const std::size_t n = job.n_queries - first < kAhead ? job.n_queries - first : kAhead;
+      float factors[kAhead][kLanes];
+      bool together[kAhead];
+      for (std::size_t i = 0; i < n; ++i) together[i] = sixteen && find_sixteen_units(job, first + i, group, factors[i]);
+      for (std::size_t i = 0; i < n; ++i) {
+        if (together[i]) {
+          round_sixteen_groups(job, first + i, group, factors[i]);
+          continue;
+        }
+        for (std::size_t g = group; g < job.n_groups && g < group + kLanes; ++g) round_group(job, first + i, g);
+      }
     }
-    float scaled[2 * kLanes];
-    const ScaledWeights weights(job, g);
-    store(weights.a, scaled);
-    store(weights.b, scaled + kLanes);
-    const std::size_t at = g * job.stride;
-    to_bytes(scaled, 2 * kLanes, job.bytes + at * 2 * kLanes, &job.units[at], &job.sums[at]);
   }
 }
 

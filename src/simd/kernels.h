@@ -80,16 +80,18 @@ struct SignScan {
   std::size_t out_stride;
 };
 
-/// The arguments of Kernels::weights_to_bytes: one query's weights of n_groups times 32 rows, times what the rows are scaled by, in bytes.
+/// The arguments of Kernels::weights_to_bytes: weights of n_groups times 32 rows, times what the rows are scaled by, in bytes. For each
+/// query n_groups x 32 weights, `weight_stride` apart; what comes out is as TransposedSum wants it.
 struct RowWeights {
-  const float *weights, *scales;  ///< n_groups x 32
-  std::size_t n_groups;
-  std::size_t stride;             ///< queries whose results lie side by side: the next group's are so many times 32 bytes, units and sums on
-  std::int8_t* bytes;             ///< 32 of each group: weight · scale = byte · unit, rounded to nearest even
-  float* units;                   ///< one of each group: 1/127 of the largest; 0, and zeros as bytes, where that is below 2^-100; NaN where one
-                                  ///< is not finite or above 2^100
-  std::int32_t* sums;             ///< one of each group: the sum of the bytes
-  // weights_to_words: high bytes and their sums, then, n_groups times `stride` further on, low ones; the unit is 1/32384 of the largest.
+  const float* weights;
+  std::size_t weight_stride;
+  const float* scales;   ///< n_groups x 32
+  std::size_t n_groups, n_queries;
+  std::int8_t* bytes;    ///< n_groups x n_queries x 32: weight · scale = byte · unit, rounded to nearest even
+  float* units;          ///< n_groups x n_queries: 1/127 of the largest of 32; 0, and zeros as bytes, where that is below 2^-100; NaN where one
+                         ///< is not finite or above 2^100
+  std::int32_t* sums;    ///< n_groups x n_queries: of the bytes
+  // weights_to_words: high bytes and their sums, then as many low ones; the unit is 1/32384 of the largest.
 };
 /// … of Kernels::sum_transposed: what InterleavedDot calls a row is one of 16 coordinates here, and what is a coordinate there is a row.
 struct TransposedSum {

@@ -39,13 +39,12 @@ void to_words(const float* x, std::size_t n, std::int8_t* high, std::int8_t* low
 }
 
 void weights_to_words(const RowWeights& job) {
-  const std::size_t plane = job.n_groups * job.stride;
-  for (std::size_t g = 0; g < job.n_groups; ++g) {
+  const std::size_t plane = job.n_groups * job.n_queries;
+  for (std::size_t at = 0; at < plane; ++at) {
     float scaled[2 * kLanes];
-    const ScaledWeights weights(job, g);
+    const ScaledWeights weights(job, at % job.n_queries, at / job.n_queries);
     store(weights.a, scaled);
     store(weights.b, scaled + kLanes);
-    const std::size_t at = g * job.stride;
     std::int8_t* high = job.bytes + at * 2 * kLanes;
     std::int32_t sums[2];
     to_words(scaled, 2 * kLanes, high, high + plane * 2 * kLanes, &job.units[at], sums);

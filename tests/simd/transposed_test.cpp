@@ -22,26 +22,32 @@ struct Integers {
 };
 
 Integers to_bytes(const Kernels& simd, const std::vector<float>& weights, const std::vector<float>& scales) {
-  // As the second of three queries.
-  const std::size_t n_groups = weights.size() / kRows;
-  Integers all{std::vector<std::int8_t>(3 * weights.size() + kRows, 99), std::vector<float>(3 * n_groups + 1, 99),
-               std::vector<std::int32_t>(3 * n_groups + 1, 99)};
-  simd.weights_to_bytes({.weights = weights.data(), .scales = scales.data(), .n_groups = n_groups, .stride = 3,
-                         .bytes = all.bytes.data() + kRows, .units = all.units.data() + 1, .sums = all.sums.data() + 1});
-  Integers out;
-  for (std::size_t g = 0; g < n_groups; ++g) {
-    const auto bytes = all.bytes.begin() + static_cast<std::ptrdiff_t>((3 * g + 1) * kRows);
-    out.bytes.insert(out.bytes.end(), bytes, bytes + kRows);
-    out.units.push_back(all.units[3 * g + 1]);
-    out.sums.push_back(all.sums[3 * g + 1]);
-    for (const std::size_t other : {3 * g, 3 * g + 2}) {
-      EXPECT_EQ(all.bytes[other * kRows], 99);
-      EXPECT_EQ(all.bytes[other * kRows + kRows - 1], 99);
-      EXPECT_EQ(all.units[other], 99);
-      EXPECT_EQ(all.sums[other], 99);
-    }
+  // As the second and the seventh of seven queries, whose others are a multiple.
+  constexpr std::size_t kQueries = 7;
+  const std::size_t n_groups = weights.size() / kRows, stride = weights.size() + 5;
+  std::vector<float> rows(kQueries * stride, 99);
+  for (std::size_t q = 0; q < kQueries; ++q) {
+    const float factor = q == 1 || q == 6 ? 1.0F : 0.5F;
+    for (std::size_t i = 0; i < weights.size(); ++i) rows[q * stride + i] = weights[i] * factor;
   }
-  return out;
+  Integers all{std::vector<std::int8_t>(kQueries * weights.size(), 99), std::vector<float>(kQueries * n_groups, 99),
+               std::vector<std::int32_t>(kQueries * n_groups, 99)};
+  simd.weights_to_bytes({.weights = rows.data(), .weight_stride = stride, .scales = scales.data(), .n_groups = n_groups,
+                         .n_queries = kQueries, .bytes = all.bytes.data(), .units = all.units.data(), .sums = all.sums.data()});
+  const auto of_query = [&](std::size_t query) {
+    Integers out;
+    for (std::size_t at = query; at < kQueries * n_groups; at += kQueries) {
+      const auto bytes = all.bytes.begin() + static_cast<std::ptrdiff_t>(at * kRows);
+      out.bytes.insert(out.bytes.end(), bytes, bytes + kRows);
+      out.units.push_back(all.units[at]);
+      out.sums.push_back(all.sums[at]);
+    }
+    return out;
+  };
+  const Integers second = of_query(1), seventh = of_query(6);
+  EXPECT_EQ(second.bytes, seventh.bytes);
+  EXPECT_EQ(second.sums, seventh.sums);
+  return second;
 }
 
 TEST_P(EveryTarget, weights_are_rounded_to_a_127th_of_the_largest_of_32) {
