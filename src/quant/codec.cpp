@@ -50,9 +50,7 @@ void Codec::accumulate(const float* weights, std::size_t count, std::size_t stri
   for (std::size_t r = 0; r < n_rows; r += tile) {
     const std::size_t n = std::min(tile, n_rows - r);
     decode_coded(storage, first + r, n, scratch.rows.data());
-    for (std::size_t i = 0; i < count; ++i) {
-      kernels().weighted_sum(weights + i * stride + r, scratch.rows.data(), dim_, n, dim_, acc + i * dim_);
-    }
+    kernels().sum_stored(RowFormat::kF32, {scratch.rows.data(), dim_ * sizeof(float), n, dim_}, weights + r, stride, count, acc);
   }
 }
 

@@ -30,10 +30,7 @@ class Float32Codec final : public RowCodec {
   void accumulate(const float* weights, std::size_t count, std::size_t stride, const std::byte* storage, std::size_t first,
                   std::size_t n_rows, float* acc, Workspace& scratch) const override {
     if (!aligned(storage)) return Codec::accumulate(weights, count, stride, storage, first, n_rows, acc, scratch);
-    const std::byte* rows = storage + first * row_bytes();
-    for (std::size_t i = 0; i < count; ++i) {
-      kernels().weighted_sum(weights + i * stride, reinterpret_cast<const float*>(rows), dim(), n_rows, dim(), acc + i * dim());
-    }
+    kernels().sum_stored(RowFormat::kF32, {storage + first * row_bytes(), row_bytes(), n_rows, dim()}, weights, stride, count, acc);
   }
 
  private:

@@ -227,20 +227,6 @@ void dot_interleaved(const InterleavedDot& job) {
 
 // ---- transposed codes
 
-/// Lane l of the first vector becomes the reduction of all lanes of vector l.
-template <int h, class Combine>
-inline void reduce_lanes(F* vectors, Combine combine) {
-  if constexpr (h > 0) {
-    // Vectors i and i + h, h apart in every run of 2 h: lanes without bit h go on with the first, those with it with the second.
-#pragma GCC unroll 8
-    for (int i = 0; i < h; ++i) {
-      const F a = vectors[i], b = vectors[i + h];
-      vectors[i] = combine(take_swapped<h, true>(a, b), take_swapped<h, false>(b, a));
-    }
-    reduce_lanes<h / 2>(vectors, combine);
-  }
-}
-
 /// A query's weights of 32 rows times the scales of these.
 struct ScaledWeights {
   ScaledWeights(const RowWeights& job, std::size_t query, std::size_t group) {

@@ -148,8 +148,8 @@ struct LaneQuantizer {
   float* squares;           ///< 16: likewise
 };
 
-/// How rows of n values are stored: halves, or GGUF's blocks of 32 (decode_q8_0, decode_q4_0), n then a multiple of 32.
-enum class RowFormat { kF16, kBF16, kQ8_0, kQ4_0 };
+/// How rows of n values are stored: floats, halves, or GGUF's blocks of 32 (decode_q8_0, decode_q4_0), n then a multiple of 32.
+enum class RowFormat { kF32, kF16, kBF16, kQ8_0, kQ4_0 };
 struct StoredRows {
   const void* bytes;
   std::size_t stride;  ///< bytes from one row to the next

@@ -63,6 +63,20 @@ inline void store_some(F a, std::size_t n, float* x) {
 
 // ---- sums
 
+/// Lane l of the first vector becomes the reduction of all lanes of vector l.
+template <int h, class Combine>
+inline void reduce_lanes(F* vectors, Combine combine) {
+  if constexpr (h > 0) {
+    // Vectors i and i + h, h apart in every run of 2 h: lanes without bit h go on with the first, those with it with the second.
+#pragma GCC unroll 8
+    for (int i = 0; i < h; ++i) {
+      const F a = vectors[i], b = vectors[i + h];
+      vectors[i] = combine(take_swapped<h, true>(a, b), take_swapped<h, false>(b, a));
+    }
+    reduce_lanes<h / 2>(vectors, combine);
+  }
+}
+
 float ordered_dot(const float* a, const float* b, std::size_t n) {
   F sum = broadcast(0.0F);
   for_vectors(n, [&](std::size_t i, std::size_t m) { sum = add(sum, mul(load_some(a + i, m), load_some(b + i, m))); });

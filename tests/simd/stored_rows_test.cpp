@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdint>
 #include <string>
+#include <cstring>
 #include <vector>
 
 #include "simd/every_target.h"
@@ -21,16 +22,20 @@ struct Format {
   const char* name;
   std::size_t multiple, bytes_of_multiple;  ///< of values; of stored bytes for so many values
 };
-constexpr Format kFormats[] = {{RowFormat::kF16, "f16", 1, 2}, {RowFormat::kBF16, "bf16", 1, 2},
+constexpr Format kFormats[] = {{RowFormat::kF32, "f32", 1, 4}, {RowFormat::kF16, "f16", 1, 2}, {RowFormat::kBF16, "bf16", 1, 2},
                                {RowFormat::kQ8_0, "q8_0", 32, 34}, {RowFormat::kQ4_0, "q4_0", 32, 18}};
 
-/// Random rows behind each other with 3 bytes between them, so that no row but the first is aligned; nothing behind the last one.
+/// Bytes between rows: 3, so that no row but the first is aligned, but for floats, which always are.
+std::size_t gap(const Format& format) { return format.format == RowFormat::kF32 ? 4 : 3; }
+
+/// Random rows with a gap() between them; nothing behind the last one.
 std::vector<std::uint8_t> stored(const Kernels& simd, const Format& format, std::size_t n, std::size_t n_rows) {
-  const std::size_t row_bytes = n / format.multiple * format.bytes_of_multiple, stride = row_bytes + 3;
+  const std::size_t row_bytes = n / format.multiple * format.bytes_of_multiple, stride = row_bytes + gap(format);
   std::vector<std::uint8_t> bytes((n_rows - 1) * stride + row_bytes);
   const auto values = test::gaussian(n_rows * n, 5);
   for (std::size_t r = 0; r < n_rows; ++r) {
     std::uint8_t* row = bytes.data() + r * stride;
+    if (format.format == RowFormat::kF32) std::memcpy(row, &values[r * n], n * sizeof(float));
     if (format.format == RowFormat::kF16) simd.f32_to_f16(&values[r * n], n, row);
     if (format.format == RowFormat::kBF16) simd.f32_to_bf16(&values[r * n], n, row);
     if (format.multiple == 1) continue;
@@ -42,6 +47,7 @@ std::vector<std::uint8_t> stored(const Kernels& simd, const Format& format, std:
 
 std::vector<float> decoded(const Kernels& simd, const Format& format, std::size_t n, const std::uint8_t* row) {
   std::vector<float> values(n);
+  if (format.format == RowFormat::kF32) std::memcpy(values.data(), row, n * sizeof(float));
   if (format.format == RowFormat::kF16) simd.f16_to_f32(row, n, values.data());
   if (format.format == RowFormat::kBF16) simd.bf16_to_f32(row, n, values.data());
   if (format.format == RowFormat::kQ8_0) simd.decode_q8_0(row, n, values.data());
@@ -57,7 +63,7 @@ void for_shapes(const Kernels& simd, Check check) {
       if (n % format.multiple != 0) continue;
       for (const std::size_t n_rows : {1UL, 3UL, 4UL, 9UL}) {
         const auto bytes = stored(simd, format, n, n_rows);
-        const std::size_t stride = n / format.multiple * format.bytes_of_multiple + 3;
+        const std::size_t stride = n / format.multiple * format.bytes_of_multiple + gap(format);
         std::vector<float> rows;
         for (std::size_t r = 0; r < n_rows; ++r) {
           const auto row = decoded(simd, format, n, bytes.data() + r * stride);
