@@ -104,13 +104,14 @@ struct ModelOptions {
   /// Compress the matrices of the layers on load; empty keeps them as the file has them. Embedding, output and norms
   /// stay.
   std::string weights;
-  /// The codecs of single matrices, or `keep`, by their GGUF names, before `weights`: what a plan or a rule says. Of the
-  /// layers, the embedding (also the output where that is tied) and the output.
+  /// The codecs of single matrices, or `keep`, by their GGUF names, before `weights`: what a plan or a rule says. Of
+  /// the layers, the embedding (also the output where that is tied) and the output.
   std::map<std::string, std::string> tensor_types = {};
   std::string name = {};  ///< what weights_name() says then; empty: as without
   unsigned threads = 0;   ///< used while loading and compressing; 0: all cores
   /// Copy matrices that lie in a mapped file into large pages, where half of the free memory holds them: tokens come
-  /// faster, most of all in a virtual machine. Otherwise they are used where they are, and models of one file share them.
+  /// faster, most of all in a virtual machine. Otherwise they are used where they are, and models of one file share
+  /// them.
   bool large_pages = false;
 };
 
@@ -135,8 +136,9 @@ class Model {
 /// The shapes that make_synthetic_model() knows.
 std::vector<std::string> synthetic_models();
 /// A model of a known shape (`smollm2-135m`, `llama-3.2-1b`, `qwen3-0.6b`, `llama-3.1-8b`) with random weights in the
-/// codec `weights` (empty: f16), embedding and output in `outside` (empty: q8_0), for measuring speed without a file; file() must not
-/// be called. kUsage for another name, or a codec that cannot code its rows; kOutOfMemory when it does not fit.
+/// codec `weights` (empty: f16), embedding and output in `outside` (empty: q8_0), for measuring speed without a file;
+/// file() must not be called. kUsage for another name, or a codec that cannot code its rows; kOutOfMemory when it does
+/// not fit.
 Result<std::shared_ptr<const Model>> make_synthetic_model(std::string_view name, const std::string& weights,
                                                           const std::string& outside = {});
 

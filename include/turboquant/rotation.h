@@ -40,8 +40,9 @@ class Rotation {
 
   /// x ← R x. `x` has dim() values.
   void apply(float* x) const;
-  /// 16 rows, one after the other → R times each of them, bit for bit what apply() gives: value i of row r at [16 i + r] of the returned
-  /// pointer, which lies in `lanes`, 2 x 16 x dim() floats. Much faster than one by one. Not for kDenseHaar.
+  /// 16 rows, one after the other → R times each of them, bit for bit what apply() gives: value i of row r at [16 i +
+  /// r] of the returned pointer, which lies in `lanes`, 2 x 16 x dim() floats. Much faster than one by one. Not for
+  /// kDenseHaar.
   float* apply_to_16(const float* rows, float* lanes) const;
   /// x ← Rᵀ x.
   void apply_inverse(float* x) const;

@@ -193,11 +193,12 @@ Result<std::vector<std::string>> CacheChoice::names(const std::string& fallback)
 }
 
 void add_tensor_type_option(CommandLine& line, std::vector<std::string>& rules) {
-  line.add(rules, {.names = "--tensor-type",
-                   .help = "with --weights: SPEC, or keep, for every matrix in whose\nname REGEX matches, token_embd and "
-                           "output among them;\nmay be repeated, the last match counts",
-                   .value = "REGEX=SPEC",
-                   .group = kCompressionGroup});
+  line.add(rules,
+           {.names = "--tensor-type",
+            .help = "with --weights: SPEC, or keep, for every matrix in whose\nname REGEX matches, token_embd and "
+                    "output among them;\nmay be repeated, the last match counts",
+            .value = "REGEX=SPEC",
+            .group = kCompressionGroup});
 }
 
 Result<void> add_rules(const std::vector<std::string>& rules, std::span<std::string> weights) {
@@ -213,7 +214,8 @@ Result<void> add_rules(const std::vector<std::string>& rules, std::span<std::str
     used = true;
   }
   if (used) return {};
-  return fail(ErrorCode::kUsage, "--tensor-type says where to differ from a codec of --weights or from a plan; name one");
+  return fail(ErrorCode::kUsage,
+              "--tensor-type says where to differ from a codec of --weights or from a plan; name one");
 }
 
 /// The last '=' separates, since a pattern may hold one and a spec does not.
@@ -285,7 +287,8 @@ Result<void> check_weights(const std::string& text) {
   const auto [name, rules] = split_weights(text);
   if (const Result<void> known = check_rules(rules); !known)
     return fail(known.error().code, fmt::format("--tensor-type: {}", known.error().message));
-  if (name.empty() && !rules.empty()) return fail(ErrorCode::kUsage, fmt::format("--weights {}: name a codec first", text));
+  if (name.empty() && !rules.empty())
+    return fail(ErrorCode::kUsage, fmt::format("--weights {}: name a codec first", text));
   if (name.empty() || is_average(name)) return {};
   if (names_a_plan(name)) {
     const Result<Plan> plan = read_plan(name);

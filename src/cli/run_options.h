@@ -30,8 +30,8 @@ struct RunChoice {
 };
 
 void add_run_options(CommandLine& line, RunChoice& choice);
-/// Takes weights from --plan, and the cache where --kv is not given; puts --tensor-type behind the weights. `weights` is
-/// what load_compressed() takes then.
+/// Takes weights from --plan, and the cache where --kv is not given; puts --tensor-type behind the weights. `weights`
+/// is what load_compressed() takes then.
 Result<void> apply_plan(RunChoice& choice);
 /// Which of them go together; kUsage otherwise.
 Result<void> check_run_choice(const RunChoice& choice);

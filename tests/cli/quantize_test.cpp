@@ -79,8 +79,9 @@ TEST(Quantize, EvalComparesTheFileWithTheOriginal) {
 }
 
 TEST(Quantize, TensorTypesCountOnLoadToo) {
-  const Outcome outcome = tq({"eval", "-m", kModel, "-c", "64", "--chunks", "1", "--weights", "file,tq4,tq3", "--kv", "f32",
-                              "--tensor-type", "token_embd=tq6", "--tensor-type", "ffn_down=tq5", "--json", "-"});
+  const Outcome outcome =
+      tq({"eval", "-m", kModel, "-c", "64", "--chunks", "1", "--weights", "file,tq4,tq3", "--kv", "f32",
+          "--tensor-type", "token_embd=tq6", "--tensor-type", "ffn_down=tq5", "--json", "-"});
   ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
   const json rows = json::parse(outcome.out)["rows"];
   ASSERT_EQ(rows.size(), 3U);
@@ -88,10 +89,10 @@ TEST(Quantize, TensorTypesCountOnLoadToo) {
   EXPECT_EQ(rows[1]["weights"], "tq4+token_embd=tq6+ffn_down=tq5");
   EXPECT_EQ(rows[2]["weights"], "tq3+token_embd=tq6+ffn_down=tq5");
   EXPECT_LT(rows[1]["weights_bytes"].get<std::size_t>(), 12000000U) << "19.8 million weights, of tq6 and less";
-  const std::vector<std::string> by_option = {"run", "-p", "import", "-n", "8", "--temp", "0", "--weights", "tq4",
-                                              "--tensor-type", "token_embd=tq6"};
-  const std::vector<std::string> by_name = {"run", "-p", "import", "-n", "8", "--temp", "0", "--weights",
-                                            "tq4+token_embd=tq6"};
+  const std::vector<std::string> by_option = {
+      "run", "-p", "import", "-n", "8", "--temp", "0", "--weights", "tq4", "--tensor-type", "token_embd=tq6"};
+  const std::vector<std::string> by_name = {
+      "run", "-p", "import", "-n", "8", "--temp", "0", "--weights", "tq4+token_embd=tq6"};
   const Outcome option = tq(by_option);
   EXPECT_EQ(option.exit_code, 0) << option.err;
   EXPECT_EQ(option.out, tq(by_name).out);

@@ -251,7 +251,8 @@ TEST(WeightsText, rules_are_told_from_types_and_paths) {
   expect("tq4+a=b=tq3", "tq4", {"a=b tq3"});
   expect("plan.json+output=tq4", "plan.json", {"output tq4"});
   expect("some+dir/a=b.json", "some+dir/a=b.json", {});
-  for (const char* none : {"tq4+", "tq4+=tq3", "tq4+x", "tq4+x=", "tq4+x=tq3+", "tq4+x=TQ3", "+"}) expect(none, none, {});
+  for (const char* none : {"tq4+", "tq4+=tq3", "tq4+x", "tq4+x=", "tq4+x=tq3+", "tq4+x=TQ3", "+"})
+    expect(none, none, {});
 }
 
 TEST_F(PlanOfModel, rules_count_on_load_as_in_a_file_also_outside_the_layers) {
@@ -270,8 +271,9 @@ TEST_F(PlanOfModel, rules_count_on_load_as_in_a_file_also_outside_the_layers) {
 }
 
 TEST_F(PlanOfModel, rules_that_cannot_count_are_refused) {
-  for (const auto& [text, part] : {std::pair{"tq4+attn_x=tq3", "'attn_x'"}, std::pair{"tq4+attn_norm=tq3", "'attn_norm'"},
-                                   std::pair{"tq4+attn_(=tq3", "'attn_('"}, std::pair{"tq4+attn_q=tq33", "tq3"}}) {
+  for (const auto& [text, part] :
+       {std::pair{"tq4+attn_x=tq3", "'attn_x'"}, std::pair{"tq4+attn_norm=tq3", "'attn_norm'"},
+        std::pair{"tq4+attn_(=tq3", "'attn_('"}, std::pair{"tq4+attn_q=tq33", "tq3"}}) {
     const auto model = load_compressed(file_, text, 1);
     ASSERT_FALSE(model.has_value()) << text;
     EXPECT_EQ(model.error().code, ErrorCode::kUsage) << text;

@@ -7,8 +7,8 @@
 #include <nlohmann/json.hpp>
 
 #include "support/models.h"
-#include "support/short_pycoder.h"
 #include "support/python_text.h"
+#include "support/short_pycoder.h"
 
 namespace tq {
 namespace {
