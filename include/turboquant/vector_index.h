@@ -14,8 +14,8 @@ namespace tq {
 /// Every vector is looked at: there are no lists or graphs. Immutable after construction; any number of threads may
 /// search at once, each with a Scratch of its own.
 ///
-/// Interleaved tq2, tq3 and tq4 of 32 to 131072 values are kept as two planes, the signs and the rest, in the same
-/// number of bits (docs/layout.md), and searched in stages: the signs give an estimate of each score and its standard
+/// Interleaved tq2, tq3 and tq4 of 32 to 131072 values are filled up with zeros to a multiple of 32, since as many codes
+/// are kept anyway, then coded, kept as two planes, the signs and the rest (docs/layout.md), and searched in stages: the signs give an estimate of each score and its standard
 /// error (docs/algorithm.md); rows whose estimate plus 4 standard errors reaches the k-th best score are scored with
 /// all their bits. A row that belongs to the k best is missed with a probability of about 3·10⁻⁵; all scores are those
 /// of Codec::scores. Other codecs take all bits of all rows.

@@ -66,11 +66,13 @@ class Best {
 
 class VectorIndex::Storage {
  public:
-  Storage(std::shared_ptr<const Codec> codec, std::size_t n_rows) : codec_(std::move(codec)), rows_(n_rows) {}
+  Storage(std::shared_ptr<const Codec> codec, std::size_t n_rows, std::size_t dim)
+      : codec_(std::move(codec)), rows_(n_rows), dim_(dim) {}
   virtual ~Storage() = default;
 
   const Codec& codec() const { return *codec_; }
   std::size_t rows() const { return rows_; }
+  std::size_t dim() const { return dim_; }  ///< of vectors; the codec's may be longer
 
   virtual std::size_t bytes() const = 0;
   /// Offers all rows to the best of each query of scratch.query.
@@ -78,13 +80,20 @@ class VectorIndex::Storage {
 
  private:
   std::shared_ptr<const Codec> codec_;
-  std::size_t rows_;
+  std::size_t rows_, dim_;
 };
+
+/// Rows of `dim` values, from x on, with zeros up to `padded`.
+void pad_rows(const float* x, std::size_t n_rows, std::size_t dim, std::size_t padded, std::vector<float>& out) {
+  out.assign(n_rows * padded, 0.0F);
+  for (std::size_t r = 0; r < n_rows; ++r) std::copy_n(x + r * dim, dim, out.data() + r * padded);
+}
 
 /// Any codec, as it stores rows itself.
 class VectorIndex::Coded final : public Storage {
  public:
-  Coded(std::shared_ptr<const Codec> codec, const float* rows, std::size_t n_rows) : Storage(std::move(codec), n_rows) {
+  Coded(std::shared_ptr<const Codec> codec, const float* rows, std::size_t n_rows)
+      : Storage(codec, n_rows, codec->dim()) {
     bytes_.resize(this->codec().storage_bytes(n_rows));
     Workspace scratch;
     this->codec().encode_rows(rows, n_rows, bytes_.data(), 0, scratch);
@@ -108,7 +117,8 @@ class VectorIndex::Coded final : public Storage {
 };
 
 /// tq2 to tq4 in two planes: blocks of 16 rows of signs, and the other bits row by row, so that one row can be read
-/// alone.
+/// alone. Rows are filled up with zeros before they are rotated: what is kept has whole chunks of 32 codes anyway, and
+/// the same error spread over more coordinates is a smaller one of the vector.
 class VectorIndex::Planes final : public Storage {
  public:
   static bool fits(const CodecSpec& spec, std::size_t dim) {
@@ -116,8 +126,11 @@ class VectorIndex::Planes final : public Storage {
            spec.bits >= 2 && spec.bits <= kMostByteBits && dim >= kShortestInPlanes && dim <= longest_integer_row(spec.bits);
   }
 
-  Planes(std::shared_ptr<const Codec> codec, const float* rows, std::size_t n_rows)
-      : Storage(std::move(codec), n_rows), bits_(this->codec().spec().bits), chunks_((this->codec().dim() + 31) / 32) {
+  static std::size_t padded(std::size_t dim) { return (dim + kChunk - 1) / kChunk * kChunk; }
+
+  /// A codec for rows of padded(dim) values.
+  Planes(std::shared_ptr<const Codec> codec, const float* rows, std::size_t n_rows, std::size_t dim)
+      : Storage(std::move(codec), n_rows, dim), bits_(this->codec().spec().bits), chunks_(this->codec().dim() / kChunk) {
     Codebook codebook = Codebook::lloyd_max(bits_, this->codec().dim()).value();
     book_ = bytes_of(codebook);
     const std::size_t blocks = (n_rows + kInterleavedRows - 1) / kInterleavedRows;
@@ -126,10 +139,16 @@ class VectorIndex::Planes final : public Storage {
     for (std::vector<float>* values : {&scales_, &sign_scales_, &errors_}) values->resize(blocks * kInterleavedRows);
     Workspace scratch;
     std::vector<std::byte> group(this->codec().group_bytes());
+    std::vector<float> filled;
     for (std::size_t r = 0; r < n_rows; r += kGroupRows) {
       std::fill(group.begin(), group.end(), std::byte{0});
-      this->codec().encode_rows(rows + r * this->codec().dim(), std::min(kGroupRows, n_rows - r), group.data(), 0,
-                                scratch);
+      const std::size_t n = std::min(kGroupRows, n_rows - r);
+      const float* from = rows + r * dim;
+      if (dim < this->codec().dim()) {
+        pad_rows(from, n, dim, this->codec().dim(), filled);
+        from = filled.data();
+      }
+      this->codec().encode_rows(from, n, group.data(), 0, scratch);
       take_half(group.data(), 0, r / kInterleavedRows);
       if (r + kInterleavedRows < n_rows) take_half(group.data(), 1, r / kInterleavedRows + 1);
     }
@@ -162,6 +181,7 @@ class VectorIndex::Planes final : public Storage {
   }
 
  private:
+  static constexpr std::size_t kChunk = 32;  // codes in the words of each plane
   static constexpr std::size_t kWord = 64;
   struct alignas(kWord) Word {
     std::array<std::uint8_t, kWord> bytes{};
@@ -387,16 +407,17 @@ VectorIndex& VectorIndex::operator=(VectorIndex&&) noexcept = default;
 VectorIndex::~VectorIndex() = default;
 
 Result<VectorIndex> VectorIndex::build(const float* rows, std::size_t n_rows, std::size_t dim, const CodecSpec& spec) {
-  Result<std::shared_ptr<const Codec>> codec = make_codec(spec, dim);
+  const bool in_planes = Planes::fits(spec, dim);
+  Result<std::shared_ptr<const Codec>> codec = make_codec(spec, in_planes ? Planes::padded(dim) : dim);
   if (!codec) return std::unexpected(codec.error());
   if (n_rows > std::numeric_limits<std::uint32_t>::max())
     return fail(ErrorCode::kUsage, "an index holds fewer than 2^32 vectors");
-  if (Planes::fits(spec, dim)) return VectorIndex(std::make_unique<Planes>(std::move(*codec), rows, n_rows));
+  if (in_planes) return VectorIndex(std::make_unique<Planes>(std::move(*codec), rows, n_rows, dim));
   return VectorIndex(std::make_unique<Coded>(std::move(*codec), rows, n_rows));
 }
 
 std::size_t VectorIndex::rows() const { return storage_->rows(); }
-std::size_t VectorIndex::dim() const { return storage_->codec().dim(); }
+std::size_t VectorIndex::dim() const { return storage_->dim(); }
 double VectorIndex::bytes_per_vector() const {
   return rows() == 0 ? 0 : static_cast<double>(storage_->bytes()) / static_cast<double>(rows());
 }
@@ -408,7 +429,13 @@ std::vector<std::vector<Hit>> VectorIndex::search(const float* queries, std::siz
   if (most == 0) return std::vector<std::vector<Hit>>(count);
   for (std::size_t first = 0; first < count; first += kBatch) {
     const std::size_t n = std::min(kBatch, count - first);
-    storage_->codec().prepare(queries + first * dim(), n, dim(), scratch.query);
+    const Codec& codec = storage_->codec();
+    const float* from = queries + first * dim();
+    if (dim() < codec.dim()) {
+      pad_rows(from, n, dim(), codec.dim(), scratch.codec.rows);
+      from = scratch.codec.rows.data();
+    }
+    codec.prepare(from, n, codec.dim(), scratch.query);
     std::vector<Best> best(n, Best(most));
     storage_->search(scratch, best);
     for (Best& one : best) hits.push_back(std::move(one).sorted());

@@ -15,16 +15,24 @@ using Hit = VectorIndex::Hit;
 
 CodecSpec unbiased(const char* name) { return CodecSpec::parse(name).value().with_scale(ScaleRule::kUnbiased); }
 
-/// The definition: all scores of the codec, sorted.
+std::vector<float> filled_up(const float* rows, std::size_t n, std::size_t dim, std::size_t length) {
+  std::vector<float> filled(n * length, 0.0F);
+  for (std::size_t r = 0; r < n; ++r)
+    std::copy_n(rows + r * dim, dim, filled.begin() + static_cast<std::ptrdiff_t>(r * length));
+  return filled;
+}
+
+/// The definition: all scores of the codec, sorted; of rows with zeros behind them, where two planes are kept.
 std::vector<Hit> best_by_scores(const CodecSpec& spec, const std::vector<float>& rows, std::size_t dim,
                                 const float* query, std::size_t k) {
-  const auto codec = make_codec(spec, dim).value();
-  const std::size_t n = rows.size() / dim;
+  const bool in_planes = spec.family == CodecFamily::kTurbo && spec.bits >= 2 && spec.bits <= 4 && dim >= 32;
+  const std::size_t length = in_planes ? (dim + 31) / 32 * 32 : dim, n = rows.size() / dim;
+  const auto codec = make_codec(spec, length).value();
   std::vector<std::byte> coded(codec->storage_bytes(n));
   Workspace scratch;
-  codec->encode_rows(rows.data(), n, coded.data(), 0, scratch);
+  codec->encode_rows(filled_up(rows.data(), n, dim, length).data(), n, coded.data(), 0, scratch);
   Query one;
-  codec->prepare(query, 1, dim, one);
+  codec->prepare(filled_up(query, 1, dim, length).data(), 1, length, one);
   std::vector<float> scores(n);
   codec->scores(one, coded.data(), 0, n, scores.data(), n, scratch);
   std::vector<Hit> hits;
