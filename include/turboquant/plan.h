@@ -79,6 +79,7 @@ struct WeightsText {
   std::string type = {};                   ///< a codec, an average or the path of a plan
   std::vector<TensorTypeRule> rules = {};  ///< they count more; also for embedding and output
 };
+/// A pattern may hold + and =, but not =, what could be a codec, and + in this order: there the next rule begins.
 WeightsText split_weights(std::string_view text);
 /// The other way round.
 std::string join_weights(const WeightsText& weights);

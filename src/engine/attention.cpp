@@ -77,11 +77,11 @@ class Tile {
     score(begin, n, scratch);
     const bool waits = waits_for(cache_.k_codec(job_.layer));
     const std::size_t ahead = waits ? std::min(kChunkPositions, job_.position - std::min(job_.position, begin + n)) : 0;
-    const std::size_t share = (ahead / count() + kPrefetchGrain - 1) / kPrefetchGrain * kPrefetchGrain;
+    const std::size_t each = (ahead / count() + kPrefetchGrain - 1) / kPrefetchGrain * kPrefetchGrain;
     for (std::size_t i = 0; i < count(); ++i) {
-      if (i * share < ahead) {  // of the next chunk's keys
-        prefetch(cache_.k_codec(job_.layer), cache_.keys(job_.layer, kv_head_), begin + n + i * share,
-                 std::min(share, ahead - i * share));
+      if (i * each < ahead) {  // of the next chunk's keys
+        prefetch(cache_.k_codec(job_.layer), cache_.keys(job_.layer, kv_head_), begin + n + i * each,
+                 std::min(each, ahead - i * each));
       }
       const std::size_t seen_end = position_of(i) + 1;  // the query sees first_seen(i) … seen_end − 1
       const std::size_t to = std::min(n, std::max(seen_end, begin) - begin);
