@@ -33,6 +33,7 @@ class VectorIndex {
     Query query;
     std::vector<float> scores;
     std::vector<std::int8_t> bytes;
+    std::vector<std::uint8_t> tables;
     std::vector<std::uint32_t> found;
     std::size_t refined = 0;  ///< rows that the last eight queries or fewer scored with all their bits
   };

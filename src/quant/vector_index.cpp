@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -23,7 +24,10 @@ constexpr std::size_t kScores = 131072;
 /// Of shorter rows a sum of signs is too far from normally distributed for the bound below.
 constexpr std::size_t kShortestInPlanes = 32;
 /// Scoring one row alone costs as much as so many in a block of 16.
-constexpr std::size_t kCostOfOneRow = 20;
+constexpr std::size_t kCostOfOneRow = 10;
+/// Slices in which the signs may decide too little before they are no longer asked. In the first one the best hits are
+/// not yet good.
+constexpr unsigned kTries = 4;
 /// Standard errors. The tail of a normal distribution beyond is 3·10⁻⁵.
 constexpr float kMargin = 4;
 
@@ -123,14 +127,17 @@ class VectorIndex::Planes final : public Storage {
  public:
   static bool fits(const CodecSpec& spec, std::size_t dim) {
     return spec.family == CodecFamily::kTurbo && spec.layout == Layout::kInterleaved && !spec.wide_scale &&
-           spec.bits >= 2 && spec.bits <= kMostByteBits && dim >= kShortestInPlanes && dim <= longest_integer_row(spec.bits);
+           spec.bits >= 2 && spec.bits <= kMostByteBits && dim >= kShortestInPlanes &&
+           dim <= longest_integer_row(spec.bits);
   }
 
   static std::size_t padded(std::size_t dim) { return (dim + kChunk - 1) / kChunk * kChunk; }
 
   /// A codec for rows of padded(dim) values.
   Planes(std::shared_ptr<const Codec> codec, const float* rows, std::size_t n_rows, std::size_t dim)
-      : Storage(std::move(codec), n_rows, dim), bits_(this->codec().spec().bits), chunks_(this->codec().dim() / kChunk) {
+      : Storage(std::move(codec), n_rows, dim),
+        bits_(this->codec().spec().bits),
+        chunks_(this->codec().dim() / kChunk) {
     Codebook codebook = Codebook::lloyd_max(bits_, this->codec().dim()).value();
     book_ = bytes_of(codebook);
     const std::size_t blocks = (n_rows + kInterleavedRows - 1) / kInterleavedRows;
@@ -161,22 +168,16 @@ class VectorIndex::Planes final : public Storage {
   void search(Scratch& scratch, std::vector<Best>& best) const override {
     const std::size_t slice = kScores / best.size() / kInterleavedRows * kInterleavedRows;
     scratch.scores.resize(best.size() * slice);
-    scratch.found.resize(std::max(scratch.found.size(), slice));
+    scratch.found.resize(std::max(scratch.found.size(), best.size() * slice));
     scratch.refined = 0;
-    std::vector<float> margins(best.size());
-    for (std::size_t q = 0; q < best.size(); ++q) {
-      const float* query = scratch.query.coded.data() + q * codec().dim();
-      double squares = 0;
-      for (std::size_t i = 0; i < codec().dim(); ++i)
-        squares += static_cast<double>(query[i]) * static_cast<double>(query[i]);
-      margins[q] = kMargin * static_cast<float>(std::sqrt(squares));
-    }
+    const SignQueries by_sign = sign_queries(scratch.query, scratch.tables);
     spread_queries(scratch.query, scratch.bytes);
-    bool by_signs = true;  // until they prove to decide too little
+    unsigned tries = kTries;
     for (std::size_t r = 0; r < rows(); r += slice) {
       const std::size_t n = std::min(slice, rows() - r);
-      by_signs = by_signs && search_by_signs(r, n, margins, scratch, best);
-      if (!by_signs) search_by_all_bits(r, n, scratch, best);
+      if (tries > 0 && search_by_signs(r, n, by_sign, scratch, best)) continue;
+      tries -= tries > 0 ? 1 : 0;
+      search_by_all_bits(r, n, scratch, best);
     }
   }
 
@@ -203,39 +204,87 @@ class VectorIndex::Planes final : public Storage {
     return rows;
   }
 
+  /// Of each query Σ ±q = unit · Σ entries + offset, where the offset is raised by kMargin standard errors of the
+  /// entries' rounding.
+  struct SignQueries {
+    std::vector<float> units, offsets, margins;
+  };
+
+  /// The tables of Kernels::scan_signs. Of a query that is not finite all bounds are no numbers or below all.
+  SignQueries sign_queries(const Query& query, std::vector<std::uint8_t>& tables) const {
+    constexpr std::size_t kSigns = 4, kEntries = 16;
+    constexpr float kLargest = 127;
+    const std::size_t groups = codec().dim() / kSigns;
+    tables.assign(query.count * groups * kEntries, 0);
+    SignQueries result;
+    for (std::size_t q = 0; q < query.count; ++q) {
+      const float* x = query.coded.data() + q * codec().dim();
+      const auto four = [x](std::size_t group) {
+        const float* first = x + group / 4 * 16 + group % 4;
+        return std::array<float, kSigns>{first[0], first[4], first[8], first[12]};
+      };
+      double sizes = 0, squares = 0;
+      float widest = 0;  // from all minus to all plus
+      for (std::size_t g = 0; g < groups; ++g) {
+        float size = 0;
+        for (const float value : four(g)) {
+          size += std::abs(value);
+          squares += static_cast<double>(value) * static_cast<double>(value);
+        }
+        sizes += static_cast<double>(size);
+        widest = std::max(widest, 2 * size);
+      }
+      const float unit = widest / kLargest;
+      const double rounding = static_cast<double>(unit) * std::sqrt(static_cast<double>(groups) / 12);
+      result.units.push_back(unit);
+      result.offsets.push_back(static_cast<float>(static_cast<double>(kMargin) * rounding - sizes));
+      result.margins.push_back(kMargin * static_cast<float>(std::sqrt(squares)));
+      if (!std::isfinite(sizes) || !std::isfinite(1 / unit)) continue;
+      for (std::size_t g = 0; g < groups; ++g) {
+        const std::array<float, kSigns> values = four(g);
+        std::array<float, kEntries> sums{};  // without a bit, Σ (|x| − x); a bit adds 2 x
+        for (const float value : values) sums[0] += std::abs(value) - value;
+        for (unsigned e = 1; e < kEntries; ++e)
+          sums[e] = sums[e & (e - 1)] + 2 * values[static_cast<std::size_t>(std::countr_zero(e))];
+        std::uint8_t* table = tables.data() + (q * groups + g) * kEntries;
+        for (std::size_t e = 0; e < kEntries; ++e)
+          table[e] = static_cast<std::uint8_t>(std::clamp(sums[e] / unit + 0.5F, 0.0F, kLargest));
+      }
+    }
+    return result;
+  }
+
   /// False, with nothing done, where more rows would have to be looked at alone than pays.
-  bool search_by_signs(std::size_t first, std::size_t n, const std::vector<float>& margins, Scratch& scratch,
+  bool search_by_signs(std::size_t first, std::size_t n, const SignQueries& queries, Scratch& scratch,
                        std::vector<Best>& best) const {
+    const std::size_t stride = scratch.scores.size() / best.size();
     kernels().scan_signs({.words = signs(first / kInterleavedRows),
                           .n_blocks = (n + kInterleavedRows - 1) / kInterleavedRows,
                           .chunks = chunks_,
                           .scales = sign_scales_.data() + first,
                           .errors = errors_.data() + first,
-                          .queries = scratch.query.bytes.data(),
-                          .query_stride = chunks_ * 32,
-                          .query_sums = scratch.query.sums.data(),
-                          .query_units = scratch.query.units.data(),
-                          .margins = margins.data(),
+                          .tables = scratch.tables.data(),
+                          .table_stride = chunks_ * 128,
+                          .units = queries.units.data(),
+                          .offsets = queries.offsets.data(),
+                          .margins = queries.margins.data(),
                           .n_queries = best.size(),
                           .out = scratch.scores.data(),
-                          .out_stride = scratch.scores.size() / best.size()});
-    std::vector<float> thresholds;
-    std::uint32_t* found = scratch.found.data();
-    const auto bounds = [&](std::size_t q) {
-      return scratch.scores.data() + q * (scratch.scores.size() / best.size());
-    };
+                          .out_stride = stride});
+    std::vector<std::size_t> counts;
     std::size_t candidates = 0;
     for (std::size_t q = 0; q < best.size(); ++q) {
-      thresholds.push_back(first == 0 ? first_threshold(bounds(q), n, q, scratch, best[q]) : best[q].threshold());
-      candidates += kernels().find_above(bounds(q), n, thresholds[q], found);
+      const float* bounds = scratch.scores.data() + q * stride;
+      std::uint32_t* found = scratch.found.data() + q * stride;
+      const float threshold = first == 0 ? first_threshold(bounds, n, q, scratch, best[q], found) : best[q].threshold();
+      counts.push_back(kernels().find_above(bounds, n, threshold, found));
+      candidates += counts.back();
     }
     if (candidates * kCostOfOneRow > n * best.size()) return false;
     for (std::size_t q = 0; q < best.size(); ++q) {
-      const std::size_t count = kernels().find_above(bounds(q), n, thresholds[q], found);
-      for (std::size_t i = 0; i < count; ++i) found[i] += static_cast<std::uint32_t>(first);
-      refine(found, count, q, scratch, best[q]);
+      std::uint32_t* found = scratch.found.data() + q * stride;
+      scratch.refined += refine(found, counts[q], scratch.scores.data() + q * stride, first, q, scratch, best[q]);
     }
-    scratch.refined += candidates;
     return true;
   }
 
@@ -273,9 +322,10 @@ class VectorIndex::Planes final : public Storage {
 
   /// A score that as many rows as are wanted have at least: that of the most promising ones. Rows as good as the last
   /// of these count, since the earlier of equals wins.
-  float first_threshold(const float* bounds, std::size_t n, std::size_t q, Scratch& scratch, Best known) const {
-    const std::vector<std::uint32_t> rows = most_promising(bounds, n, 2 * known.capacity() + 8, scratch.found.data());
-    refine(rows.data(), rows.size(), q, scratch, known);
+  float first_threshold(const float* bounds, std::size_t n, std::size_t q, const Scratch& scratch, Best known,
+                        std::uint32_t* found) const {
+    const std::vector<std::uint32_t> rows = most_promising(bounds, n, 2 * known.capacity() + 8, found);
+    refine(rows.data(), rows.size(), bounds, 0, q, scratch, known);
     return std::nextafter(known.threshold(), -std::numeric_limits<float>::infinity());
   }
 
@@ -370,26 +420,36 @@ class VectorIndex::Planes final : public Storage {
     }
   }
 
-  /// Scores some rows with all their bits.
-  void refine(const std::uint32_t* rows, std::size_t count, std::size_t q, const Scratch& scratch, Best& best) const {
-    constexpr std::size_t kAtOnce = 64;
+  /// Scores with all their bits those of the rows first + found[i] whose bounds say that they can still become hits.
+  /// Returns how many.
+  std::size_t refine(const std::uint32_t* found, std::size_t count, const float* bounds, std::size_t first,
+                     std::size_t q, const Scratch& scratch, Best& best) const {
+    constexpr std::size_t kAtOnce = 32;
+    std::array<std::uint32_t, kAtOnce> rows;
     std::array<float, kAtOnce> scores;
-    for (std::size_t i = 0; i < count; i += kAtOnce) {
-      const std::size_t n = std::min(kAtOnce, count - i);
+    std::size_t refined = 0;
+    for (std::size_t i = 0; i < count;) {
+      std::size_t n = 0;
+      const float threshold = best.threshold();
+      for (; i < count && n < kAtOnce; ++i) {
+        if (bounds[found[i]] > threshold) rows[n++] = static_cast<std::uint32_t>(first + found[i]);
+      }
       kernels().dot_plane_rows({.signs = signs(0),
                                 .words = rest_.data(),
                                 .chunks = chunks_,
                                 .bits = bits_,
                                 .table = book_.table.data(),
                                 .row_scales = scales_.data(),
-                                .rows = rows + i,
+                                .rows = rows.data(),
                                 .n_rows = n,
                                 .query = scratch.bytes.data() + q * spread_bytes(),
                                 .query_sum = scratch.query.sums[q],
                                 .query_unit = scratch.query.units[q],
                                 .out = scores.data()});
-      for (std::size_t j = 0; j < n; ++j) best.offer({scores[j], rows[i + j]});
+      for (std::size_t j = 0; j < n; ++j) best.offer({scores[j], rows[j]});
+      refined += n;
     }
+    return refined;
   }
 
   unsigned bits_;

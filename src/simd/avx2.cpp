@@ -283,6 +283,34 @@ inline B choose(B bits, B a, B b) {
   const auto half = [](__m256i bit, __m256i x, __m256i y) { return _mm256_blendv_epi8(x, y, _mm256_slli_epi16(bit, 7)); };
   return {half(bits.low, a.low, b.low), half(bits.high, a.high, b.high)};
 }
+/// pshufb looks up in 16 entries and gives 0 for an index with its sign bit set: that of each byte's three other tables.
+struct Nibbles {
+  explicit Nibbles(B bytes) {
+    for (int j = 0; j < 4; ++j) {
+      const __m256i mask = _mm256_set1_epi32(15 << 8 * j), none = _mm256_andnot_si256(_mm256_set1_epi32(0xFF << 8 * j), _mm256_set1_epi8(-128));
+      low[j] = _mm256_or_si256(_mm256_and_si256(bytes.low, mask), none);
+      high[j] = _mm256_or_si256(_mm256_and_si256(bytes.high, mask), none);
+    }
+  }
+  __m256i low[4], high[4];
+};
+inline B look_up(const std::uint8_t* entries, const Nibbles& nibbles) {
+  B result = {_mm256_setzero_si256(), _mm256_setzero_si256()};
+  for (int j = 0; j < 4; ++j) {
+    const __m256i table = _mm256_broadcastsi128_si256(sixteen_bytes(entries, 16 * static_cast<std::size_t>(j)));
+    result.low = _mm256_or_si256(result.low, _mm256_shuffle_epi8(table, nibbles.low[j]));
+    result.high = _mm256_or_si256(result.high, _mm256_shuffle_epi8(table, nibbles.high[j]));
+  }
+  return result;
+}
+inline B add_bytes(B a, B b) { return {_mm256_add_epi8(a.low, b.low), _mm256_add_epi8(a.high, b.high)}; }
+inline I add4(I sum, B bytes) {
+  const auto half = [](__m256i to, __m256i four) {
+    const __m256i pairs = _mm256_maddubs_epi16(four, _mm256_set1_epi8(1));
+    return _mm256_add_epi32(to, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+  };
+  return {half(sum.low, bytes.low), half(sum.high, bytes.high)};
+}
 /// |v| · (q with the sign of v) in 16 bits: two products of at most 127 · 127 do not saturate.
 inline __m256i dot4_half(__m256i sum, __m256i values, __m256i query) {
   const __m256i pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(values), _mm256_sign_epi8(query, values));

@@ -277,6 +277,14 @@ inline B look_up(const ByteTable<8>& table, B index) {
 }
 inline B choose(B bits, B a, B b) { return _mm512_mask_blend_epi8(_mm512_test_epi8_mask(bits, _mm512_set1_epi8(1)), a, b); }
 
+struct Nibbles {
+  explicit Nibbles(B bytes) : index(_mm512_ternarylogic_epi32(bytes, _mm512_set1_epi8(15), _mm512_set1_epi32(0x30201000), 0xEA)) {}
+  B index;
+};
+inline B look_up(const std::uint8_t* entries, Nibbles nibbles) { return _mm512_permutexvar_epi8(nibbles.index, _mm512_loadu_si512(entries)); }
+inline B add_bytes(B a, B b) { return _mm512_add_epi8(a, b); }
+inline I add4(I sum, B bytes) { return _mm512_dpbusd_epi32(sum, bytes, _mm512_set1_epi8(1)); }
+
 inline B repeat_four(const std::int8_t* bytes) {
   int four = 0;
   __builtin_memcpy(&four, bytes, sizeof four);

@@ -66,15 +66,16 @@ struct PlaneDot {
   float* out;                 ///< out[q * out_stride + row], always 16 rows
   std::size_t out_stride;
 };
-/// … and of Kernels::scan_signs, which reads the signs of n_blocks times 16 rows.
+/// … and of Kernels::scan_signs, which reads the signs of n_blocks times 16 rows. A byte is two nibbles of four signs, and what a query has
+/// to say about four signs is one of 16 numbers. Bits 0 to 3 of byte j of chunk c are those of coordinates 32 c + j, + 4, + 8 and + 12, the
+/// upper nibble's those of the coordinates 16 further.
 struct SignScan {
   const std::uint8_t* words;  ///< n_blocks x chunks x 64 bytes
   std::size_t n_blocks, chunks;
   const float *scales, *errors;  ///< n_blocks x 16
-  const std::int8_t* queries;    ///< as in InterleavedDot
-  std::size_t query_stride;
-  const std::int32_t* query_sums;
-  const float *query_units, *margins;  ///< n_queries
+  const std::uint8_t* tables;    ///< of each query: what nibble e, upper or lower, of byte j of chunk c says, 0 to 127, at 128 c + 64 upper + 16 j + e
+  std::size_t table_stride;
+  const float *units, *offsets, *margins;  ///< n_queries
   std::size_t n_queries;
   float* out;                    ///< out[q * out_stride + row], n_blocks x 16 rows
   std::size_t out_stride;
@@ -255,7 +256,7 @@ struct Kernels {
   /// out = (Σ table[code] · query) · row_scale · query_unit, the sum exact in 32 bits, for codes in two planes. Same bits.
   void (*dot_planes)(const PlaneDot& job);
   void (*dot_plane_rows)(const PlaneRows& job);
-  /// out = (Σ ±query) · query_unit · scale + margin · error, + where the bit is set. Same bits.
+  /// out = (Σ table[nibble] · unit + offset) · scale + margin · error. Same bits.
   void (*scan_signs)(const SignScan& job);
   /// The indices i < n of x[i] > threshold, ascending; returns how many. Room for n. Same bits.
   std::size_t (*find_above)(const float* x, std::size_t n, float threshold, std::uint32_t* found);

@@ -22,6 +22,8 @@
 //   pick<mask>(a, b)          in every byte the bits of mask from a, the others from b
 //   ByteTable<bits>(entries), look_up(table, B)   entries[lowest bits of each byte], other bits ignored; up to 8 bits
 //   choose(B, a, b)           a in the bytes whose lowest bit is 0, else b
+//   Nibbles(B), look_up(bytes, Nibbles)   in byte i bytes[16·(i % 4) + its lower four bits]
+//   add_bytes(B, B);  add4(sum, B)        sum + the four bytes, without sign, of each row
 //   min(I, I), max(I, I);  merge(mask, a, b) of I: the bits of a where mask is set, else of b
 //   spread(x, I)              x[i] for each index i below 8; 8 floats are readable
 //   WindowTable(entries, bits, window), look_up(table, bytes, F[4])   64 values from 8·bits + 2 bytes; 64 bytes are readable

@@ -360,6 +360,24 @@ inline B look_up(const ByteTable<bits>& table, B index) {
 inline B choose(B bits, B x, B y) {
   return each([](auto bit, auto p, auto q) { return vbslq_u8(vtstq_u8(bit, vdupq_n_u8(1)), q, p); }, bits, x, y);
 }
+/// tbl looks up in 64 entries.
+struct Nibbles {
+  explicit Nibbles(B bytes) {
+    const uint8x16_t table = vreinterpretq_u8_u32(vdupq_n_u32(0x30201000U));
+    index = each([&](auto p) { return vorrq_u8(vandq_u8(p, vdupq_n_u8(15)), table); }, bytes);
+  }
+  B index;
+};
+inline B look_up(const std::uint8_t* entries, Nibbles nibbles) {
+  const uint8x16x4_t table = vld1q_u8_x4(entries);
+  return each([&](auto p) { return vqtbl4q_u8(table, p); }, nibbles.index);
+}
+inline B add_bytes(B x, B y) {
+  return each([](auto p, auto q) { return vaddq_u8(p, q); }, x, y);
+}
+inline I add4(I sum, B bytes) {
+  return each([](auto to, auto p) { return vpadalq_s16(to, vreinterpretq_s16_u16(vpaddlq_u8(p))); }, sum, bytes);
+}
 /// The sum of two products of at most 127 · 127 fits 16 bits.
 inline int32x4_t dot4_part(int32x4_t sum, uint8x16_t values, uint8x16_t query) {
   const int8x16_t v = vreinterpretq_s8_u8(values), q = vreinterpretq_s8_u8(query);

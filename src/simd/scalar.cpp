@@ -256,6 +256,31 @@ inline B choose(const B& bits, const B& a, const B& b) {
     return (a.word[i] & ~mask) | (b.word[i] & mask);
   });
 }
+struct Nibbles {
+  explicit Nibbles(const B& bytes) : index(keep<15>(bytes)) {}
+  B index;
+};
+inline B look_up(const std::uint8_t* entries, const Nibbles& nibbles) {
+  return each_word([&](int i) {
+    std::uint32_t values = 0;
+    for (unsigned j = 0; j < 4; ++j) values |= std::uint32_t{entries[16 * j + (nibbles.index.word[i] >> 8 * j & 15)]} << 8 * j;
+    return values;
+  });
+}
+/// No carry from byte to byte: the highest bits are added apart.
+inline B add_bytes(const B& a, const B& b) {
+  return each_word([&](int i) {
+    const std::uint32_t x = a.word[i], y = b.word[i], top = 0x80808080U;
+    return ((x & ~top) + (y & ~top)) ^ ((x ^ y) & top);
+  });
+}
+inline I add4(const I& sum, const B& bytes) {
+  return each_int([&](int i) {
+    std::int32_t total = sum.lane[i];
+    for (unsigned at = 0; at < 32; at += 8) total += static_cast<std::int32_t>(bytes.word[i] >> at & 0xFF);
+    return total;
+  });
+}
 inline I dot4(const I& sum, const B& values, const B& query) {
   return each_int([&](int i) {
     std::int32_t total = sum.lane[i];

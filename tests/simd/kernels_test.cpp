@@ -455,7 +455,9 @@ TEST_P(EveryTarget, codes_in_two_planes_have_exact_sums) {
       for (std::size_t q = 0; q < kMostQueries; ++q) sums[q] = std::accumulate(&queries[q * n], &queries[q * n] + n, 0);
       for (std::size_t i = 0; i < n; ++i) spread[4 * (i % 32 / 4 * padded + i / 32) + i % 4] = queries[i];
       const std::vector<float> scales = test::gaussian(kRows, 51), errors = test::gaussian(kRows, 52), units = test::gaussian(kMostQueries, 53),
-                               margins = test::gaussian(kMostQueries, 54);
+                               margins = test::gaussian(kMostQueries, 54), offsets = test::gaussian(kMostQueries, 55);
+      std::vector<std::uint8_t> tables(kMostQueries * chunks * 128);
+      for (auto& entry : tables) entry = static_cast<std::uint8_t>(next_random(state) % 128);
       const std::vector<std::uint32_t> wanted = {47, 0, 16, 31, 5};
       std::vector<float> out(wanted.size());
       simd().dot_plane_rows({signs.data(), rest.data(), chunks, bits, table.data(), scales.data(), wanted.data(), wanted.size(), spread.data(), sums[0],
@@ -479,13 +481,19 @@ TEST_P(EveryTarget, codes_in_two_planes_have_exact_sums) {
       }
       for (std::size_t n_queries = 1; n_queries <= kMostQueries; ++n_queries) {
         std::vector<float> bounds(n_queries * (kRows + 1), 99.0F);
-        simd().scan_signs({signs.data(), kRows / 16, chunks, scales.data(), errors.data(), queries.data(), n, sums.data(), units.data(), margins.data(),
-                           n_queries, bounds.data(), kRows + 1});
+        simd().scan_signs({signs.data(), kRows / 16, chunks, scales.data(), errors.data(), tables.data(), tables.size() / kMostQueries, units.data(),
+                           offsets.data(), margins.data(), n_queries, bounds.data(), kRows + 1});
         for (std::size_t q = 0; q < n_queries; ++q) {
           for (std::size_t r = 0; r < kRows; ++r) {
             std::int32_t sum = 0;
-            for (std::size_t j = 0; j < n; ++j) sum += codes[r][j] >> (bits - 1) != 0 ? queries[q * n + j] : -queries[q * n + j];
-            const float estimate = static_cast<float>(sum) * units[q] * scales[r], error = margins[q] * errors[r];
+            for (std::size_t j = 0; j < n; j += 16) {
+              for (std::size_t k = j; k < j + 4; ++k) {
+                std::size_t nibble = 0;
+                for (std::size_t bit = 0; bit < 4; ++bit) nibble |= static_cast<std::size_t>(codes[r][k + 4 * bit] >> (bits - 1)) << bit;
+                sum += tables[q * n * 4 + j * 4 + k % 4 * 16 + nibble];
+              }
+            }
+            const float estimate = (static_cast<float>(sum) * units[q] + offsets[q]) * scales[r], error = margins[q] * errors[r];
             ASSERT_EQ(bounds[q * (kRows + 1) + r], estimate + error) << n_queries << " queries, row " << r;
           }
           ASSERT_EQ(bounds[q * (kRows + 1) + kRows], 99.0F);
