@@ -75,14 +75,7 @@ class Tile {
     scratch.scores.resize(std::max(scratch.scores.size(), count() * n));
     float* scores = scratch.scores.data();
     score(begin, n, scratch);
-    const bool waits = waits_for(cache_.k_codec(job_.layer));
-    const std::size_t ahead = waits ? std::min(kChunkPositions, job_.position - std::min(job_.position, begin + n)) : 0;
-    const std::size_t each = (ahead / count() + kPrefetchGrain - 1) / kPrefetchGrain * kPrefetchGrain;
     for (std::size_t i = 0; i < count(); ++i) {
-      if (i * each < ahead) {  // of the next chunk's keys
-        prefetch(cache_.k_codec(job_.layer), cache_.keys(job_.layer, kv_head_), begin + n + i * each,
-                 std::min(each, ahead - i * each));
-      }
       const std::size_t seen_end = position_of(i) + 1;  // the query sees first_seen(i) … seen_end − 1
       const std::size_t to = std::min(n, std::max(seen_end, begin) - begin);
       const std::size_t from = std::min(to, std::max(first_seen(i), begin) - begin);

@@ -172,6 +172,7 @@ void dot_wide_of(const InterleavedDot& job) {
   const WideTable<bits> table(job.table);
   for (std::size_t b = 0; b < job.n_blocks; ++b) {
     const DotBlock block = dot_block(job, b);
+    ask_ahead(job, block, 1);
     for_query_tiles<kWideTile>(job.n_queries, [&](auto tile, std::size_t first) {
       dot_wide_queries<bits, decltype(tile)::kQueries>(job, block, table, first);
     });
@@ -202,6 +203,7 @@ void sum_wide_of(const TransposedSum& job) {
     const std::uint8_t* words = job.words;
     for (std::size_t at = first; at < plane; at += job.n_queries, words += job.group_bytes, sums.queries += job.n_queries * 32) {
       sums.clear();
+      if (few_queries(job.n_queries)) ask_for(words + job.n_groups * job.group_bytes, bits);
       dot_wide_chunk<bits>(words, bits, table, sums);
 #pragma GCC unroll 4
       for (int q = 0; q < kQueries; ++q) {
