@@ -194,10 +194,10 @@ BENCHMARK(to_lanes)->Arg(200)->Arg(512);
 
 void mix_runs(benchmark::State& state) {
   const auto runs = static_cast<std::size_t>(state.range(0)), n = static_cast<std::size_t>(state.range(1));
-  const std::vector<float> x = test::gaussian(runs * n, 4), matrix = test::gaussian(runs * runs, 5);
+  const std::vector<float> x = test::gaussian(runs * n, 4), entries = test::gaussian(runs * runs, 5);
   std::vector<float> y(x.size());
   for (auto _ : state) {
-    kernels().mix_runs(matrix.data(), runs, x.data(), n, y.data());
+    kernels().mix_runs({entries.data(), entries.data() + runs / 2 * (runs / 2), 0.5F, runs, n, x.data(), y.data()});
     benchmark::DoNotOptimize(y.data());
   }
   count(state, x.size() * sizeof(float), x.size());

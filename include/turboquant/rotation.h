@@ -28,8 +28,8 @@ enum class RotationKind : std::uint8_t {
 /// operations to make (some seconds at dim 1024) and dim² to apply; `rounds` does not matter.
 ///
 /// The same (kind, dim, rounds, seed) gives the same bits on every CPU: additions and multiplications in a fixed order,
-/// no fused multiply-add. Cost: rounds · n · (log₂ p + m) operations. Immutable after construction; safe to share
-/// between threads.
+/// no fused multiply-add. Cost: rounds · n · (log₂ p + m / 2) multiplications and additions. Immutable after
+/// construction; safe to share between threads.
 class Rotation {
  public:
   static constexpr std::size_t kLongestDense = 2048;  ///< of kDenseHaar
@@ -49,6 +49,7 @@ class Rotation {
 
  private:
   void mix(float* x, const float* signs, float* scratch) const;
+  void mix_runs(const float* x, std::size_t length, float* y) const;
   std::unique_ptr<float[]> scratch() const;  ///< of mix()
 
   RotationKind kind_;
@@ -57,7 +58,7 @@ class Rotation {
   float scale_;
   std::vector<float> signs_;    // rounds x dim, ±1
   std::vector<float> dense_;    // dim x dim of kDenseHaar
-  std::vector<float> hartley_;  // runs x runs, empty when runs == 1
+  std::vector<float> hartley_;  // 1/√runs, cosines, sines; empty when runs == 1
 };
 
 }  // namespace tq

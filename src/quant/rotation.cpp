@@ -14,17 +14,23 @@
 namespace tq {
 namespace {
 
-/// Entries of the orthonormal Hartley matrix. Rounded to multiples of 2⁻²⁶, so that the platform's cos() cannot change a stored byte.
-std::vector<float> hartley_matrix(std::size_t n) {
-  std::vector<float> matrix(n * n);
-  for (std::size_t j = 0; j < n; ++j) {
-    for (std::size_t k = 0; k < n; ++k) {
-      const double angle = 2 * std::numbers::pi * static_cast<double>(j * k % n) / static_cast<double>(n);
-      const double entry = (std::cos(angle) + std::sin(angle)) / std::sqrt(static_cast<double>(n));
-      matrix[j * n + k] = static_cast<float>(std::round(entry * 0x1p26) * 0x1p-26);
-    }
+/// What the orthonormal Hartley matrix of length n = 2 h + 1 consists of: 1/√n, then h x h cosines, then as many sines, of 2 π j k / n for j
+/// and k from 1 on, over √n. Rounded to multiples of 2⁻²⁶, so that the platform's cos() cannot change a stored byte.
+std::vector<float> hartley_entries(std::size_t n) {
+  const auto entry = [n](double value) {
+    return static_cast<float>(std::round(value / std::sqrt(static_cast<double>(n)) * 0x1p26) * 0x1p-26);
+  };
+  const auto angle = [n](std::size_t j, std::size_t k) {
+    return 2 * std::numbers::pi * static_cast<double>(j * k % n) / static_cast<double>(n);
+  };
+  std::vector<float> entries{entry(1)};
+  for (std::size_t j = 1; j <= n / 2; ++j) {
+    for (std::size_t k = 1; k <= n / 2; ++k) entries.push_back(entry(std::cos(angle(j, k))));
   }
-  return matrix;
+  for (std::size_t j = 1; j <= n / 2; ++j) {
+    for (std::size_t k = 1; k <= n / 2; ++k) entries.push_back(entry(std::sin(angle(j, k))));
+  }
+  return entries;
 }
 
 /// Gram-Schmidt on the rows of a Gaussian matrix, which makes the diagonal of R positive, so that Q is uniform. Each row goes through
@@ -63,7 +69,7 @@ Rotation::Rotation(RotationKind kind, std::size_t dim, unsigned rounds, std::uin
   assert(dim > 0 && (kind != RotationKind::kDenseHaar || dim <= kLongestDense));
   if (kind == RotationKind::kDenseHaar) dense_ = haar_matrix(dim, seed);
   if (kind != RotationKind::kRandomHadamard) return;
-  if (runs_ > 1) hartley_ = hartley_matrix(runs_);
+  if (runs_ > 1) hartley_ = hartley_entries(runs_);
   signs_.reserve(rounds_ * dim_);
   std::uint64_t state = seed;
   for (unsigned round = 0; round < rounds_; ++round) {
@@ -80,7 +86,14 @@ void Rotation::mix(float* x, const float* signs, float* scratch) const {
   const Kernels& simd = kernels();
   if (hartley_.empty()) return simd.hadamard_runs(x, run_, runs_, signs, scale_, x);
   simd.hadamard_runs(x, run_, runs_, signs, scale_, scratch);
-  simd.mix_runs(hartley_.data(), runs_, scratch, run_, x);
+  mix_runs(scratch, run_, x);
+}
+
+/// F of the runs, `length` floats each.
+void Rotation::mix_runs(const float* x, std::size_t length, float* y) const {
+  const std::size_t half = runs_ / 2;
+  const float* cosines = hartley_.data() + 1;
+  kernels().mix_runs({.cosines = cosines, .sines = cosines + half * half, .unit = hartley_[0], .count = runs_, .n = length, .x = x, .y = y});
 }
 
 std::unique_ptr<float[]> Rotation::scratch() const { return hartley_.empty() ? nullptr : std::make_unique_for_overwrite<float[]>(dim_); }
@@ -106,7 +119,7 @@ float* Rotation::apply_to_16(const float* rows, float* lanes) const {
   for (unsigned round = 0; round < rounds_; ++round) {
     simd.hadamard_lanes(x, run_, runs_, signs_.data() + round * dim_, scale_);
     if (hartley_.empty()) continue;
-    simd.mix_runs(hartley_.data(), runs_, x, run_ * kLanes, other);
+    mix_runs(x, run_ * kLanes, other);
     std::swap(x, other);
   }
   return x;

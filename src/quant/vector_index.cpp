@@ -211,11 +211,11 @@ class VectorIndex::Planes final : public Storage {
   };
 
   /// The tables of Kernels::scan_signs. Of a query that is not finite all bounds are no numbers or below all.
-  SignQueries sign_queries(const Query& query, std::vector<std::uint8_t>& tables) const {
+  SignQueries sign_queries(const Query& query, std::vector<Scratch::SignTable>& tables) const {
     constexpr std::size_t kSigns = 4, kEntries = 16;
     constexpr float kLargest = 127;
     const std::size_t groups = codec().dim() / kSigns;
-    tables.assign(query.count * groups * kEntries, 0);
+    tables.assign(query.count * groups / 4, {});
     SignQueries result;
     for (std::size_t q = 0; q < query.count; ++q) {
       const float* x = query.coded.data() + q * codec().dim();
@@ -246,7 +246,7 @@ class VectorIndex::Planes final : public Storage {
         for (const float value : values) sums[0] += std::abs(value) - value;
         for (unsigned e = 1; e < kEntries; ++e)
           sums[e] = sums[e & (e - 1)] + 2 * values[static_cast<std::size_t>(std::countr_zero(e))];
-        std::uint8_t* table = tables.data() + (q * groups + g) * kEntries;
+        std::uint8_t* table = tables[(q * groups + g) / 4].entries.data() + g % 4 * kEntries;
         for (std::size_t e = 0; e < kEntries; ++e)
           table[e] = static_cast<std::uint8_t>(std::clamp(sums[e] / unit + 0.5F, 0.0F, kLargest));
       }
@@ -263,7 +263,7 @@ class VectorIndex::Planes final : public Storage {
                           .chunks = chunks_,
                           .scales = sign_scales_.data() + first,
                           .errors = errors_.data() + first,
-                          .tables = scratch.tables.data(),
+                          .tables = scratch.tables.data()->entries.data(),
                           .table_stride = chunks_ * 128,
                           .units = queries.units.data(),
                           .offsets = queries.offsets.data(),

@@ -81,6 +81,15 @@ struct SignScan {
   std::size_t out_stride;
 };
 
+/// The arguments of Kernels::mix_runs.
+struct HartleyRuns {
+  const float *cosines, *sines;  ///< h x h
+  float unit;
+  std::size_t count, n;
+  const float* x;  ///< count x n
+  float* y;
+};
+
 /// The arguments of Kernels::weights_to_bytes: weights of n_groups times 32 rows, times what the rows are scaled by, in bytes. For each
 /// query n_groups x 32 weights, `weight_stride` apart; what comes out is as TransposedSum wants it.
 struct RowWeights {
@@ -208,8 +217,10 @@ struct Kernels {
   /// x[i] *= factor. Same bits.
   void (*scale)(float* x, float factor, std::size_t n);
 
-  /// y[j * n + i] = Σ_k matrix[j * count + k] · x[k * n + i], k ascending, mul then add. Same bits. x and y do not overlap.
-  void (*mix_runs)(const float* matrix, std::size_t count, const float* x, std::size_t n, float* y);
+  /// The Hartley transform of `count` = 2 h + 1 runs of n values, from one to the other: y_j = unit · x_0 + Σ_k (cos(j k) s_k + sin(j k) d_k)
+  /// and y_(count − j) the same with − before the sines, where s_k = x_k + x_(count − k), d_k = x_k − x_(count − k), and cos(j k) is
+  /// cosines[(j − 1) h + k − 1], j and k from 1 to h; y_0 = unit · Σ x. k ascending, mul then add. Same bits. h > 0. x and y do not overlap.
+  void (*mix_runs)(const HartleyRuns& job);
 
   /// lanes[i * 16 + r] = rows[r * stride + i] for i < n; zeros for the rows from n_rows ≤ 16 on. Same bits.
   void (*to_lanes)(const float* rows, std::size_t stride, std::size_t n_rows, std::size_t n, float* lanes);

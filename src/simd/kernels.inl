@@ -174,63 +174,83 @@ void scale(float* x, float factor, std::size_t n) {
   for_vectors(n, [&](std::size_t i, std::size_t m) { store_some(mul(load_some(x + i, m), broadcast(factor)), m, x + i); });
 }
 
-template <int kOut, int kVectors>
-inline void mix_block(const float* matrix, std::size_t count, const float* x, std::size_t n, float* y) {
-  F sum[kOut][kVectors];
-#pragma GCC unroll 8
-  for (int j = 0; j < kOut; ++j) {
-#pragma GCC unroll 8
-    for (int v = 0; v < kVectors; ++v) sum[j][v] = broadcast(0.0F);
-  }
-  for (std::size_t k = 0; k < count; ++k, x += n) {
-    F part[kVectors];
-#pragma GCC unroll 8
-    for (int v = 0; v < kVectors; ++v) part[v] = load(x + static_cast<std::size_t>(v) * kLanes);
-#pragma GCC unroll 8
-    for (int j = 0; j < kOut; ++j) {
-      const F entry = broadcast(matrix[static_cast<std::size_t>(j) * count + k]);
-#pragma GCC unroll 8
-      for (int v = 0; v < kVectors; ++v) sum[j][v] = add(sum[j][v], mul(entry, part[v]));
+/// kPairs of the runs of y from j on, and those that lie symmetrically; with the first ones run 0. kVectors vectors of each from value i on, the
+/// last of m values.
+template <int kPairs, int kVectors, bool first>
+inline void mix_block(const HartleyRuns& job, std::size_t j, std::size_t i, std::size_t m) {
+  const std::size_t half = job.count / 2;
+  F even[kPairs][kVectors], odd[kPairs][kVectors], sum[kVectors];
+  const auto size = [m](int v) { return v == kVectors - 1 ? m : kLanes; };
+  const auto at = [&](std::size_t run, int v) { return run * job.n + i + static_cast<std::size_t>(v) * kLanes; };
+  // Whole vectors where there is something behind the run, since a copy costs more than all else.
+  const auto load_run = [&](std::size_t run, int v) {
+    return at(run, v) + kLanes <= job.count * job.n ? load(job.x + at(run, v)) : load_tail(job.x + at(run, v), size(v));
+  };
+#pragma GCC unroll 4
+  for (int v = 0; v < kVectors; ++v) {
+    sum[v] = load_run(0, v);
+    const F start = mul(broadcast(job.unit), sum[v]);
+#pragma GCC unroll 4
+    for (int p = 0; p < kPairs; ++p) {
+      even[p][v] = start;
+      odd[p][v] = broadcast(0.0F);
     }
   }
-#pragma GCC unroll 8
-  for (int j = 0; j < kOut; ++j) {
-#pragma GCC unroll 8
-    for (int v = 0; v < kVectors; ++v) store(sum[j][v], y + static_cast<std::size_t>(j) * n + static_cast<std::size_t>(v) * kLanes);
+  for (std::size_t k = 1; k <= half; ++k) {
+    F sums[kVectors], differences[kVectors];
+#pragma GCC unroll 4
+    for (int v = 0; v < kVectors; ++v) {
+      const F a = load_run(k, v), b = load_run(job.count - k, v);
+      sums[v] = add(a, b);
+      differences[v] = sub(a, b);
+      if constexpr (first) sum[v] = add(sum[v], sums[v]);
+    }
+#pragma GCC unroll 4
+    for (int p = 0; p < kPairs; ++p) {
+      const std::size_t entry = (j - 1 + static_cast<std::size_t>(p)) * half + k - 1;
+      const F cosine = broadcast(job.cosines[entry]), sine = broadcast(job.sines[entry]);
+#pragma GCC unroll 4
+      for (int v = 0; v < kVectors; ++v) {
+        even[p][v] = add(even[p][v], mul(cosine, sums[v]));
+        odd[p][v] = add(odd[p][v], mul(sine, differences[v]));
+      }
+    }
+  }
+#pragma GCC unroll 4
+  for (int v = 0; v < kVectors; ++v) {
+    if constexpr (first) store_some(mul(broadcast(job.unit), sum[v]), size(v), job.y + at(0, v));
+#pragma GCC unroll 4
+    for (int p = 0; p < kPairs; ++p) {
+      const std::size_t run = j + static_cast<std::size_t>(p);
+      store_some(add(even[p][v], odd[p][v]), size(v), job.y + at(run, v));
+      store_some(sub(even[p][v], odd[p][v]), size(v), job.y + at(job.count - run, v));
+    }
   }
 }
 
-/// kOut of the runs of y.
-template <int kOut>
-inline void mix_some(const float* matrix, std::size_t count, const float* x, std::size_t n, float* y) {
-  constexpr int kMost = kTileRows * kTileVectors / kOut, kWide = kMost < 8 ? kMost : 8;
+template <int kPairs, bool first>
+inline void mix_some(const HartleyRuns& job, std::size_t j) {
+  constexpr int kVectors = kTileRows * kTileVectors >= 16 ? 2 : 1;
   std::size_t i = 0;
-  for (; i + kWide * kLanes <= n; i += kWide * kLanes) mix_block<kOut, kWide>(matrix, count, x + i, n, y + i);
-  if constexpr (kWide > 4) {
-    for (; i + 4 * kLanes <= n; i += 4 * kLanes) mix_block<kOut, 4>(matrix, count, x + i, n, y + i);
-  }
-  for (; i + kLanes <= n; i += kLanes) mix_block<kOut, 1>(matrix, count, x + i, n, y + i);
-  if (i == n) return;
-  F sum[kOut];
-#pragma GCC unroll 8
-  for (F& one : sum) one = broadcast(0.0F);
-  for (std::size_t k = 0; k < count; ++k) {
-    // Whole vectors where there is something behind the run, since a copy costs more than all else.
-    const F part = k + 1 < count && n >= kLanes / 2 ? load(x + k * n + i) : load_tail(x + k * n + i, n - i);
-#pragma GCC unroll 8
-    for (int j = 0; j < kOut; ++j) sum[j] = add(sum[j], mul(broadcast(matrix[static_cast<std::size_t>(j) * count + k]), part));
-  }
-  for (int j = 0; j < kOut; ++j) store_tail(sum[j], n - i, y + static_cast<std::size_t>(j) * n + i);
+  for (; i + kVectors * kLanes <= job.n; i += kVectors * kLanes) mix_block<kPairs, kVectors, first>(job, j, i, kLanes);
+  for (; i < job.n; i += kLanes) mix_block<kPairs, 1, first>(job, j, i, job.n - i < kLanes ? job.n - i : kLanes);
 }
 
-void mix_runs(const float* matrix, std::size_t count, const float* x, std::size_t n, float* y) {
-  constexpr std::size_t kOut = 4;
-  std::size_t j = 0;
-  for (; j + kOut <= count; j += kOut) mix_some<kOut>(matrix + j * count, count, x, n, y + j * n);
-  const float* rest = matrix + j * count;
-  if (count - j == 3) mix_some<3>(rest, count, x, n, y + j * n);
-  if (count - j == 2) mix_some<2>(rest, count, x, n, y + j * n);
-  if (count - j == 1) mix_some<1>(rest, count, x, n, y + j * n);
+template <bool first>
+inline void mix_rest(const HartleyRuns& job, std::size_t j) {
+  const std::size_t left = job.count / 2 + 1 - j;
+  if (left == 3) mix_some<3, first>(job, j);
+  if (left == 2) mix_some<2, first>(job, j);
+  if (left == 1) mix_some<1, first>(job, j);
+}
+
+void mix_runs(const HartleyRuns& job) {
+  const std::size_t half = job.count / 2;
+  if (half < 4) return mix_rest<true>(job, 1);
+  mix_some<4, true>(job, 1);
+  std::size_t j = 5;
+  for (; j + 3 <= half; j += 4) mix_some<4, false>(job, j);
+  mix_rest<false>(job, j);
 }
 
 #include "simd/lane_kernels.inl"

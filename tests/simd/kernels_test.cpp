@@ -161,16 +161,31 @@ TEST_P(EveryTarget, products_and_mixes_have_the_bits_of_scalar) {
     EXPECT_EQ(a, b);
     for (std::size_t i = 0; i < n; ++i) EXPECT_EQ(a[i], x[i] * factors[i] * 0.3F);
 
-    const auto matrix = test::gaussian(9, 11), runs = test::gaussian(3 * n, 12);
-    std::vector<float> y(3 * n), z(3 * n);
-    simd().mix_runs(matrix.data(), 3, runs.data(), n, y.data());
-    scalar().mix_runs(matrix.data(), 3, runs.data(), n, z.data());
-    EXPECT_EQ(y, z);
-    for (std::size_t i = 0; i < n; ++i) {
-      const double expected = static_cast<double>(matrix[3]) * static_cast<double>(runs[i]) +
-                              static_cast<double>(matrix[4]) * static_cast<double>(runs[n + i]) +
-                              static_cast<double>(matrix[5]) * static_cast<double>(runs[2 * n + i]);
-      EXPECT_NEAR(y[n + i], expected, 1e-5);  // three terms of size below 20
+    for (const std::size_t count : {3UL, 5UL, 7UL, 9UL, 13UL, 25UL}) {
+      const std::size_t half = count / 2;
+      const auto cosines = test::gaussian(half * half, 11), sines = test::gaussian(half * half, 13);
+      const auto runs = exactly(test::gaussian(count * n, 12), count * n);
+      std::vector<float> y(count * n + 1, 99.0F), z = y;
+      simd().mix_runs({cosines.data(), sines.data(), 0.7F, count, n, runs.data(), y.data()});
+      scalar().mix_runs({cosines.data(), sines.data(), 0.7F, count, n, runs.data(), z.data()});
+      EXPECT_EQ(y, z) << count;
+      EXPECT_EQ(y.back(), 99.0F);
+      for (std::size_t j = 0; j < count; ++j) {
+        for (std::size_t i = 0; i < n; ++i) {
+          double expected = 0.7 * static_cast<double>(runs[i]);
+          for (std::size_t k = 1; k <= half; ++k) {
+            const auto left = static_cast<double>(runs[k * n + i]), right = static_cast<double>(runs[(count - k) * n + i]);
+            if (j == 0) {
+              expected += 0.7 * (left + right);
+              continue;
+            }
+            const std::size_t entry = (std::min(j, count - j) - 1) * half + k - 1;
+            const auto cosine = static_cast<double>(cosines[entry]), sine = static_cast<double>(sines[entry]);
+            expected += cosine * (left + right) + (j <= half ? sine : -sine) * (left - right);
+          }
+          EXPECT_NEAR(y[j * n + i], expected, 5e-5) << count;  // at most 25 terms of size below 20
+        }
+      }
     }
   }
 }
