@@ -491,8 +491,30 @@ inline void scan_some(const SignScan& job, std::size_t first) {
   }
 }
 
+template <std::size_t kMost>
+inline void scan_tiles(const SignScan& job) {
+  for_query_tiles<kMost>(job.n_queries, [&](auto tile, std::size_t first) { scan_some<decltype(tile)::kQueries>(job, first); });
+}
+
+/// As many queries at once as have their tables in the level-1 cache, and as many rows as stay in level 2 until all queries have met them.
 void scan_signs(const SignScan& job) {
-  for_query_tiles<kQueryTile>(job.n_queries, [&](auto tile, std::size_t first) { scan_some<decltype(tile)::kQueries>(job, first); });
+  constexpr std::size_t kTables = 24 << 10, kWords = 128 << 10;
+  const std::size_t fitting = kTables / (128 * job.chunks), slab = kWords / (64 * job.chunks) + 1;
+  SignScan part = job;
+  for (std::size_t block = 0; block < job.n_blocks; block += slab) {
+    part.n_blocks = job.n_blocks - block < slab ? job.n_blocks - block : slab;
+    part.words = job.words + block * job.chunks * 64;
+    part.scales = job.scales + block * kLanes;
+    part.errors = job.errors + block * kLanes;
+    part.out = job.out + block * kLanes;
+    if (fitting >= kQueryTile) {
+      scan_tiles<kQueryTile>(part);
+    } else if (fitting >= 4) {
+      scan_tiles<(kQueryTile < 4 ? kQueryTile : 4)>(part);
+    } else {
+      scan_tiles<2>(part);
+    }
+  }
 }
 
 std::size_t find_above(const float* x, std::size_t n, float threshold, std::uint32_t* found) {
