@@ -128,8 +128,10 @@ TEST(VectorIndex, odd_requests_have_plain_answers) {
       EXPECT_EQ(index.search(queries.data(), count, 0, scratch), std::vector<std::vector<Hit>>(count));
       EXPECT_EQ(empty.search(queries.data(), count, 3, scratch), std::vector<std::vector<Hit>>(count));
       EXPECT_EQ(index.search(queries.data(), count, 100, scratch)[0].size(), 40U);
-      queries[0] = std::numeric_limits<float>::quiet_NaN();
-      EXPECT_TRUE(index.search(queries.data(), count, 3, scratch)[0].empty()) << name;
+      for (const float value : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
+        queries[0] = value;
+        EXPECT_TRUE(index.search(queries.data(), count, 3, scratch)[0].empty()) << name;
+      }
       std::fill(queries.begin(), queries.end(), 0.0F);
       EXPECT_EQ(index.search(queries.data(), count, 3, scratch)[0].size(), 3U) << "a query of zeros has scores of 0";
     }
