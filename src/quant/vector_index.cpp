@@ -210,7 +210,8 @@ class VectorIndex::Planes final : public Storage {
     std::vector<float> units, offsets, margins;
   };
 
-  /// The tables of Kernels::scan_signs. Of a query that is not finite all bounds are no numbers or below all.
+  /// The tables of Kernels::scan_signs. A query whose integers have no unit has no scores, hence no bounds; where the
+  /// unit is 0, all scores are.
   SignQueries sign_queries(const Query& query, std::vector<Scratch::SignTable>& tables) const {
     constexpr std::size_t kSigns = 4, kEntries = 16;
     constexpr float kLargest = 127;
@@ -218,6 +219,13 @@ class VectorIndex::Planes final : public Storage {
     tables.assign(query.count * groups / 4, {});
     SignQueries result;
     for (std::size_t q = 0; q < query.count; ++q) {
+      const bool has_scores = !std::isnan(query.units[q]), is_zero = query.units[q] == 0;
+      if (!has_scores || is_zero) {
+        result.units.push_back(0);
+        result.offsets.push_back(has_scores ? 0 : std::numeric_limits<float>::quiet_NaN());
+        result.margins.push_back(0);
+        continue;
+      }
       const float* x = query.coded.data() + q * codec().dim();
       const auto four = [x](std::size_t group) {
         const float* first = x + group / 4 * 16 + group % 4;
@@ -239,7 +247,6 @@ class VectorIndex::Planes final : public Storage {
       result.units.push_back(unit);
       result.offsets.push_back(static_cast<float>(static_cast<double>(kMargin) * rounding - sizes));
       result.margins.push_back(kMargin * static_cast<float>(std::sqrt(squares)));
-      if (!std::isfinite(sizes) || !std::isfinite(1 / unit)) continue;
       for (std::size_t g = 0; g < groups; ++g) {
         const std::array<float, kSigns> values = four(g);
         std::array<float, kEntries> sums{};  // without a bit, Σ (|x| − x); a bit adds 2 x

@@ -128,12 +128,17 @@ TEST(VectorIndex, odd_requests_have_plain_answers) {
       EXPECT_EQ(index.search(queries.data(), count, 0, scratch), std::vector<std::vector<Hit>>(count));
       EXPECT_EQ(empty.search(queries.data(), count, 3, scratch), std::vector<std::vector<Hit>>(count));
       EXPECT_EQ(index.search(queries.data(), count, 100, scratch)[0].size(), 40U);
-      for (const float value : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
+      for (const float value :
+           {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(), 1e33F, 3e38F}) {
         queries[0] = value;
         EXPECT_TRUE(index.search(queries.data(), count, 3, scratch)[0].empty()) << name;
       }
-      std::fill(queries.begin(), queries.end(), 0.0F);
-      EXPECT_EQ(index.search(queries.data(), count, 3, scratch)[0].size(), 3U) << "a query of zeros has scores of 0";
+      for (const float value : {0.0F, 1e-44F, 1e-33F}) {
+        std::fill(queries.begin(), queries.end(), value);
+        const std::vector<Hit> hits = index.search(queries.data(), count, 3, scratch)[0];
+        ASSERT_EQ(hits.size(), 3U) << "a query of zeros, or nearly, has scores of 0";
+        EXPECT_EQ(hits[0], (Hit{.score = 0, .row = 0})) << value;
+      }
     }
     EXPECT_TRUE(index.search(rows.data(), 0, 3, scratch).empty());
   }
