@@ -25,9 +25,6 @@ constexpr std::size_t kScores = 131072;
 constexpr std::size_t kShortestInPlanes = 32;
 /// Scoring one row alone costs as much as so many in a block of 16.
 constexpr std::size_t kCostOfOneRow = 10;
-/// Slices in which the signs may decide too little before they are no longer asked. In the first one the best hits are
-/// not yet good.
-constexpr unsigned kTries = 4;
 /// Standard errors. The tail of a normal distribution beyond is 3·10⁻⁵.
 constexpr float kMargin = 4;
 
@@ -170,14 +167,13 @@ class VectorIndex::Planes final : public Storage {
     scratch.scores.resize(best.size() * slice);
     scratch.found.resize(std::max(scratch.found.size(), best.size() * slice));
     scratch.refined = 0;
-    const SignQueries by_sign = sign_queries(scratch.query, scratch.tables);
+    const SignQueries sign_sums = sign_queries(scratch.query, scratch.tables);
     spread_queries(scratch.query, scratch.bytes);
-    unsigned tries = kTries;
+    bool by_signs = true;  // until they prove to decide too little
     for (std::size_t r = 0; r < rows(); r += slice) {
       const std::size_t n = std::min(slice, rows() - r);
-      if (tries > 0 && search_by_signs(r, n, by_sign, scratch, best)) continue;
-      tries -= tries > 0 ? 1 : 0;
-      search_by_all_bits(r, n, scratch, best);
+      by_signs = by_signs && search_by_signs(r, n, sign_sums, scratch, best);
+      if (!by_signs) search_by_all_bits(r, n, scratch, best);
     }
   }
 
