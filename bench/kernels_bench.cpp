@@ -197,12 +197,12 @@ void mix_runs(benchmark::State& state) {
   const std::vector<float> x = test::gaussian(runs * n, 4), entries = test::gaussian(runs * runs, 5);
   std::vector<float> y(x.size());
   for (auto _ : state) {
-    kernels().mix_runs({entries.data(), entries.data() + runs / 2 * (runs / 2), 0.5F, runs, n, x.data(), y.data()});
+    kernels().mix_runs({entries.data(), entries.data() + runs / 2 * (runs / 2), 0.5F, runs, n, x.data(), y.data(), n});
     benchmark::DoNotOptimize(y.data());
   }
   count(state, x.size() * sizeof(float), x.size());
 }
-BENCHMARK(mix_runs)->Args({25, 16 * 8})->Args({3, 16 * 512});
+BENCHMARK(mix_runs)->Args({13, 16 * 8})->Args({5, 16 * 40})->Args({3, 16 * 512});
 
 void search(benchmark::State& state) {
   const auto queries = static_cast<std::size_t>(state.range(0));

@@ -8,6 +8,8 @@
 
 namespace tq {
 
+class Hartley;
+
 enum class RotationKind : std::uint8_t {
   kNone,
   kRandomHadamard,  ///< per round: random signs, then Hadamard ⊗ Hartley (below)
@@ -28,8 +30,8 @@ enum class RotationKind : std::uint8_t {
 /// operations to make (some seconds at dim 1024) and dim² to apply; `rounds` does not matter.
 ///
 /// The same (kind, dim, rounds, seed) gives the same bits on every CPU: additions and multiplications in a fixed order,
-/// no fused multiply-add. Cost: rounds · n · (log₂ p + m / 2) multiplications and additions. Immutable after
-/// construction; safe to share between threads.
+/// no fused multiply-add. Cost: rounds · n · (log₂ p + f) multiplications and additions, f the sum of the factors of m
+/// up to 9 and half of what is left of m without them. Immutable after construction; safe to share between threads.
 class Rotation {
  public:
   static constexpr std::size_t kLongestDense = 2048;  ///< of kDenseHaar
@@ -43,22 +45,22 @@ class Rotation {
   /// 16 rows, one after the other → R times each of them, bit for bit what apply() gives: value i of row r at [16 i +
   /// r] of the returned pointer, which lies in `lanes`, 2 x 16 x dim() floats. Much faster than one by one. Not for
   /// kDenseHaar.
-  float* apply_to_16(const float* rows, float* lanes) const;
+  /// `next`: the rows that come next, which memory is asked for in the meantime, or null.
+  float* apply_to_16(const float* rows, float* lanes, const float* next = nullptr) const;
   /// x ← Rᵀ x.
   void apply_inverse(float* x) const;
 
  private:
   void mix(float* x, const float* signs, float* scratch) const;
-  void mix_runs(const float* x, std::size_t length, float* y) const;
   std::unique_ptr<float[]> scratch() const;  ///< of mix()
 
   RotationKind kind_;
   std::size_t dim_, run_, runs_;
   unsigned rounds_;
   float scale_;
-  std::vector<float> signs_;    // rounds x dim, ±1
-  std::vector<float> dense_;    // dim x dim of kDenseHaar
-  std::vector<float> hartley_;  // 1/√runs, cosines, sines; empty when runs == 1
+  std::vector<float> signs_;                // rounds x dim, ±1
+  std::vector<float> dense_;                // dim x dim of kDenseHaar
+  std::shared_ptr<const Hartley> hartley_;  // null when runs_ == 1
 };
 
 }  // namespace tq

@@ -26,10 +26,9 @@ class RotatedCodec final : public Codec {
     LaneCodec::for_blocks(
         first, n_rows, [&](std::size_t r) { encode(x + r * dim(), storage, first + r, scratch); },
         [&](std::size_t r) {
-          const std::size_t next = r + LaneCodec::kLanes, end = std::min(n_rows, next + LaneCodec::kLanes);
-          // 16 rows side by side are more streams than CPUs foresee.
-          for (const float* ahead = x + next * dim(); ahead < x + end * dim(); ahead += 16) __builtin_prefetch(ahead, 0, 2);
-          by_lanes_->encode_lanes(rotation_.apply_to_16(x + r * dim(), scratch.lanes.data()), storage, first + r, scratch);
+          const float* rows = x + r * dim();
+          const float* next = r + 2 * LaneCodec::kLanes <= n_rows ? rows + LaneCodec::kLanes * dim() : nullptr;
+          by_lanes_->encode_lanes(rotation_.apply_to_16(rows, scratch.lanes.data(), next), storage, first + r, scratch);
         });
   }
 

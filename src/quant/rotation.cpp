@@ -4,34 +4,15 @@
 #include <bit>
 #include <cassert>
 #include <cmath>
-#include <numbers>
 #include <utility>
 
 #include "base/random.h"
 #include "quant/gaussian.h"
+#include "quant/hartley.h"
 #include "simd/kernels.h"
 
 namespace tq {
 namespace {
-
-/// What the orthonormal Hartley matrix of length n = 2 h + 1 consists of: 1/√n, then h x h cosines, then as many sines, of 2 π j k / n for j
-/// and k from 1 on, over √n. Rounded to multiples of 2⁻²⁶, so that the platform's cos() cannot change a stored byte.
-std::vector<float> hartley_entries(std::size_t n) {
-  const auto entry = [n](double value) {
-    return static_cast<float>(std::round(value / std::sqrt(static_cast<double>(n)) * 0x1p26) * 0x1p-26);
-  };
-  const auto angle = [n](std::size_t j, std::size_t k) {
-    return 2 * std::numbers::pi * static_cast<double>(j * k % n) / static_cast<double>(n);
-  };
-  std::vector<float> entries{entry(1)};
-  for (std::size_t j = 1; j <= n / 2; ++j) {
-    for (std::size_t k = 1; k <= n / 2; ++k) entries.push_back(entry(std::cos(angle(j, k))));
-  }
-  for (std::size_t j = 1; j <= n / 2; ++j) {
-    for (std::size_t k = 1; k <= n / 2; ++k) entries.push_back(entry(std::sin(angle(j, k))));
-  }
-  return entries;
-}
 
 /// Gram-Schmidt on the rows of a Gaussian matrix, which makes the diagonal of R positive, so that Q is uniform. Each row goes through
 /// twice: after one pass rows are orthogonal only as well as they were independent.
@@ -69,7 +50,7 @@ Rotation::Rotation(RotationKind kind, std::size_t dim, unsigned rounds, std::uin
   assert(dim > 0 && (kind != RotationKind::kDenseHaar || dim <= kLongestDense));
   if (kind == RotationKind::kDenseHaar) dense_ = haar_matrix(dim, seed);
   if (kind != RotationKind::kRandomHadamard) return;
-  if (runs_ > 1) hartley_ = hartley_entries(runs_);
+  if (runs_ > 1) hartley_ = std::make_shared<const Hartley>(runs_);
   signs_.reserve(rounds_ * dim_);
   std::uint64_t state = seed;
   for (unsigned round = 0; round < rounds_; ++round) {
@@ -84,19 +65,14 @@ Rotation::Rotation(RotationKind kind, std::size_t dim, unsigned rounds, std::uin
 /// H ⊗ F, behind `signs` where these are not null: symmetric and orthogonal, so its own inverse.
 void Rotation::mix(float* x, const float* signs, float* scratch) const {
   const Kernels& simd = kernels();
-  if (hartley_.empty()) return simd.hadamard_runs(x, run_, runs_, signs, scale_, x);
-  simd.hadamard_runs(x, run_, runs_, signs, scale_, scratch);
-  mix_runs(scratch, run_, x);
+  if (!hartley_) return simd.hadamard_runs(x, run_, runs_, signs, scale_, x);
+  const bool moves = hartley_->ends_in_other();  // then from the scratch to x
+  float* from = moves ? scratch : x;
+  simd.hadamard_runs(x, run_, runs_, signs, scale_, from);
+  hartley_->apply(from, run_, moves ? x : scratch);
 }
 
-/// F of the runs, `length` floats each.
-void Rotation::mix_runs(const float* x, std::size_t length, float* y) const {
-  const std::size_t half = runs_ / 2;
-  const float* cosines = hartley_.data() + 1;
-  kernels().mix_runs({.cosines = cosines, .sines = cosines + half * half, .unit = hartley_[0], .count = runs_, .n = length, .x = x, .y = y});
-}
-
-std::unique_ptr<float[]> Rotation::scratch() const { return hartley_.empty() ? nullptr : std::make_unique_for_overwrite<float[]>(dim_); }
+std::unique_ptr<float[]> Rotation::scratch() const { return hartley_ ? std::make_unique_for_overwrite<float[]>(dim_) : nullptr; }
 
 void Rotation::apply(float* x) const {
   if (kind_ == RotationKind::kPlainHadamard) return kernels().hadamard_runs(x, run_, runs_, nullptr, scale_, x);
@@ -109,18 +85,24 @@ void Rotation::apply(float* x) const {
   for (unsigned round = 0; round < rounds_; ++round) mix(x, signs_.data() + round * dim_, other.get());
 }
 
-float* Rotation::apply_to_16(const float* rows, float* lanes) const {
+float* Rotation::apply_to_16(const float* rows, float* lanes, const float* next) const {
   assert(kind_ != RotationKind::kDenseHaar);
   constexpr std::size_t kLanes = 16;
   const Kernels& simd = kernels();
   float *x = lanes, *other = lanes + kLanes * dim_;
+  // All at once are more lines than a CPU waits for in the background, and 16 rows side by side more streams than it foresees.
+  const std::size_t part = dim_ * kLanes / (2 * std::max(rounds_, 1U)) + 1;
+  const float* const end = next + (next == nullptr ? 0 : kLanes * dim_);
+  const auto ask = [&] {
+    for (const float* stop = next + std::min<std::size_t>(part, static_cast<std::size_t>(end - next)); next < stop; next += 16) __builtin_prefetch(next, 0, 2);
+  };
   simd.to_lanes(rows, dim_, kLanes, dim_, x);
   if (kind_ == RotationKind::kPlainHadamard) simd.hadamard_lanes(x, run_, runs_, nullptr, scale_);
   for (unsigned round = 0; round < rounds_; ++round) {
+    ask();
     simd.hadamard_lanes(x, run_, runs_, signs_.data() + round * dim_, scale_);
-    if (hartley_.empty()) continue;
-    mix_runs(x, run_ * kLanes, other);
-    std::swap(x, other);
+    ask();
+    if (hartley_ && hartley_->apply(x, run_ * kLanes, other) != x) std::swap(x, other);
   }
   return x;
 }

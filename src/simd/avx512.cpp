@@ -13,6 +13,9 @@ constexpr int kTileRows = 4, kTileVectors = 4;  // 16 of 32 registers hold sums
 
 inline F load(const float* x) { return _mm512_loadu_ps(x); }
 inline void store(F a, float* x) { _mm512_storeu_ps(x, a); }
+inline __mmask16 first_lanes(std::size_t n) { return static_cast<__mmask16>((1U << n) - 1); }
+inline F load_tail(const float* x, std::size_t n) { return _mm512_maskz_loadu_ps(first_lanes(n), x); }
+inline void store_tail(F a, std::size_t n, float* x) { _mm512_mask_storeu_ps(x, first_lanes(n), a); }
 inline F broadcast(float x) { return _mm512_set1_ps(x); }
 inline I broadcast(int x) { return _mm512_set1_epi32(x); }
 inline F add(F a, F b) { return _mm512_add_ps(a, b); }

@@ -83,11 +83,22 @@ struct SignScan {
 
 /// The arguments of Kernels::mix_runs.
 struct HartleyRuns {
+  static constexpr std::size_t kMostInPlace = 9;  ///< count up to which y may be x
+
   const float *cosines, *sines;  ///< h x h
   float unit;
   std::size_t count, n;
   const float* x;  ///< count x n
-  float* y;
+  float* y;        ///< run j at y + j · stride
+  std::size_t stride;
+};
+
+/// The arguments of Kernels::mix_pairs.
+struct HartleyPairs {
+  HartleyRuns runs;
+  const float* turns;     ///< cosine and sine of one angle for each run but the first
+  const float* mirrored;  ///< as runs.x
+  float* out;             ///< as runs.y
 };
 
 /// The arguments of Kernels::weights_to_bytes: weights of n_groups times 32 rows, times what the rows are scaled by, in bytes. For each
@@ -219,8 +230,13 @@ struct Kernels {
 
   /// The Hartley transform of `count` = 2 h + 1 runs of n values, from one to the other: y_j = unit · x_0 + Σ_k (cos(j k) s_k + sin(j k) d_k)
   /// and y_(count − j) the same with − before the sines, where s_k = x_k + x_(count − k), d_k = x_k − x_(count − k), and cos(j k) is
-  /// cosines[(j − 1) h + k − 1], j and k from 1 to h; y_0 = unit · Σ x. k ascending, mul then add. Same bits. h > 0. x and y do not overlap.
+  /// cosines[(j − 1) h + k − 1], j and k from 1 to h; y_0 = unit · Σ x. k ascending, mul then add. Same bits. h > 0. x and y do not overlap,
+  /// or x is y, `count` at most kMostInPlace and stride n.
   void (*mix_runs)(const HartleyRuns& job);
+  /// With p_k = cos(k) x_k + sin(k) mirrored_k and q_k = cos(k) mirrored_k − sin(k) x_k, k > 0 (turns), p_0 = x_0 and q_0 = mirrored_0: y as
+  /// mix_runs() makes it of p, but with the differences of q; `out` of q, with the differences of p, and run 0 behind the others. `count` at
+  /// most kMostInPlace. Nothing overlaps. Same bits.
+  void (*mix_pairs)(const HartleyPairs& job);
 
   /// lanes[i * 16 + r] = rows[r * stride + i] for i < n; zeros for the rows from n_rows ≤ 16 on. Same bits.
   void (*to_lanes)(const float* rows, std::size_t stride, std::size_t n_rows, std::size_t n, float* lanes);

@@ -3,6 +3,7 @@
 //
 //   F, I                      16 floats; 16 32-bit integers
 //   load, store               16 floats, any alignment of 4
+//   load_tail(x, n), store_tail(a, n, x)      the first n of 16 lanes, and zeros; nothing behind them is read or written
 //   broadcast(float), broadcast(int), add, sub, mul, max (returns b where one of a, b is NaN), divide
 //   fma(a, b, c)              a·b + c, fused where the target can
 //   swap<h>(a)                lane i ← lane i ^ h, h in 1, 2, 4, 8;  sign<h>(): +1 where lane & h is 0, else −1
@@ -36,18 +37,6 @@
 //                             values, kDotBias is what look_up() has added to them, else 0
 
 constexpr std::size_t kLanes = 16;
-
-inline F load_tail(const float* x, std::size_t n) {
-  float padded[kLanes] = {};
-  __builtin_memcpy(padded, x, n * sizeof(float));
-  return load(padded);
-}
-
-inline void store_tail(F a, std::size_t n, float* x) {
-  float padded[kLanes];
-  store(a, padded);
-  __builtin_memcpy(x, padded, n * sizeof(float));
-}
 
 /// Calls step(i, 16) for whole vectors and step(i, rest) for what is left.
 template <class Step>
@@ -99,9 +88,9 @@ inline F butterfly(F a) {
 /// log2(kCount) stages between vectors: a pair a, b becomes a + b, a − b.
 template <std::size_t kCount>
 __attribute__((always_inline)) inline void butterflies_between(F* v) {
-#pragma GCC unroll 3
+#pragma GCC unroll 4
   for (std::size_t half = 1; half < kCount; half *= 2) {
-#pragma GCC unroll 8
+#pragma GCC unroll 16
     for (std::size_t j = 0; j < kCount; ++j) {
       if ((j & half) != 0) continue;
       const F a = v[j], b = v[j + half];
@@ -174,85 +163,7 @@ void scale(float* x, float factor, std::size_t n) {
   for_vectors(n, [&](std::size_t i, std::size_t m) { store_some(mul(load_some(x + i, m), broadcast(factor)), m, x + i); });
 }
 
-/// kPairs of the runs of y from j on, and those that lie symmetrically; with the first ones run 0. kVectors vectors of each from value i on, the
-/// last of m values.
-template <int kPairs, int kVectors, bool first>
-inline void mix_block(const HartleyRuns& job, std::size_t j, std::size_t i, std::size_t m) {
-  const std::size_t half = job.count / 2;
-  F even[kPairs][kVectors], odd[kPairs][kVectors], sum[kVectors];
-  const auto size = [m](int v) { return v == kVectors - 1 ? m : kLanes; };
-  const auto at = [&](std::size_t run, int v) { return run * job.n + i + static_cast<std::size_t>(v) * kLanes; };
-  // Whole vectors where there is something behind the run, since a copy costs more than all else.
-  const auto load_run = [&](std::size_t run, int v) {
-    return at(run, v) + kLanes <= job.count * job.n ? load(job.x + at(run, v)) : load_tail(job.x + at(run, v), size(v));
-  };
-#pragma GCC unroll 4
-  for (int v = 0; v < kVectors; ++v) {
-    sum[v] = load_run(0, v);
-    const F start = mul(broadcast(job.unit), sum[v]);
-#pragma GCC unroll 4
-    for (int p = 0; p < kPairs; ++p) {
-      even[p][v] = start;
-      odd[p][v] = broadcast(0.0F);
-    }
-  }
-  for (std::size_t k = 1; k <= half; ++k) {
-    F sums[kVectors], differences[kVectors];
-#pragma GCC unroll 4
-    for (int v = 0; v < kVectors; ++v) {
-      const F a = load_run(k, v), b = load_run(job.count - k, v);
-      sums[v] = add(a, b);
-      differences[v] = sub(a, b);
-      if constexpr (first) sum[v] = add(sum[v], sums[v]);
-    }
-#pragma GCC unroll 4
-    for (int p = 0; p < kPairs; ++p) {
-      const std::size_t entry = (j - 1 + static_cast<std::size_t>(p)) * half + k - 1;
-      const F cosine = broadcast(job.cosines[entry]), sine = broadcast(job.sines[entry]);
-#pragma GCC unroll 4
-      for (int v = 0; v < kVectors; ++v) {
-        even[p][v] = add(even[p][v], mul(cosine, sums[v]));
-        odd[p][v] = add(odd[p][v], mul(sine, differences[v]));
-      }
-    }
-  }
-#pragma GCC unroll 4
-  for (int v = 0; v < kVectors; ++v) {
-    if constexpr (first) store_some(mul(broadcast(job.unit), sum[v]), size(v), job.y + at(0, v));
-#pragma GCC unroll 4
-    for (int p = 0; p < kPairs; ++p) {
-      const std::size_t run = j + static_cast<std::size_t>(p);
-      store_some(add(even[p][v], odd[p][v]), size(v), job.y + at(run, v));
-      store_some(sub(even[p][v], odd[p][v]), size(v), job.y + at(job.count - run, v));
-    }
-  }
-}
-
-template <int kPairs, bool first>
-inline void mix_some(const HartleyRuns& job, std::size_t j) {
-  constexpr int kVectors = kTileRows * kTileVectors >= 16 ? 2 : 1;
-  std::size_t i = 0;
-  for (; i + kVectors * kLanes <= job.n; i += kVectors * kLanes) mix_block<kPairs, kVectors, first>(job, j, i, kLanes);
-  for (; i < job.n; i += kLanes) mix_block<kPairs, 1, first>(job, j, i, job.n - i < kLanes ? job.n - i : kLanes);
-}
-
-template <bool first>
-inline void mix_rest(const HartleyRuns& job, std::size_t j) {
-  const std::size_t left = job.count / 2 + 1 - j;
-  if (left == 3) mix_some<3, first>(job, j);
-  if (left == 2) mix_some<2, first>(job, j);
-  if (left == 1) mix_some<1, first>(job, j);
-}
-
-void mix_runs(const HartleyRuns& job) {
-  const std::size_t half = job.count / 2;
-  if (half < 4) return mix_rest<true>(job, 1);
-  mix_some<4, true>(job, 1);
-  std::size_t j = 5;
-  for (; j + 3 <= half; j += 4) mix_some<4, false>(job, j);
-  mix_rest<false>(job, j);
-}
-
+#include "simd/hartley_kernels.inl"
 #include "simd/lane_kernels.inl"
 
 // ---- codes
@@ -320,7 +231,7 @@ void look_up_codes(const std::uint16_t* codes, std::size_t n, const float* table
 #include "simd/layer_kernels.inl"
 
 constexpr Kernels make_table(const char* name) {
-  return {name,        ordered_dot, dot_tile,    weighted_sum, hadamard_runs, multiply,    scale,       mix_runs,
+  return {name,        ordered_dot, dot_tile,    weighted_sum, hadamard_runs, multiply,    scale,       mix_runs, mix_pairs,
           to_lanes,    hadamard_lanes, measure_lanes, scale_lanes, quantize_lanes, quantize, decode_codes,
           look_up_codes, decode_windows, search_windows, to_bytes, dot_interleaved, dot_wide, to_words, dot_windows, dot_planes, dot_plane_rows, scan_signs, find_above, weights_to_bytes, sum_transposed, weights_to_words, sum_wide,
           f16_to_f32,  f32_to_f16,  bf16_to_f32, f32_to_bf16,  decode_q8_0, decode_q4_0, dot_stored, sum_stored, dot_blocks, unpack_plane, dot_runs, rms_norm,    exponentials, softmax,  silu_multiply};

@@ -41,36 +41,53 @@ void to_lanes(const float* rows, std::size_t stride, std::size_t n_rows, std::si
   });
 }
 
-/// The stages h, 2h, … of a transform of n values, log2(kRadix) of them, in one pass over memory.
-template <std::size_t kRadix>
+/// Stages of a transform that one pass over memory does: 2^n vectors that stay in registers.
+constexpr int kMostStages = kTileRows * kTileVectors >= 16 ? 4 : 3;
+
+/// The stages h, 2h, … of transforms that lie side by side, log2(kRadix) of them.
+template <std::size_t kRadix, bool signed_, bool scaled>
 inline void butterflies(float* lanes, std::size_t n, std::size_t h, const float* signs, float factor) {
   for (std::size_t block = 0; block < n; block += kRadix * h) {
     for (std::size_t i = block; i < block + h; ++i) {
       F v[kRadix];
-#pragma GCC unroll 8
+#pragma GCC unroll 16
       for (std::size_t j = 0; j < kRadix; ++j) {
         v[j] = load(lanes + (i + j * h) * kLanes);
-        if (signs != nullptr) v[j] = mul(v[j], broadcast(signs[i + j * h]));
+        if constexpr (signed_) v[j] = mul(v[j], broadcast(signs[i + j * h]));
       }
       butterflies_between<kRadix>(v);
-#pragma GCC unroll 8
-      for (std::size_t j = 0; j < kRadix; ++j) store(mul(v[j], broadcast(factor)), lanes + (i + j * h) * kLanes);
+#pragma GCC unroll 16
+      for (std::size_t j = 0; j < kRadix; ++j) store(scaled ? mul(v[j], broadcast(factor)) : v[j], lanes + (i + j * h) * kLanes);
     }
   }
 }
 
+template <std::size_t kRadix>
+inline void butterflies(float* lanes, std::size_t n, std::size_t h, const float* signs, float factor) {
+  if (signs != nullptr && factor != 1) return butterflies<kRadix, true, true>(lanes, n, h, signs, factor);
+  if (signs != nullptr) return butterflies<kRadix, true, false>(lanes, n, h, signs, factor);
+  if (factor != 1) return butterflies<kRadix, false, true>(lanes, n, h, signs, factor);
+  butterflies<kRadix, false, false>(lanes, n, h, signs, factor);
+}
+
+inline void some_stages(int stages, float* lanes, std::size_t n, std::size_t h, const float* signs, float factor) {
+  if (stages == 0) return butterflies<1>(lanes, n, h, signs, factor);
+  if (stages == 1) return butterflies<2>(lanes, n, h, signs, factor);
+  if (stages == 2) return butterflies<4>(lanes, n, h, signs, factor);
+  if (stages == 3) return butterflies<8>(lanes, n, h, signs, factor);
+  if constexpr (kMostStages == 4) butterflies<16>(lanes, n, h, signs, factor);
+}
+
 void hadamard_lanes(float* lanes, std::size_t n, std::size_t n_runs, const float* signs, float factor) {
+  const int all = __builtin_ctzll(n), passes = (all + kMostStages - 1) / kMostStages;
+  if (passes <= 1) return some_stages(all, lanes, n * n_runs, 1, signs, factor);
   for (std::size_t run = 0; run < n_runs; ++run, lanes += n * kLanes) {
     const float* first_signs = signs == nullptr ? nullptr : signs + run * n;
-    if (n == 8) {
-      butterflies<8>(lanes, 8, 1, first_signs, factor);
-      continue;
+    for (int pass = 0, done = 0; pass < passes; ++pass) {
+      const int stages = (all - done + passes - pass - 1) / (passes - pass);  // as even as can be
+      some_stages(stages, lanes, n, std::size_t{1} << done, pass == 0 ? first_signs : nullptr, pass + 1 == passes ? factor : 1.0F);
+      done += stages;
     }
-    std::size_t h = 1;
-    for (; h * 8 <= n; h *= 8) butterflies<8>(lanes, n, h, h == 1 ? first_signs : nullptr, h * 8 == n ? factor : 1.0F);
-    if (h * 4 == n) butterflies<4>(lanes, n, h, h == 1 ? first_signs : nullptr, factor);
-    if (h * 2 == n) butterflies<2>(lanes, n, h, h == 1 ? first_signs : nullptr, factor);
-    if (n == 1) store(mul(mul(load(lanes), broadcast(signs == nullptr ? 1.0F : signs[run])), broadcast(factor)), lanes);
   }
 }
 

@@ -16,6 +16,14 @@ inline std::vector<const Kernels*> all_targets() {
   return {tables, tables + count};
 }
 
+inline const Kernels& scalar() { return *all_targets().back(); }
+
+/// A buffer that ends where the allocation ends, so that the sanitizer sees a read or write beyond.
+template <class T>
+std::vector<T> exactly(const std::vector<T>& values, std::size_t n) {
+  return {values.begin(), values.begin() + static_cast<std::ptrdiff_t>(n)};
+}
+
 /// kernels_test.cpp instantiates it, for the tests of all files.
 class EveryTarget : public testing::TestWithParam<const Kernels*> {
  protected:

@@ -22,17 +22,11 @@ namespace {
 
 using test::all_targets;
 using test::EveryTarget;
-
-const Kernels& scalar() { return *all_targets().back(); }
+using test::exactly;
+using test::scalar;
 
 INSTANTIATE_TEST_SUITE_P(Targets, EveryTarget, testing::ValuesIn(all_targets()),
                          [](const testing::TestParamInfo<const Kernels*>& target) { return std::string(target.param->name); });
-
-/// A buffer that ends where the allocation ends, so that the sanitizer sees a read or write beyond.
-template <class T>
-std::vector<T> exactly(const std::vector<T>& values, std::size_t n) {
-  return {values.begin(), values.begin() + static_cast<std::ptrdiff_t>(n)};
-}
 
 // Body, epilogue and ragged tail of every unrolling: 0 to 70, and two long ones.
 std::vector<std::size_t> lengths() {
@@ -102,55 +96,7 @@ TEST_P(EveryTarget, weighted_sum_adds_to_what_is_there) {
   }
 }
 
-/// Stage after stage, as kernels.h has them.
-std::vector<float> transformed(std::vector<float> x, std::size_t n, const std::vector<float>& signs, float factor) {
-  for (std::size_t i = 0; i < x.size(); ++i) x[i] *= signs[i];
-  for (std::size_t h = 1; h < n; h *= 2) {
-    for (std::size_t i = 0; i < x.size(); ++i) {
-      if ((i & h) != 0) continue;
-      const float a = x[i], b = x[i + h];
-      x[i] = a + b;
-      x[i + h] = a - b;
-    }
-  }
-  for (float& value : x) value *= factor;
-  return x;
-}
-
-TEST_P(EveryTarget, hadamard_runs_have_the_bits_of_their_stages) {
-  for (std::size_t n = 1; n <= 4096; n *= 2) {
-    for (const std::size_t n_runs : {1UL, 3UL, 9UL}) {
-      const std::size_t length = n * n_runs;
-      const std::vector<float> x = test::gaussian(length, 20 + n);
-      std::vector<float> signs(length, 1.0F), y(length), in_place = x;
-      simd().hadamard_runs(x.data(), n, n_runs, nullptr, 0.3F, y.data());
-      EXPECT_EQ(y, transformed(x, n, signs, 0.3F)) << n_runs << " runs of " << n;
-      for (std::size_t i = 0; i < length; i += 3) signs[i] = -1.0F;
-      simd().hadamard_runs(in_place.data(), n, n_runs, signs.data(), 0.3F, in_place.data());
-      EXPECT_EQ(in_place, transformed(x, n, signs, 0.3F)) << n_runs << " runs of " << n << ", with signs";
-    }
-  }
-}
-
-TEST_P(EveryTarget, hadamard_has_the_bits_of_scalar_and_is_its_definition) {
-  for (std::size_t n = 1; n <= 1024; n *= 2) {
-    const auto x = test::gaussian(n, 8);
-    std::vector<float> once(n), reference = x;
-    simd().hadamard_runs(x.data(), n, 1, nullptr, 1.0F, once.data());
-    scalar().hadamard_runs(reference.data(), n, 1, nullptr, 1.0F, reference.data());
-    EXPECT_EQ(once, reference) << n;
-    for (std::size_t k = 0; k < n; ++k) {  // the definition: entry (k, i) is (−1)^popcount(k & i)
-      double expected = 0, magnitude = 0;
-      for (std::size_t i = 0; i < n; ++i) {
-        expected += (std::popcount(k & i) % 2 == 0 ? 1.0 : -1.0) * static_cast<double>(x[i]);
-        magnitude += std::abs(static_cast<double>(x[i]));
-      }
-      EXPECT_NEAR(once[k], expected, magnitude * 12 * 0x1p-24) << n << " " << k;  // log₂ 1024 + 2 roundings
-    }
-  }
-}
-
-TEST_P(EveryTarget, products_and_mixes_have_the_bits_of_scalar) {
+TEST_P(EveryTarget, products_have_the_bits_of_scalar) {
   for (const std::size_t n : lengths()) {
     const auto x = test::gaussian(n, 9), factors = test::gaussian(n, 10);
     std::vector<float> a = x, b = x;
@@ -160,33 +106,6 @@ TEST_P(EveryTarget, products_and_mixes_have_the_bits_of_scalar) {
     scalar().scale(b.data(), 0.3F, n);
     EXPECT_EQ(a, b);
     for (std::size_t i = 0; i < n; ++i) EXPECT_EQ(a[i], x[i] * factors[i] * 0.3F);
-
-    for (const std::size_t count : {3UL, 5UL, 7UL, 9UL, 13UL, 25UL}) {
-      const std::size_t half = count / 2;
-      const auto cosines = test::gaussian(half * half, 11), sines = test::gaussian(half * half, 13);
-      const auto runs = exactly(test::gaussian(count * n, 12), count * n);
-      std::vector<float> y(count * n + 1, 99.0F), z = y;
-      simd().mix_runs({cosines.data(), sines.data(), 0.7F, count, n, runs.data(), y.data()});
-      scalar().mix_runs({cosines.data(), sines.data(), 0.7F, count, n, runs.data(), z.data()});
-      EXPECT_EQ(y, z) << count;
-      EXPECT_EQ(y.back(), 99.0F);
-      for (std::size_t j = 0; j < count; ++j) {
-        for (std::size_t i = 0; i < n; ++i) {
-          double expected = 0.7 * static_cast<double>(runs[i]);
-          for (std::size_t k = 1; k <= half; ++k) {
-            const auto left = static_cast<double>(runs[k * n + i]), right = static_cast<double>(runs[(count - k) * n + i]);
-            if (j == 0) {
-              expected += 0.7 * (left + right);
-              continue;
-            }
-            const std::size_t entry = (std::min(j, count - j) - 1) * half + k - 1;
-            const auto cosine = static_cast<double>(cosines[entry]), sine = static_cast<double>(sines[entry]);
-            expected += cosine * (left + right) + (j <= half ? sine : -sine) * (left - right);
-          }
-          EXPECT_NEAR(y[j * n + i], expected, 5e-5) << count;  // at most 25 terms of size below 20
-        }
-      }
-    }
   }
 }
 
