@@ -163,6 +163,9 @@ class Codec {
                            Workspace& scratch) const {
     for (std::size_t r = 0; r < n_rows; ++r) encode(x + r * dim_, storage, first + r, scratch);
   }
+  /// encode_rows() of rows of `length` ≤ dim() values, one behind the other, each filled up with zeros.
+  virtual void encode_short_rows(const float* x, std::size_t length, std::size_t n_rows, std::byte* storage,
+                                 std::size_t first, Workspace& scratch) const;
 
   /// Rows first … first + n_rows − 1 → n_rows x dim floats in the codec's own basis (rotated, for a codec that
   /// rotates).

@@ -42,11 +42,11 @@ class Rotation {
 
   /// x ← R x. `x` has dim() values.
   void apply(float* x) const;
-  /// 16 rows, one after the other → R times each of them, bit for bit what apply() gives: value i of row r at [16 i +
-  /// r] of the returned pointer, which lies in `lanes`, 2 x 16 x dim() floats. Much faster than one by one. Not for
-  /// kDenseHaar.
-  /// `next`: the rows that come next, which memory is asked for in the meantime, or null.
-  float* apply_to_16(const float* rows, float* lanes, const float* next = nullptr) const;
+  /// 16 rows of `length` values, one after the other and each filled up with zeros → R times each of them, bit for bit
+  /// what apply() gives: value i of row r at [16 i + r] of the returned pointer, which lies in `lanes`, 2 x 16 x dim()
+  /// floats. Much faster than one by one. Not for kDenseHaar. `next`: 16 rows that memory is asked for in the meantime,
+  /// or null.
+  float* apply_to_16(const float* rows, std::size_t length, float* lanes, const float* next) const;
   /// x ← Rᵀ x.
   void apply_inverse(float* x) const;
 

@@ -13,6 +13,15 @@ std::size_t tile_rows(std::size_t dim) { return std::clamp<std::size_t>(4096 / d
 
 }  // namespace
 
+void Codec::encode_short_rows(const float* x, std::size_t length, std::size_t n_rows, std::byte* storage, std::size_t first,
+                              Workspace& scratch) const {
+  std::vector<float> filled(length < dim_ ? dim_ : 0);
+  for (std::size_t r = 0; r < n_rows; ++r, x += length) {
+    std::copy_n(x, filled.empty() ? 0 : length, filled.data());
+    encode(filled.empty() ? x : filled.data(), storage, first + r, scratch);
+  }
+}
+
 void Codec::decode(const std::byte* storage, std::size_t first, std::size_t n_rows, float* out) const {
   decode_coded(storage, first, n_rows, out);
   for (std::size_t r = 0; r < n_rows; ++r) from_coded(out + r * dim_);

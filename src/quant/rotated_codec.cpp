@@ -21,14 +21,20 @@ class RotatedCodec final : public Codec {
   }
 
   void encode_rows(const float* x, std::size_t n_rows, std::byte* storage, std::size_t first, Workspace& scratch) const override {
-    if (by_lanes_ == nullptr) return Codec::encode_rows(x, n_rows, storage, first, scratch);
+    encode_short_rows(x, dim(), n_rows, storage, first, scratch);
+  }
+
+  void encode_short_rows(const float* x, std::size_t length, std::size_t n_rows, std::byte* storage, std::size_t first,
+                         Workspace& scratch) const override {
+    if (by_lanes_ == nullptr) return Codec::encode_short_rows(x, length, n_rows, storage, first, scratch);
     scratch.lanes.resize(std::max(scratch.lanes.size(), 2 * LaneCodec::kLanes * dim()));
     LaneCodec::for_blocks(
-        first, n_rows, [&](std::size_t r) { encode(x + r * dim(), storage, first + r, scratch); },
+        first, n_rows,
+        [&](std::size_t r) { Codec::encode_short_rows(x + r * length, length, 1, storage, first + r, scratch); },
         [&](std::size_t r) {
-          const float* rows = x + r * dim();
-          const float* next = r + 2 * LaneCodec::kLanes <= n_rows ? rows + LaneCodec::kLanes * dim() : nullptr;
-          by_lanes_->encode_lanes(rotation_.apply_to_16(rows, scratch.lanes.data(), next), storage, first + r, scratch);
+          const float* rows = x + r * length;
+          const float* next = r + 2 * LaneCodec::kLanes <= n_rows ? rows + LaneCodec::kLanes * length : nullptr;
+          by_lanes_->encode_lanes(rotation_.apply_to_16(rows, length, scratch.lanes.data(), next), storage, first + r, scratch);
         });
   }
 

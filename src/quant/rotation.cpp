@@ -85,18 +85,22 @@ void Rotation::apply(float* x) const {
   for (unsigned round = 0; round < rounds_; ++round) mix(x, signs_.data() + round * dim_, other.get());
 }
 
-float* Rotation::apply_to_16(const float* rows, float* lanes, const float* next) const {
-  assert(kind_ != RotationKind::kDenseHaar);
+float* Rotation::apply_to_16(const float* rows, std::size_t length, float* lanes, const float* next) const {
+  assert(kind_ != RotationKind::kDenseHaar && length <= dim_);
   constexpr std::size_t kLanes = 16;
   const Kernels& simd = kernels();
   float *x = lanes, *other = lanes + kLanes * dim_;
   // All at once are more lines than a CPU waits for in the background, and 16 rows side by side more streams than it foresees.
-  const std::size_t part = dim_ * kLanes / (2 * std::max(rounds_, 1U)) + 1;
-  const float* const end = next + (next == nullptr ? 0 : kLanes * dim_);
+  std::size_t left = next == nullptr ? 0 : kLanes * length;
+  const std::size_t part = left / (2 * std::max(rounds_, 1U)) + 1;
   const auto ask = [&] {
-    for (const float* stop = next + std::min<std::size_t>(part, static_cast<std::size_t>(end - next)); next < stop; next += 16) __builtin_prefetch(next, 0, 2);
+    const std::size_t n = std::min(part, left);
+    for (std::size_t i = 0; i < n; i += 16) __builtin_prefetch(next + i, 0, 2);
+    next += n;
+    left -= n;
   };
-  simd.to_lanes(rows, dim_, kLanes, dim_, x);
+  simd.to_lanes(rows, length, kLanes, length, x);
+  std::fill(x + kLanes * length, x + kLanes * dim_, 0.0F);
   if (kind_ == RotationKind::kPlainHadamard) simd.hadamard_lanes(x, run_, runs_, nullptr, scale_);
   for (unsigned round = 0; round < rounds_; ++round) {
     ask();

@@ -141,20 +141,17 @@ class VectorIndex::Planes final : public Storage {
     signs_.resize(blocks * chunks_);
     rest_.resize(blocks * kInterleavedRows * rest_bytes() + kWord);  // a row is read in whole registers
     for (std::vector<float>* values : {&scales_, &sign_scales_, &errors_}) values->resize(blocks * kInterleavedRows);
+    constexpr std::size_t kBatch = 16 * kGroupRows;  // groups that stay in level 2 until they are taken apart
     Workspace scratch;
-    std::vector<std::byte> group(this->codec().group_bytes());
-    std::vector<float> filled;
-    for (std::size_t r = 0; r < n_rows; r += kGroupRows) {
-      std::fill(group.begin(), group.end(), std::byte{0});
-      const std::size_t n = std::min(kGroupRows, n_rows - r);
-      const float* from = rows + r * dim;
-      if (dim < this->codec().dim()) {
-        pad_rows(from, n, dim, this->codec().dim(), filled);
-        from = filled.data();
+    std::vector<std::byte> groups(this->codec().storage_bytes(std::min(kBatch, n_rows)));
+    for (std::size_t r = 0; r < n_rows; r += kBatch) {
+      const std::size_t n = std::min(kBatch, n_rows - r);
+      if (n < kBatch) std::fill(groups.begin(), groups.end(), std::byte{0});  // the rows behind the last one
+      this->codec().encode_short_rows(rows + r * dim, dim, n, groups.data(), 0, scratch);
+      for (std::size_t i = 0; i < n; i += kInterleavedRows) {
+        take_half(groups.data() + i / kGroupRows * this->codec().group_bytes(), i % kGroupRows / kInterleavedRows,
+                  (r + i) / kInterleavedRows);
       }
-      this->codec().encode_rows(from, n, group.data(), 0, scratch);
-      take_half(group.data(), 0, r / kInterleavedRows);
-      if (r + kInterleavedRows < n_rows) take_half(group.data(), 1, r / kInterleavedRows + 1);
     }
   }
 

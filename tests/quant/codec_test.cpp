@@ -136,6 +136,16 @@ TEST_P(EveryCodec, many_rows_at_once_have_the_bytes_of_one_by_one) {
       c->encode_rows(rows.data(), n, many.data(), first, scratch);
       for (std::size_t r = 0; r < n; ++r) c->encode(rows.data() + r * dim(), one.data(), first + r, scratch);
       ASSERT_EQ(many, one) << n << " rows from " << first << " on";
+      const std::size_t length = dim() - dim() / 4;  // of the same rows without their ends
+      std::vector<float> shorter;
+      for (std::size_t r = 0; r < n; ++r) {
+        std::vector<float> row(rows.begin() + static_cast<std::ptrdiff_t>(r * dim()), rows.begin() + static_cast<std::ptrdiff_t>(r * dim() + length));
+        shorter.insert(shorter.end(), row.begin(), row.end());
+        row.resize(dim(), 0.0F);
+        c->encode(row.data(), one.data(), first + r, scratch);
+      }
+      c->encode_short_rows(shorter.data(), length, n, many.data(), first, scratch);
+      ASSERT_EQ(many, one) << n << " rows of " << length << " values from " << first << " on";
     }
   }
 }
