@@ -34,9 +34,9 @@ __attribute__((always_inline)) inline void mix_few(const HartleyRuns& job, std::
   store_run<whole>(mul(unit, sum), job, 0, i, m);
 #pragma GCC unroll 4
   for (std::size_t j = 0; j < kHalf; ++j) {
-    F even = start, odd = broadcast(0.0F);
+    F even = add(start, mul(broadcast(job.cosines[j * kHalf]), sums[0])), odd = mul(broadcast(job.sines[j * kHalf]), differences[0]);
 #pragma GCC unroll 4
-    for (std::size_t k = 0; k < kHalf; ++k) {
+    for (std::size_t k = 1; k < kHalf; ++k) {
       even = add(even, mul(broadcast(job.cosines[j * kHalf + k]), sums[k]));
       odd = add(odd, mul(broadcast(job.sines[j * kHalf + k]), differences[k]));
     }
@@ -157,9 +157,9 @@ __attribute__((always_inline)) inline void mix_halves(const Halves<kHalf>& of, c
   store_run<whole>(mul(unit, sum), job, (kCount - kBehind) % kCount, i, m);
 #pragma GCC unroll 4
   for (std::size_t j = 0; j < kHalf; ++j) {
-    F even = start, odd = broadcast(0.0F);
+    F even = add(start, mul(broadcast(job.cosines[j * kHalf]), of.sums[0])), odd = mul(broadcast(job.sines[j * kHalf]), other.differences[0]);
 #pragma GCC unroll 4
-    for (std::size_t k = 0; k < kHalf; ++k) {
+    for (std::size_t k = 1; k < kHalf; ++k) {
       even = add(even, mul(broadcast(job.cosines[j * kHalf + k]), of.sums[k]));
       odd = add(odd, mul(broadcast(job.sines[j * kHalf + k]), other.differences[k]));
     }
