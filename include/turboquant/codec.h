@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "turboquant/aligned_vector.h"
 #include "turboquant/result.h"
 #include "turboquant/rotation.h"
 
@@ -115,16 +116,16 @@ struct Query {
 
 /// Scratch memory of one thread. Grows to what is needed and is reused.
 struct Workspace {
-  std::vector<float> rows;            ///< decoded rows, or temporaries of an encoder
-  std::vector<float> rotated;         ///< the row being encoded, in the codec's basis
-  std::vector<float> unit;            ///< the same, divided by its scale
-  std::vector<std::uint16_t> codes;   ///< its codes
-  std::vector<float> lanes;           ///< 16 rows being encoded at once
-  std::vector<std::uint8_t> choices;  ///< of a trellis search, or the codes of 16 rows
-  std::vector<float> costs;           ///< of a trellis search
-  std::vector<std::byte> stream;      ///< the codes of a trellis before they are interleaved
-  std::vector<float> scales;          ///< of coded rows
-  Query weights;                      ///< of a sum of rows, as integers
+  std::vector<float> rows;              ///< decoded rows, or temporaries of an encoder
+  std::vector<float> rotated;           ///< the row being encoded, in the codec's basis
+  std::vector<float> unit;              ///< the same, divided by its scale
+  std::vector<std::uint16_t> codes;     ///< its codes
+  AlignedVector<float> lanes;           ///< 16 rows being encoded at once
+  AlignedVector<std::uint8_t> choices;  ///< of a trellis search, or the codes of 16 rows
+  std::vector<float> costs;             ///< of a trellis search
+  std::vector<std::byte> stream;        ///< the codes of a trellis before they are interleaved
+  std::vector<float> scales;            ///< of coded rows
+  Query weights;                        ///< of a sum of rows, as integers
 };
 
 /// Rows of dim() floats ↔ coded rows in a storage of storage_bytes(n) bytes. Rows are kept in groups of group_rows(),
