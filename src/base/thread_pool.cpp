@@ -22,15 +22,6 @@ void pause() {
 #endif
 }
 
-/// Returns once `value` differs from `old`.
-void wait_for_change(const std::atomic<std::uint32_t>& value, std::uint32_t old) {
-  for (int i = 0; i < kSpins; ++i) {
-    if (value.load(std::memory_order_acquire) != old) return;
-    pause();
-  }
-  while (value.load(std::memory_order_acquire) == old) value.wait(old, std::memory_order_acquire);
-}
-
 #if defined(__linux__)
 /// The cores that the process may use, as it was when a thread was bound for the first time.
 const cpu_set_t& allowed_cores() {
@@ -71,6 +62,7 @@ void unbind() {
 ThreadPool::ThreadPool(unsigned threads, bool bound) : bound_(bound) {
   if (threads == 0) threads = std::max(1U, std::thread::hardware_concurrency());
   shares_ = std::vector<Share>(threads);
+  asking_ = std::vector<Asking>(threads);
   workers_.reserve(threads - 1);
   try {
     for (unsigned i = 1; i < threads; ++i) {
@@ -88,6 +80,52 @@ ThreadPool::ThreadPool(unsigned threads, bool bound) : bound_(bound) {
 
 void ThreadPool::limit(unsigned threads) {
   taking_part_.store(threads == 0 ? size() : std::min(threads, size()), std::memory_order_relaxed);
+}
+
+void ThreadPool::expect(const Stretches& stretches) {
+  for (std::size_t i = 0; i < stretches.size(); ++i) {
+    expected_[i].begin.store(reinterpret_cast<std::uintptr_t>(stretches[i].data()), std::memory_order_relaxed);
+    expected_[i].size.store(stretches[i].size(), std::memory_order_relaxed);
+  }
+  expectation_.fetch_add(1, std::memory_order_release);
+}
+
+/// Asks for one line. False when nothing is left to ask for.
+bool ThreadPool::ask_ahead(unsigned thread) {
+  constexpr std::size_t kLine = 64;
+  constexpr std::size_t kMost = 256 << 10;  // longer than a wait; level 2 has room for it and for what is in use
+  Asking& asking = asking_[thread];
+  const std::uint32_t expectation = expectation_.load(std::memory_order_acquire);
+  if (asking.expectation != expectation) {
+    std::size_t all = 0;
+    for (const Stretch& stretch : expected_) all += stretch.size.load(std::memory_order_relaxed);
+    const std::size_t share = all / taking_part_.load(std::memory_order_relaxed);
+    asking = {.expectation = expectation, .next = share * thread, .left = std::min(share, kMost)};
+  }
+  if (asking.left < kLine) return false;
+  std::size_t at = asking.next;
+  for (const Stretch& stretch : expected_) {
+    const std::size_t size = stretch.size.load(std::memory_order_relaxed);
+    if (at < size) {
+      __builtin_prefetch(reinterpret_cast<const void*>(stretch.begin.load(std::memory_order_relaxed) + at), 0, 2);
+      break;
+    }
+    at -= size;
+  }
+  asking.next += kLine;
+  asking.left -= kLine;
+  return true;
+}
+
+/// Returns once `value` differs from `old`.
+void ThreadPool::wait_for_change(const std::atomic<std::uint32_t>& value, std::uint32_t old, unsigned thread) {
+  for (int i = 0; i < kSpins;) {
+    if (value.load(std::memory_order_acquire) != old) return;
+    if (ask_ahead(thread)) continue;
+    pause();
+    ++i;
+  }
+  while (value.load(std::memory_order_acquire) == old) value.wait(old, std::memory_order_acquire);
 }
 
 ThreadPool::~ThreadPool() {
@@ -141,13 +179,13 @@ void ThreadPool::run(std::size_t count, std::size_t grain, Call call, void* obje
   take_pieces(0);
   for (std::uint32_t left = unfinished_.load(std::memory_order_acquire); left != 0;
        left = unfinished_.load(std::memory_order_acquire)) {
-    wait_for_change(unfinished_, left);
+    wait_for_change(unfinished_, left, 0);
   }
 }
 
 void ThreadPool::work(unsigned thread) {
   for (std::uint32_t seen = 0;;) {
-    wait_for_change(generation_, seen);
+    wait_for_change(generation_, seen, thread);
     seen = generation_.load(std::memory_order_acquire);
     if (stopping_.load(std::memory_order_relaxed)) return;
     if (thread < taking_part_.load(std::memory_order_relaxed)) take_pieces(thread);

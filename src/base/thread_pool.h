@@ -1,9 +1,11 @@
 // A few threads that share loops over index ranges, hundreds of times a token.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <thread>
 #include <type_traits>
 #include <vector>
@@ -38,6 +40,12 @@ class ThreadPool {
     run(count, grain, call, const_cast<void*>(static_cast<const void*>(&body)));
   }
 
+  /// Says what a later for_ranges() reads, in the order of its ranges: from now on, each thread that waits asks memory
+  /// for the share that is likely to be its own. The bytes are never read here, and may be gone by then. Only for the
+  /// thread that calls for_ranges().
+  using Stretches = std::array<std::span<const std::byte>, 3>;
+  void expect(const Stretches& stretches);
+
   /// Ranges for each thread: what a thread that lost its core can hold up is a fourth of its share.
   static constexpr std::size_t kPieces = 4;
 
@@ -50,7 +58,15 @@ class ThreadPool {
     std::atomic<std::uint64_t> left = 0;
   };
 
+  /// What a thread still has to ask for of a number of bytes that are expected.
+  struct alignas(64) Asking {
+    std::uint32_t expectation = 0;  ///< the one it is about
+    std::size_t next = 0, left = 0;
+  };
+
   void run(std::size_t count, std::size_t grain, Call call, void* object);
+  bool ask_ahead(unsigned thread);
+  void wait_for_change(const std::atomic<std::uint32_t>& value, std::uint32_t old, unsigned thread);
   void take_pieces(unsigned thread);
   void call_piece(std::size_t piece, unsigned thread) const;
   void work(unsigned thread);
@@ -59,6 +75,15 @@ class ThreadPool {
   std::size_t count_ = 0, grain_ = 1, n_pieces_ = 0;
   Call call_ = nullptr;
   void* object_ = nullptr;
+
+  // Threads may read one of these while another is written: then they ask for the wrong bytes, which costs time alone.
+  struct Stretch {
+    std::atomic<std::uintptr_t> begin = 0;
+    std::atomic<std::size_t> size = 0;
+  };
+  std::array<Stretch, std::tuple_size_v<Stretches>> expected_;
+  std::atomic<std::uint32_t> expectation_ = 0;
+  std::vector<Asking> asking_;
 
   std::vector<Share> shares_;
   std::atomic<unsigned> taking_part_ = 1;

@@ -90,7 +90,7 @@ void Decoder::attention_block(std::size_t layer_index, std::size_t position, KvC
   show(layer_index, TensorRole::kQuery, normed_);
   activations_.multiply(
       {{layer.query.matrix, query_.data()}, {layer.key.matrix, key_.data()}, {layer.value.matrix, value_.data()}},
-      *pool_, workspaces_);
+      *pool_, workspaces_, {layer.attention_output.matrix.row_bytes()});
   add_bias(layer.query.bias, n_tokens_, query_.data());
   const KeyBias* left_out = cache.key_bias();
   add_bias(left_out == nullptr ? layer.key.bias : left_out->rest(layer_index), n_tokens_, key_.data());
@@ -114,22 +114,30 @@ void Decoder::attention_block(std::size_t layer_index, std::size_t position, KvC
   projected_.resize(residual_.size());
   activations_.set(attended_.data(), n_tokens_);
   show(layer_index, TensorRole::kAttentionOutput, attended_);
-  activations_.multiply({{layer.attention_output.matrix, projected_.data()}}, *pool_, workspaces_);
+  activations_.multiply({{layer.attention_output.matrix, projected_.data()}}, *pool_, workspaces_, network_rows(layer));
   add_bias(layer.attention_output.bias, n_tokens_, projected_.data());
   add_to_residual(layer.post_attention_norm);
+}
+
+/// What a layer reads first, or what comes behind the last one.
+ThreadPool::Stretches Decoder::first_rows(std::size_t layer_index) const {
+  if (layer_index == config_.n_layers) return {model_.output().row_bytes()};
+  const Layer& layer = model_.layers()[layer_index];
+  return {layer.query.matrix.row_bytes(), layer.key.matrix.row_bytes(), layer.value.matrix.row_bytes()};
 }
 
 void Decoder::feed_forward_block(std::size_t layer_index) {
   const Layer& layer = model_.layers()[layer_index];
   normalize(residual_.data(), n_tokens_, layer.feed_forward_norm);
-  feed_forward_.run(layer, normed_.data(), n_tokens_, projected_.data(), {observer_, layer_index});
+  feed_forward_.run(layer, normed_.data(), n_tokens_, projected_.data(), {observer_, layer_index},
+                    first_rows(layer_index + 1));
   add_to_residual(layer.post_feed_forward_norm);
 }
 
 void Decoder::compute_logits(std::size_t n_logits, float* logits) {
   normalize(residual_.data() + (n_tokens_ - n_logits) * config_.hidden_size, n_logits, model_.output_norm());
   activations_.set(normed_.data(), n_logits);
-  activations_.multiply({{model_.output(), logits}}, *pool_, workspaces_);
+  activations_.multiply({{model_.output(), logits}}, *pool_, workspaces_, first_rows(0));
   const float cap = config_.logit_soft_cap;
   for (std::size_t i = 0; cap > 0 && i < n_logits * config_.vocab_size; ++i)
     logits[i] = cap * std::tanh(logits[i] / cap);

@@ -43,6 +43,7 @@ class Decoder {
   void prepare_turns(std::size_t position);
   void attention_block(std::size_t layer, std::size_t position, KvCache& cache);
   void feed_forward_block(std::size_t layer);
+  ThreadPool::Stretches first_rows(std::size_t layer) const;
   void show(std::size_t layer, TensorRole role, const std::vector<float>& x) const;
   void compute_logits(std::size_t n_logits, float* logits);
 

@@ -29,24 +29,31 @@ void add_bias(const std::vector<float>& bias, std::size_t n_rows, float* rows) {
   }
 }
 
+ThreadPool::Stretches network_rows(const Layer& layer) {
+  if (layer.router.rows > 0) return {layer.router.row_bytes()};
+  const FeedForward& network = layer.experts.front();
+  return {network.gate.matrix.row_bytes(), network.up.matrix.row_bytes()};
+}
+
 FeedForwardRunner::FeedForwardRunner(const ModelConfig& config, ThreadPool& pool)
     : config_(config), pool_(pool), workspaces_(pool.size()) {}
 
 void FeedForwardRunner::run(const Layer& layer, const float* x, std::size_t n_tokens, float* out,
-                            const LayerObserver& inputs) {
+                            const LayerObserver& inputs, const ThreadPool::Stretches& next) {
   if (layer.router.rows > 0) return run_experts(layer, x, n_tokens, out);
-  run_network(layer.experts.front(), x, n_tokens, out, inputs);
+  run_network(layer.experts.front(), x, n_tokens, out, inputs, next);
 }
 
 void FeedForwardRunner::run_network(const FeedForward& network, const float* x, std::size_t n_tokens, float* out,
-                                    const LayerObserver& inputs) {
+                                    const LayerObserver& inputs, const ThreadPool::Stretches& next) {
   const std::size_t width = config_.feed_forward_size;
   gate_.resize(std::max(gate_.size(), n_tokens * width));
   up_.resize(gate_.size());
   float *inner = config_.gated ? gate_.data() : up_.data(), *factors = config_.gated ? up_.data() : gate_.data();
   activations_.set(x, n_tokens);
   inputs.see(TensorRole::kGate, x, n_tokens, config_.hidden_size);
-  activations_.multiply({{network.gate.matrix, gate_.data()}, {network.up.matrix, up_.data()}}, pool_, workspaces_);
+  activations_.multiply({{network.gate.matrix, gate_.data()}, {network.up.matrix, up_.data()}}, pool_, workspaces_,
+                        {network.down.matrix.row_bytes()});
   add_bias(network.gate.bias, n_tokens, gate_.data());
   add_bias(network.up.bias, n_tokens, up_.data());
   pool_.for_ranges(n_tokens, 1, [&](std::size_t begin, std::size_t end, unsigned) {
@@ -57,7 +64,7 @@ void FeedForwardRunner::run_network(const FeedForward& network, const float* x, 
   });
   activations_.set(inner, n_tokens);
   inputs.see(TensorRole::kDown, inner, n_tokens, width);
-  activations_.multiply({{network.down.matrix, out}}, pool_, workspaces_);
+  activations_.multiply({{network.down.matrix, out}}, pool_, workspaces_, next);
   add_bias(network.down.bias, n_tokens, out);
 }
 
@@ -65,7 +72,7 @@ void FeedForwardRunner::choose_experts(const Matrix& router, const float* x, std
   const std::size_t n = config_.n_experts;
   shares_.resize(n_tokens * n);
   activations_.set(x, n_tokens);
-  activations_.multiply({{router, shares_.data()}}, pool_, workspaces_);
+  activations_.multiply({{router, shares_.data()}}, pool_, workspaces_, {});
   std::vector<std::size_t> order(n);
   for (std::size_t t = 0; t < n_tokens; ++t) {
     float* shares = shares_.data() + t * n;
@@ -96,7 +103,7 @@ void FeedForwardRunner::run_experts(const Layer& layer, const float* x, std::siz
     given_.resize(taken_.size());
     for (std::size_t i = 0; i < tokens_.size(); ++i)
       std::memcpy(taken_.data() + i * hidden, x + tokens_[i] * hidden, hidden * sizeof(float));
-    run_network(layer.experts[e], taken_.data(), tokens_.size(), given_.data(), {});
+    run_network(layer.experts[e], taken_.data(), tokens_.size(), given_.data(), {}, {});
     for (std::size_t i = 0; i < tokens_.size(); ++i) {
       const float share = shares_[tokens_[i] * n + e];
       for (std::size_t j = 0; j < hidden; ++j) out[tokens_[i] * hidden + j] += share * given_[i * hidden + j];

@@ -17,12 +17,13 @@ class FeedForwardRunner {
 
   /// out = the network of `x`, both n_tokens x hidden_size. With experts: the sum of those that the router finds
   /// likeliest, by their shares of the softmax over all; ascending, so that a token gets the same bits in any company.
-  /// `inputs` sees what gate, up and down read; what experts read it does not.
-  void run(const Layer& layer, const float* x, std::size_t n_tokens, float* out, const LayerObserver& inputs);
+  /// `inputs` sees what gate, up and down read; what experts read it does not. `next`: what is read afterwards.
+  void run(const Layer& layer, const float* x, std::size_t n_tokens, float* out, const LayerObserver& inputs,
+           const ThreadPool::Stretches& next);
 
  private:
   void run_network(const FeedForward& network, const float* x, std::size_t n_tokens, float* out,
-                   const LayerObserver& inputs);
+                   const LayerObserver& inputs, const ThreadPool::Stretches& next);
   void run_experts(const Layer& layer, const float* x, std::size_t n_tokens, float* out);
   void choose_experts(const Matrix& router, const float* x, std::size_t n_tokens);
 
@@ -35,6 +36,9 @@ class FeedForwardRunner {
   Activations activations_;
   std::vector<Workspace> workspaces_;  // one for each thread
 };
+
+/// What the network of a layer reads first.
+ThreadPool::Stretches network_rows(const Layer& layer);
 
 /// rows += bias, for each of n_rows rows; nothing where there is no bias.
 void add_bias(const std::vector<float>& bias, std::size_t n_rows, float* rows);

@@ -42,6 +42,12 @@ Result<std::shared_ptr<const Codec>> codec_of(const TensorFile& file, const Tens
 
 }  // namespace
 
+std::span<const std::byte> Matrix::row_bytes() const {
+  if (rows == 0) return {};
+  const std::size_t begin = first / codec->group_rows() * codec->group_bytes();
+  return bytes.subspan(begin, codec->storage_bytes(first + rows) - begin);
+}
+
 Result<std::shared_ptr<const Codec>> CodecCache::get(const CodecSpec& spec, std::size_t dim) {
   for (const std::shared_ptr<const Codec>& codec : codecs_) {
     if (codec->spec() == spec && codec->dim() == dim) return codec;
@@ -172,7 +178,10 @@ void Activations::prepare(const Codec& codec, ThreadPool& pool) {
   prepared_for_ = &codec;
 }
 
-void Activations::multiply(std::initializer_list<Product> products, ThreadPool& pool, std::vector<Workspace>& scratch) {
+void Activations::multiply(std::initializer_list<Product> products, ThreadPool& pool, std::vector<Workspace>& scratch,
+                           const ThreadPool::Stretches& next) {
+  constexpr std::size_t kFew = 4;  // activations whose products take no longer than the rows take to arrive
+  if (count_ <= kFew) pool.expect(next);
   const auto grains_of = [](const Product& product) { return (product.matrix.rows + kRowGrain - 1) / kRowGrain; };
   for (const Product* first = products.begin(); first != products.end();) {
     if (first->matrix.rows == 0) {

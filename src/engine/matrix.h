@@ -34,6 +34,8 @@ struct Matrix {
   }
   /// Rows from … from + count − 1, in the same bytes.
   Matrix part(std::size_t from, std::size_t count) const { return {count, cols, codec, bytes, owned, first + from}; }
+  /// The bytes of its rows, and of those that share a group with them.
+  std::span<const std::byte> row_bytes() const;
   /// Floats of row r.
   void decode(std::size_t row, std::size_t count, float* out) const {
     codec->decode(bytes.data(), first + row, count, out);
@@ -84,8 +86,10 @@ class Activations {
     const Matrix& matrix;
     float* out;
   };
-  /// Products of matrices without rows are skipped.
-  void multiply(std::initializer_list<Product> products, ThreadPool& pool, std::vector<Workspace>& scratch);
+  /// Products of matrices without rows are skipped. `next`: the rows that are read afterwards, for which threads
+  /// without work ask where it is memory that everybody waits for.
+  void multiply(std::initializer_list<Product> products, ThreadPool& pool, std::vector<Workspace>& scratch,
+                const ThreadPool::Stretches& next);
 
  private:
   void prepare(const Codec& codec, ThreadPool& pool);

@@ -11,6 +11,7 @@
 #include <atomic>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <vector>
 
 namespace tq::test {
@@ -154,6 +155,24 @@ TEST(ThreadPool, nothing_is_lost_over_thousands_of_regions) {
 }
 
 /// Between the regions the caller is slower than the workers spin, so that they sleep and must be woken.
+// Bytes that are expected are never read: neither those that are gone, nor addresses that were never there, may end a thread; nor may a wait
+// that asks for many of them miss its end.
+TEST(ThreadPool, what_is_expected_changes_nothing_and_may_be_gone) {
+  ThreadPool pool(3);
+  auto gone = std::make_unique<std::byte[]>(1 << 20);
+  const auto address = reinterpret_cast<std::uintptr_t>(gone.get());
+  gone.reset();
+  const ThreadPool::Stretches stretches = {std::span(reinterpret_cast<const std::byte*>(address), 1 << 20),
+                                           std::span(reinterpret_cast<const std::byte*>(64), std::size_t{1} << 40),
+                                           std::span<const std::byte>()};
+  for (int i = 0; i < 300; ++i) {
+    if (i % 3 != 0) pool.expect(i % 3 == 1 ? stretches : ThreadPool::Stretches{});
+    std::atomic<std::size_t> sum = 0;
+    pool.for_ranges(1000, 1, [&](std::size_t begin, std::size_t end, unsigned) { sum += end - begin; });
+    ASSERT_EQ(sum, 1000U);
+  }
+}
+
 TEST(ThreadPool, sleeping_workers_wake_up) {
   ThreadPool pool(4);
   std::atomic<int> calls = 0;
