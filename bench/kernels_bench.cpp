@@ -204,6 +204,19 @@ void mix_runs(benchmark::State& state) {
 }
 BENCHMARK(mix_runs)->Args({13, 16 * 8})->Args({5, 16 * 40})->Args({3, 16 * 512});
 
+void mix_pairs(benchmark::State& state) {
+  const auto runs = static_cast<std::size_t>(state.range(0)), n = static_cast<std::size_t>(state.range(1));
+  const std::vector<float> x = test::gaussian(2 * runs * n, 4), entries = test::gaussian(2 * runs * runs, 5);
+  std::vector<float> y(x.size());
+  const HartleyRuns half{entries.data(), entries.data() + runs / 2 * (runs / 2), 0.5F, runs, n, x.data(), y.data(), n};
+  for (auto _ : state) {
+    kernels().mix_pairs({half, entries.data(), x.data() + runs * n, y.data() + runs * n});
+    benchmark::DoNotOptimize(y.data());
+  }
+  count(state, x.size() * sizeof(float), x.size());
+}
+BENCHMARK(mix_pairs)->Args({5, 16 * 8})->Args({9, 16 * 64});
+
 void search(benchmark::State& state) {
   const auto queries = static_cast<std::size_t>(state.range(0));
   constexpr std::size_t kRows = 1 << 16;

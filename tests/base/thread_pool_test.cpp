@@ -159,10 +159,11 @@ TEST(ThreadPool, nothing_is_lost_over_thousands_of_regions) {
 // that asks for many of them miss its end.
 TEST(ThreadPool, what_is_expected_changes_nothing_and_may_be_gone) {
   ThreadPool pool(3);
-  auto gone = std::make_unique<std::byte[]>(1 << 20);
-  const auto address = reinterpret_cast<std::uintptr_t>(gone.get());
-  gone.reset();
-  const ThreadPool::Stretches stretches = {std::span(reinterpret_cast<const std::byte*>(address), 1 << 20),
+  constexpr std::size_t kSize = 1 << 20;
+  void* gone = mmap(nullptr, kSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  ASSERT_NE(gone, MAP_FAILED);
+  ASSERT_EQ(munmap(gone, kSize), 0);
+  const ThreadPool::Stretches stretches = {std::span(static_cast<const std::byte*>(gone), kSize),
                                            std::span(reinterpret_cast<const std::byte*>(64), std::size_t{1} << 40),
                                            std::span<const std::byte>()};
   for (int i = 0; i < 300; ++i) {
