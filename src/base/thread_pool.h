@@ -40,10 +40,10 @@ class ThreadPool {
     run(count, grain, call, const_cast<void*>(static_cast<const void*>(&body)));
   }
 
+  using Stretches = std::array<std::span<const std::byte>, 3>;
   /// Says what a later for_ranges() reads, in the order of its ranges: from now on, each thread that waits asks memory
   /// for the share that is likely to be its own. The bytes are never read here, and may be gone by then. Only for the
   /// thread that calls for_ranges().
-  using Stretches = std::array<std::span<const std::byte>, 3>;
   void expect(const Stretches& stretches);
 
   /// Ranges for each thread: what a thread that lost its core can hold up is a fourth of its share.

@@ -360,7 +360,7 @@ class VectorIndex::Planes final : public Storage {
   void estimate_block(const std::byte* words, std::size_t first) {
     const std::size_t dim = codec().dim();
     std::array<std::int8_t, 16> sizes{}, high{}, low{};  // |t|, and t² = 128 · high + low
-    for (std::size_t i = 0; i < book_.table.size(); ++i) {
+    for (std::size_t i = 0; i < std::min(book_.table.size(), sizes.size()); ++i) {  // 4 bits at most
       const int t = book_.table[i];
       sizes[i] = static_cast<std::int8_t>(std::abs(t));
       high[i] = static_cast<std::int8_t>(t * t / 128);
