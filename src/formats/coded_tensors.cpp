@@ -11,7 +11,6 @@
 namespace tq {
 namespace {
 
-constexpr std::uint32_t kCodecVersion = 1;  // of every codec so far
 constexpr unsigned kMostRounds = 16;
 constexpr std::size_t kLongestCoding = 256;
 
@@ -207,11 +206,12 @@ Result<CodecSpec> parse_coding(std::string_view text) {
   CodingReader reader(text);
   Result<CodecSpec> spec = CodecSpec::parse(reader.next());
   if (!spec) return unknown();
+  const std::uint32_t newest = spec->version;
   const bool read =
       reader.word("rotation", kRotations, spec->rotation) && reader.number("rounds", kMostRounds, spec->rounds) &&
       reader.number("block", 1U << 24, spec->max_block) && reader.word("scale", kScales, spec->scale) &&
       reader.number("wide", 1, spec->wide_scale) && reader.word("layout", kLayouts, spec->layout) &&
-      reader.number("seed", ~std::uint64_t{0}, spec->seed) && reader.number("version", kCodecVersion, spec->version);
+      reader.number("seed", ~std::uint64_t{0}, spec->seed) && reader.number("version", newest, spec->version);
   // The text of what was read is the text: nothing stands behind it, nothing is written in another way.
   if (!read || spec->version == 0 || coding_text(*spec) != text) return unknown();
   return spec;

@@ -55,6 +55,9 @@ constexpr std::array kRows = {
     Row{"rabitq", CodecFamily::kRabitqFast, 2, 9, 1, RotationKind::kRandomHadamard, 4, make_rabitq_codec, "the same with one scale for all rows", "-fast"},
 };
 
+/// Tables with a mirror are the second version of the trellis.
+std::uint32_t newest_version(const CodecSpec& spec) { return spec.family == CodecFamily::kTrellis && spec.bits <= kMostByteBits ? 2 : 1; }
+
 std::string row_name(const Row& row, unsigned bits) {
   return row.first_bits == row.last_bits ? row.stem : row.stem + std::to_string(bits) + row.suffix;
 }
@@ -106,6 +109,7 @@ Result<CodecSpec> CodecSpec::parse(std::string_view name) {
       spec.bits = bits;
       spec.rotation = row.rotation;
       spec.rounds = row.rounds;
+      spec.version = newest_version(spec);
       return spec.with_layout(Layout::kInterleaved);
     }
   }
@@ -141,6 +145,9 @@ Result<std::shared_ptr<const Codec>> make_codec(const CodecSpec& spec, std::size
   const Row& row = row_of(spec.family);
   if (spec.bits < row.first_bits || spec.bits > row.last_bits) {
     return fail(ErrorCode::kUsage, fmt::format("{} has no width of {} bits", row.stem, spec.bits));
+  }
+  if (spec.version < 1 || spec.version > newest_version(spec)) {
+    return fail(ErrorCode::kUsage, fmt::format("{} has no version {}; this build knows 1 to {}", spec.name(), spec.version, newest_version(spec)));
   }
   if (dim == 0 || dim % row.multiple != 0) {
     return fail(ErrorCode::kUsage,

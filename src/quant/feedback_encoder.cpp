@@ -47,7 +47,7 @@ class ScalarFeedback final : public FeedbackEncoder {
 class TrellisFeedback final : public FeedbackEncoder {
  public:
   TrellisFeedback(const CodecSpec& spec, std::shared_ptr<const HessianFactor> factor)
-      : FeedbackEncoder(spec, std::move(factor)), trellis_(trellis_of(spec.bits)) {
+      : FeedbackEncoder(spec, std::move(factor)), trellis_(trellis_of(spec.bits, spec.version)) {
     for (std::size_t w = 0; w < std::size_t{1} << trellis_.window; ++w)
       values_.push_back(static_cast<float>(trellis_.table[w]) * trellis_.unit);
   }

@@ -16,10 +16,11 @@ struct Trellis {
   unsigned window;  ///< bits of a window
   float unit;
   const std::int8_t* table;  ///< 2^window values, then 3 more bytes that Kernels::decode_windows may read
+  std::uint8_t mirror = 0;   ///< table[w] = table[w ^ mirror] for all w, and bit 7 of it is set; 0: windows have values of their own
 };
 
-/// The table for 2 to 5 bits.
-const Trellis& trellis_of(unsigned bits);
+/// The table for 2 to 5 bits of a CodecSpec::version: 2 has a mirror, 1 has none.
+const Trellis& trellis_of(unsigned bits, std::uint32_t version);
 
 /// Whether the stream of a row of n codes begins again behind its end. In shorter rows the windows would overlap
 /// themselves, and rows that no ring of codes comes near become frequent (two of 4 bits: 35 times the error); zeros

@@ -30,7 +30,7 @@ std::vector<float> values_of(const Trellis& trellis) {
 class TrellisCoder {
  public:
   TrellisCoder(const CodecSpec& spec, std::size_t dim)
-      : trellis_(trellis_of(spec.bits)),
+      : trellis_(trellis_of(spec.bits, spec.version)),
         values_(values_of(trellis_)),
         search_(trellis_.bits, trellis_.window, values_),
         rule_(spec.scale),
@@ -97,7 +97,7 @@ class TrellisCodec final : public RowCodec {
 class InterleavedTrellisCodec final : public IntegerRows {
  public:
   InterleavedTrellisCodec(const CodecSpec& spec, std::size_t dim)
-      : IntegerRows(spec, dim, interleaved_words(dim, spec.bits), trellis_of(spec.bits).unit), coder_(spec, dim) {}
+      : IntegerRows(spec, dim, interleaved_words(dim, spec.bits), integer_step(spec)), coder_(spec, dim) {}
 
   void encode(const float* y, std::byte* storage, std::size_t row, Workspace& scratch) const override {
     scratch.stream.resize(coder_.stream_bytes());
@@ -124,10 +124,17 @@ class InterleavedTrellisCodec final : public IntegerRows {
   }
   void multiply(InterleavedDot& job) const override {
     job.table = coder_.trellis().table;
+    job.mirror = coder_.trellis().mirror;
     kernels().dot_windows(job);
   }
 
  private:
+  /// Without a mirror, as version 1 has it, rows are decoded first.
+  static float integer_step(const CodecSpec& spec) {
+    const Trellis& trellis = trellis_of(spec.bits, spec.version);
+    return trellis.mirror == 0 ? 0.0F : trellis.unit;
+  }
+
   TrellisCoder coder_;
 };
 

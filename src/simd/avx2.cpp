@@ -279,6 +279,13 @@ inline B look_up(const ByteTable<bits>& table, B index) {
     return {look_up_byte<bits - 4>(table.wide, low, index.low), look_up_byte<bits - 4>(table.wide, high, index.high)};
   }
 }
+inline B flip_if_negative(B a, std::uint8_t flipped) {
+  const auto half = [&](__m256i x) {
+    const __m256i negative = _mm256_cmpgt_epi8(_mm256_setzero_si256(), x);
+    return _mm256_xor_si256(x, _mm256_and_si256(negative, _mm256_set1_epi8(static_cast<char>(flipped))));
+  };
+  return {half(a.low), half(a.high)};
+}
 inline B choose(B bits, B a, B b) {
   const auto half = [](__m256i bit, __m256i x, __m256i y) { return _mm256_blendv_epi8(x, y, _mm256_slli_epi16(bit, 7)); };
   return {half(bits.low, a.low, b.low), half(bits.high, a.high, b.high)};
@@ -344,6 +351,7 @@ inline I dot2(W a, const std::int16_t* b) {
   return {_mm256_madd_epi16(a.low, _mm256_loadu_si256(words)), _mm256_madd_epi16(a.high, _mm256_loadu_si256(words + 1))};
 }
 
+#include "simd/mirrored_table.inl"
 #include "simd/tails.inl"
 #include "simd/kernels.inl"
 

@@ -1,4 +1,4 @@
-// AVX-512 with F, BW, DQ, VL, VBMI and VNNI. Includes intrinsics alone.
+// AVX-512 with F, BW, DQ, VL, VBMI and VNNI, and GFNI. Includes intrinsics alone.
 #include <immintrin.h>
 
 #include "simd/targets.h"
@@ -277,6 +277,24 @@ struct ByteTable<8> {
 template <>
 inline B look_up(const ByteTable<8>& table, B index) {
   return look_up_256(table.entries, index);
+}
+/// One product with a matrix of bits turns a window back and folds it to the 7 bits that vpermi2b takes.
+struct MirroredTable {
+  MirroredTable(const std::int8_t* values, std::uint8_t mirror) : half(values) {
+    for (unsigned shift = 0; shift < 8; ++shift) {
+      folds[shift] = 0;
+      for (unsigned bit = 0; bit < 7; ++bit) {
+        const std::uint64_t row = 1U << (bit + shift) % 8 | (mirror >> bit & 1U) << (7 + shift) % 8;
+        folds[shift] |= row << 8 * (7 - bit);  // the first row gives bit 7, which nothing looks at
+      }
+    }
+  }
+  ByteTable<7> half;
+  std::uint64_t folds[8];  ///< for windows turned left by 0 to 7 bits
+};
+template <unsigned shift>
+inline B look_up(const MirroredTable& table, B turned) {
+  return look_up(table.half, _mm512_gf2p8affine_epi64_epi8(turned, _mm512_set1_epi64(static_cast<long long>(table.folds[shift])), 0));
 }
 inline B choose(B bits, B a, B b) { return _mm512_mask_blend_epi8(_mm512_test_epi8_mask(bits, _mm512_set1_epi8(1)), a, b); }
 

@@ -31,6 +31,7 @@ struct InterleavedDot {
   float step = 1;             ///< what row scales are multiplied by
   /// More than one: two blocks follow each other, and so do their scales; words and scales of the next two are group_bytes further on.
   std::size_t n_blocks = 1, group_bytes = 0;
+  std::uint8_t mirror = 0;  ///< of a trellis alone
 };
 
 /// Codes of 2 to 4 bits in two planes. A chunk is 32 codes of a row; `signs` has the highest bit of each, as 1-bit codes are interleaved
@@ -276,8 +277,9 @@ struct Kernels {
   void (*dot_wide)(const InterleavedDot& job);
   /// A query for it: x = (254 · high + low) · unit, to_bytes() with a unit of 1/32384 of the largest |x|. Two sums; n ≤ 65536. Same bits.
   void (*to_words)(const float* x, std::size_t n, std::int8_t* high, std::int8_t* low, float* unit, std::int32_t* sums);
-  /// The same for codes of a trellis, 2 to 4 bits of windows of 8 (docs/layout.md, "Streams"): `table` has 256 values, n_words is a multiple of
-  /// `bits`, and byte 4·t + j of a query meets code j · dim/4 + t. Same bits.
+  /// The same for codes of a trellis, 2 to 4 bits of windows of 8 (docs/layout.md, "Streams"): `table` has the values of the windows up to 127,
+  /// and a window w above has that of w ^ mirror, bit 7 of which is set. n_words is a multiple of `bits`, and byte 4·t + j of a query meets
+  /// code j · dim/4 + t. Same bits.
   void (*dot_windows)(const InterleavedDot& job);
 
   /// out = (Σ table[code] · query) · row_scale · query_unit, the sum exact in 32 bits, for codes in two planes. Same bits.

@@ -22,6 +22,9 @@
 //   down<n>(B)                every 32-bit word shifted right: bits of a byte's neighbour come in from above
 //   pick<mask>(a, b)          in every byte the bits of mask from a, the others from b
 //   ByteTable<bits>(entries), look_up(table, B)   entries[lowest bits of each byte], other bits ignored; up to 8 bits
+//   MirroredTable(values, mirror), look_up<shift>(table, B)   values[w], or values[w ^ mirror] where bit 7 of w is set, for bytes w that
+//                             stand turned left by `shift` bits; 128 values, bit 7 of mirror set
+//   flip_if_negative(B, byte) bytes with bit 7 set ^ byte, for mirrored_table.inl
 //   choose(B, a, b)           a in the bytes whose lowest bit is 0, else b
 //   Nibbles(B), look_up(bytes, Nibbles)   in byte i bytes[16·(i % 4) + its lower four bits]
 //   add_bytes(B, B);  add4(sum, B)        sum + the four bytes, without sign, of each row

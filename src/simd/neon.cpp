@@ -357,6 +357,9 @@ inline B look_up(const ByteTable<bits>& table, B index) {
     return look_up_256(table.wide, 1U << bits, keep<(1U << bits) - 1>(index));
   }
 }
+inline B flip_if_negative(B x, std::uint8_t flipped) {
+  return each([&](auto p) { return veorq_u8(p, vandq_u8(vcltzq_s8(vreinterpretq_s8_u8(p)), vdupq_n_u8(flipped))); }, x);
+}
 inline B choose(B bits, B x, B y) {
   return each([](auto bit, auto p, auto q) { return vbslq_u8(vtstq_u8(bit, vdupq_n_u8(1)), q, p); }, bits, x, y);
 }
@@ -409,6 +412,7 @@ inline int32x4_t dot2_part(int16x8_t a, const std::int16_t* query) {
 }
 inline I dot2(W a, const std::int16_t* b) { return {dot2_part(a.a, b), dot2_part(a.b, b + 8), dot2_part(a.c, b + 16), dot2_part(a.d, b + 24)}; }
 
+#include "simd/mirrored_table.inl"
 #include "simd/tails.inl"
 #include "simd/kernels.inl"
 

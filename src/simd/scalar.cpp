@@ -250,6 +250,9 @@ inline B look_up(const ByteTable<bits>& table, const B& index) {
     return values;
   });
 }
+inline B flip_if_negative(const B& a, std::uint8_t flipped) {
+  return each_word([&](int i) { return a.word[i] ^ (a.word[i] >> 7 & 0x01010101U) * flipped; });
+}
 inline B choose(const B& bits, const B& a, const B& b) {
   return each_word([&](int i) {
     const std::uint32_t mask = (bits.word[i] & 0x01010101U) * 0xFFU;
@@ -328,6 +331,7 @@ inline I dot2(const W& a, const std::int16_t* b) {
   return each_int([&](int i) { return a.lane[2 * i] * b[2 * i] + a.lane[2 * i + 1] * b[2 * i + 1]; });
 }
 
+#include "simd/mirrored_table.inl"
 #include "simd/tails.inl"
 #include "simd/kernels.inl"
 

@@ -1,25 +1,25 @@
 // Products with the streams of a trellis, interleaved (docs/layout.md). A part of kernels.inl.
 
-/// Field f of a chunk: the eight bits that begin f · bits bits behind the beginning of each byte's stream. The next byte of a stream
-/// stands in the same place of the next word.
+/// Field f of a chunk: the eight bits that begin f · bits bits behind the beginning of each byte's stream, turned left by f · bits % 8, as
+/// they stand. The next byte of a stream stands in the same place of the next word.
 template <unsigned bits, unsigned f>
 __attribute__((always_inline)) inline B window_field(const B* words) {
   constexpr unsigned kWord = f * bits / 8, kShift = f * bits % 8;
   if constexpr (kShift == 0) {
     return words[kWord];
   } else {
-    return pick<(0xFFU >> kShift)>(down<kShift>(words[kWord]), up<8 - kShift>(words[kWord + 1]));
+    return pick<(0xFFU << kShift & 0xFFU)>(words[kWord], words[kWord + 1]);
   }
 }
 
 /// Field f of a chunk and those behind it.
 template <unsigned bits, unsigned f, int kBlocks, class Sums>
-__attribute__((always_inline)) inline void dot_window_fields(const B (&words)[kBlocks][bits + 1], const ByteTable<8>& table, Sums& sums) {
+__attribute__((always_inline)) inline void dot_window_fields(const B (&words)[kBlocks][bits + 1], const MirroredTable& table, Sums& sums) {
   if constexpr (f < 8) {
     if constexpr (kBlocks == 1) {
-      sums.add_field(f, look_up(table, window_field<bits, f>(words[0])));
+      sums.add_field(f, look_up<f * bits % 8>(table, window_field<bits, f>(words[0])));
     } else {
-      sums.add_field(f, look_up(table, window_field<bits, f>(words[0])), look_up(table, window_field<bits, f>(words[1])));
+      sums.add_field(f, look_up<f * bits % 8>(table, window_field<bits, f>(words[0])), look_up<f * bits % 8>(table, window_field<bits, f>(words[1])));
     }
     dot_window_fields<bits, f + 1>(words, table, sums);
   }
@@ -27,7 +27,7 @@ __attribute__((always_inline)) inline void dot_window_fields(const B (&words)[kB
 
 /// kBlocks that lie one behind the other, and what is behind the last words of each.
 template <unsigned bits, int kQueries, int kBlocks>
-inline void dot_window_queries(const InterleavedDot& job, const DotBlock* blocks, const std::uint32_t (*behind)[kLanes], const ByteTable<8>& table,
+inline void dot_window_queries(const InterleavedDot& job, const DotBlock* blocks, const std::uint32_t (*behind)[kLanes], const MirroredTable& table,
                                std::size_t first) {
   DotSums<kQueries, kBlocks> sums;
   sums.start(job.query_sums + first);
@@ -54,7 +54,7 @@ inline void dot_window_queries(const InterleavedDot& job, const DotBlock* blocks
 
 template <unsigned bits>
 void dot_windows_of(const InterleavedDot& job) {
-  const ByteTable<8> table(job.table);
+  const MirroredTable table(job.table, job.mirror);
   for_block_tiles(job, [&](auto n_blocks, const DotBlock* blocks) {
     constexpr int kBlocks = decltype(n_blocks)::kBlocks;
     std::uint32_t behind[kBlocks][kLanes];  // each quarter of a stream goes on where the next one begins, the last one where the first one does

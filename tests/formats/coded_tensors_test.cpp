@@ -34,6 +34,12 @@ TEST(Coding, every_codec_is_read_back_with_every_field) {
   EXPECT_EQ(must(parse_coding(coding_text(rotated))), rotated);
 }
 
+TEST(Coding, old_versions_are_read) {
+  CodecSpec spec = must(CodecSpec::parse("tt3"));
+  for (spec.version = 1; spec.version <= 2; ++spec.version) EXPECT_EQ(must(parse_coding(coding_text(spec))), spec);
+  EXPECT_FALSE(parse_coding(coding_text(spec)).has_value()) << "version 3";
+}
+
 TEST(Coding, any_other_text_is_refused) {
   const std::string sound = coding_text(must(CodecSpec::parse("tq4")));
   const auto changed = [&](const std::string& from, const std::string& to) {
