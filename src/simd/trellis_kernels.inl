@@ -5,12 +5,13 @@ inline void decode_end(const CodedRows& rows, std::size_t r, unsigned window, co
   const std::uint8_t* packed = rows.packed + r * rows.stride;
   const std::size_t total = rows.n * rows.bits, bytes = (total + 7) / 8;
   const auto two_bytes = [&](std::size_t at) { return packed[at] | (at + 1 < bytes ? unsigned{packed[at + 1]} : 0U) << 8; };
-  const unsigned behind = closed ? two_bytes(0) : 0U;
+  const std::size_t first = total < 8 ? 0 : (total - 8) / 8;  // byte; such windows begin in the last 8 bits
+  const auto left = static_cast<unsigned>(total - 8 * first);
+  const unsigned stream = (two_bytes(first) & ((1U << left) - 1)) | (closed ? two_bytes(0) : 0U) << left;
+  const unsigned mask = (1U << window) - 1;
+  float* out = rows.out + r * rows.n;
   for (std::size_t i = rows.n; i > 0 && (i - 1) * rows.bits + window > total; --i) {
-    const std::size_t at = (i - 1) * rows.bits;
-    const auto left = static_cast<unsigned>(total - at);  // less than window, so at most 8
-    const unsigned bits = (two_bytes(at / 8) >> at % 8 & ((1U << left) - 1)) | behind << left;
-    rows.out[r * rows.n + i - 1] = rows.scales[r] * static_cast<float>(table[bits & ((1U << window) - 1)]);
+    out[i - 1] = rows.scales[r] * static_cast<float>(table[stream >> ((i - 1) * rows.bits - 8 * first) & mask]);
   }
 }
 
