@@ -71,7 +71,8 @@ struct CodecSpec {
   bool wide_scale = false;        ///< the scale of kTurbo and kTrellis is stored as f32 instead of f16
   Layout layout = Layout::kRows;  ///< kTurbo has all, kTrellis the first two
   std::uint64_t seed = 1;
-  std::uint32_t version = 1;  ///< of the byte layout and codebook, from 1; parse() gives the newest. Old versions keep decoding
+  std::uint32_t version =
+      1;  ///< of the byte layout and codebook, from 1; parse() gives the newest. Old versions keep decoding
 
   /// Reads a name of the codec table (codec_names()). kUsage, with the nearest known name, for anything else.
   static Result<CodecSpec> parse(std::string_view name);
@@ -202,6 +203,16 @@ class Codec {
   /// 4 bits 1/32384) of the largest one among 32 rows; rows of weight 0 may be bytes that were never written.
   virtual void accumulate(const float* weights, std::size_t count, std::size_t stride, const std::byte* storage,
                           std::size_t first, std::size_t n_rows, float* acc, Workspace& scratch) const;
+
+  /// accumulate() with exp(score − top) as weights. Query i sees rows begins[i] … ends[i] − 1 of the n_rows, and `top`
+  /// is the largest score of these: acc[i * dim + j] += Σ_r exp(scores[i * stride + r] − tops[i]) · (x̂ of row first +
+  /// r)[j], totals[i] = Σ_r exp(…); −∞ and 0 where none is seen. Scores are lost, and those of rows that are not seen
+  /// matter in no way. n_rows at most 512, `first` a multiple of group_rows(). kTransposed up to 4 bits goes from scores
+  /// to bytes at once: exponentials are off by less than 1e-4 of each, alike in both sums, and weights times scales are
+  /// multiples of 1/127 of the largest scale times the largest exponential among 32 rows.
+  virtual void accumulate_softmax(float* scores, std::size_t count, std::size_t stride, const std::size_t* begins,
+                                  const std::size_t* ends, const std::byte* storage, std::size_t first,
+                                  std::size_t n_rows, float* acc, float* tops, float* totals, Workspace& scratch) const;
 
  protected:
   Codec(CodecSpec spec, std::size_t dim, std::size_t group_rows, std::size_t group_bytes)

@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 #include <cstring>
+#include <limits>
 
 #include "simd/kernels.h"
 
@@ -68,30 +69,44 @@ class Tile {
       cache_.key_bias()->prepare(job_.layer, kv_head_, scratch.queries.data(), count(), scratch.key_bias);
   }
 
-  /// For each query, the sum of the chunk's values weighted by exp(score − top) (count x dim, in the codec's basis).
+  /// For each query, the sum of the chunk's values weighted by exp(score − top) (count x dim, in the codec's basis). A
+  /// chunk that can have no exact row goes one way whatever the other tokens of the tile see, so that sums round alike.
   void attend_chunk(std::size_t chunk, AttentionScratch& scratch, float* sums, SoftmaxSum* softmax) const {
     const std::size_t begin = chunk * kChunkPositions;
     const std::size_t n = std::min(kChunkPositions, job_.position + first_ + n_tokens_ - begin);
     scratch.scores.resize(std::max(scratch.scores.size(), count() * n));
     float* scores = scratch.scores.data();
     score(begin, n, scratch);
+    std::fill_n(sums, count() * dim_, 0.0F);
+    scratch.seen.resize(2 * count());
+    scratch.tops.resize(2 * count());
+    std::size_t *begins = scratch.seen.data(), *ends = begins + count();
+    float *tops = scratch.tops.data(), *totals = tops + count();
     for (std::size_t i = 0; i < count(); ++i) {
       const std::size_t seen_end = position_of(i) + 1;  // the query sees first_seen(i) … seen_end − 1
-      const std::size_t to = std::min(n, std::max(seen_end, begin) - begin);
-      const std::size_t from = std::min(to, std::max(first_seen(i), begin) - begin);
-      float* weights = scores + i * n;
-      if (soft_cap_ > 0) soft_cap(weights + from, to - from, soft_cap_);
-      softmax[i] = {};
-      if (from < to) softmax[i].top = kernels().exponentials(weights + from, to - from, &softmax[i].total);
-      std::fill(weights, weights + from, 0.0F);
-      std::fill(weights + to, weights + n, 0.0F);
+      ends[i] = std::min(n, std::max(seen_end, begin) - begin);
+      begins[i] = std::min(ends[i], std::max(first_seen(i), begin) - begin);
+      if (soft_cap_ > 0) soft_cap(scores + i * n + begins[i], ends[i] - begins[i], soft_cap_);
     }
-    std::fill_n(sums, count() * dim_, 0.0F);
-    sum_exact(begin, n, scratch, sums);
-    if (const std::size_t coded = coded_positions(CacheSide::kValues, begin, n); coded > 0) {
-      cache_.v_codec(job_.layer)
-          .accumulate(scores, count(), n, cache_.values(job_.layer, kv_head_), begin, coded, sums, scratch.workspace);
+    const Codec& values = cache_.v_codec(job_.layer);
+    const std::byte* storage = cache_.values(job_.layer, kv_head_);
+    if (cache_.plan().recent == 0 && begin >= cache_.sinks()) {
+      values.accumulate_softmax(scores, count(), n, begins, ends, storage, begin, n, sums, tops, totals,
+                                scratch.workspace);
+    } else {
+      for (std::size_t i = 0; i < count(); ++i) {
+        float* weights = scores + i * n;
+        tops[i] = -std::numeric_limits<float>::infinity();
+        totals[i] = 0;
+        if (begins[i] < ends[i]) tops[i] = kernels().exponentials(weights + begins[i], ends[i] - begins[i], &totals[i]);
+        std::fill(weights, weights + begins[i], 0.0F);
+        std::fill(weights + ends[i], weights + n, 0.0F);
+      }
+      sum_exact(begin, n, scratch, sums);
+      if (const std::size_t coded = coded_positions(CacheSide::kValues, begin, n); coded > 0)
+        values.accumulate(scores, count(), n, storage, begin, coded, sums, scratch.workspace);
     }
+    for (std::size_t i = 0; i < count(); ++i) softmax[i] = {tops[i], totals[i]};
   }
 
   /// Chunk after chunk into `sums` and `softmax`, which begin as the first chunk's.

@@ -7,6 +7,7 @@
 
 #include "base/thread_pool.h"
 #include "engine/kv_cache.h"
+#include "turboquant/aligned_vector.h"
 
 namespace tq {
 
@@ -20,9 +21,12 @@ struct SoftmaxSum {
 struct AttentionScratch {
   Query query;
   Workspace workspace;
-  std::vector<float> queries, scores, sums;
+  std::vector<float> queries, sums;
+  AlignedVector<float> scores;  ///< stored and read in whole vectors
   std::vector<SoftmaxSum> softmax;
-  std::vector<float> offsets;  ///< what centring took out of the scores of each query
+  std::vector<std::size_t> seen;  ///< the first row of a chunk that each query sees, then the ends
+  std::vector<float> tops;        ///< the largest score of each query, then the sums of exponentials
+  std::vector<float> offsets;     ///< what centring took out of the scores of each query
   KeyBiasQuery key_bias;
   std::vector<float> exact;  ///< scores, then weights of exact rows
   std::vector<float> chunk_sums;

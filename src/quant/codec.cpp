@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
 
 #include "simd/kernels.h"
 
@@ -61,6 +62,21 @@ void Codec::accumulate(const float* weights, std::size_t count, std::size_t stri
     decode_coded(storage, first + r, n, scratch.rows.data());
     kernels().sum_stored(RowFormat::kF32, {scratch.rows.data(), dim_ * sizeof(float), n, dim_}, weights + r, stride, count, acc);
   }
+}
+
+void Codec::accumulate_softmax(float* scores, std::size_t count, std::size_t stride, const std::size_t* begins, const std::size_t* ends,
+                               const std::byte* storage, std::size_t first, std::size_t n_rows, float* acc, float* tops, float* totals,
+                               Workspace& scratch) const {
+  for (std::size_t i = 0; i < count; ++i) {
+    float* row = scores + i * stride;
+    const std::size_t begin = std::min(begins[i], ends[i]), end = ends[i];
+    tops[i] = -std::numeric_limits<float>::infinity();
+    totals[i] = 0;
+    if (begin < end) tops[i] = kernels().exponentials(row + begin, end - begin, &totals[i]);
+    std::fill(row, row + begin, 0.0F);
+    std::fill(row + end, row + n_rows, 0.0F);
+  }
+  accumulate(scores, count, stride, storage, first, n_rows, acc, scratch);
 }
 
 }  // namespace tq

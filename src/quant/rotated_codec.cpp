@@ -61,6 +61,11 @@ class RotatedCodec final : public Codec {
                   std::size_t n_rows, float* acc, Workspace& scratch) const override {
     inner_->accumulate(weights, count, stride, storage, first, n_rows, acc, scratch);
   }
+  void accumulate_softmax(float* scores, std::size_t count, std::size_t stride, const std::size_t* begins, const std::size_t* ends,
+                          const std::byte* storage, std::size_t first, std::size_t n_rows, float* acc, float* tops, float* totals,
+                          Workspace& scratch) const override {
+    inner_->accumulate_softmax(scores, count, stride, begins, ends, storage, first, n_rows, acc, tops, totals, scratch);
+  }
 
  private:
   const LaneCodec* lanes_of(const Codec& codec) const {

@@ -54,6 +54,29 @@ class TransposedCodec final : public Codec {
     }
   }
 
+  void accumulate_softmax(float* scores, std::size_t count, std::size_t stride, const std::size_t* begins, const std::size_t* ends,
+                          const std::byte* storage, std::size_t first, std::size_t n_rows, float* acc, float* tops, float* totals,
+                          Workspace& scratch) const override {
+    if (planes() > 1) return Codec::accumulate_softmax(scores, count, stride, begins, ends, storage, first, n_rows, acc, tops, totals, scratch);
+    assert(first % kGroupRows == 0 && n_rows <= kGroupsAtOnce * kGroupRows);
+    const Range range{.group = first / kGroupRows, .n_groups = (n_rows + kGroupRows - 1) / kGroupRows, .first = first, .end = first + n_rows};
+    load_scales(storage, range, scratch.scales);
+    Query& integers = room_for_weights(count, range, scratch);
+    kernels().softmax_weights({.scores = scores,
+                               .score_stride = stride,
+                               .begins = begins,
+                               .ends = ends,
+                               .scales = scratch.scales.data(),
+                               .n_groups = range.n_groups,
+                               .n_queries = count,
+                               .bytes = integers.bytes.data(),
+                               .units = integers.units.data(),
+                               .sums = integers.sums.data(),
+                               .tops = tops,
+                               .totals = totals});
+    add_groups(storage + range.group * group_bytes(), range.n_groups, count, acc, scratch);
+  }
+
  private:
   /// Groups, of which the rows first … end − 1 of the storage count.
   struct Range {
@@ -87,12 +110,17 @@ class TransposedCodec final : public Codec {
     std::fill(scales.begin() + static_cast<std::ptrdiff_t>(range.to()), scales.end(), 0.0F);
   }
 
-  /// The weights of `range`, as integers.
-  void load_weights(const float* weights, std::size_t count, std::size_t stride, const Range& range, Workspace& scratch) const {
+  Query& room_for_weights(std::size_t count, const Range& range, Workspace& scratch) const {
     Query& integers = scratch.weights;
     integers.bytes.resize(count * planes() * range.rows());
     integers.units.resize(count * range.n_groups);
     integers.sums.resize(count * planes() * range.n_groups);
+    return integers;
+  }
+
+  /// The weights of `range`, as integers.
+  void load_weights(const float* weights, std::size_t count, std::size_t stride, const Range& range, Workspace& scratch) const {
+    Query& integers = room_for_weights(count, range, scratch);
     const std::size_t from = range.from(), n = range.to() - from;
     const float* rows = weights + (range.group * kGroupRows + from - range.first);
     if (n != range.rows()) {  // zeros beside them

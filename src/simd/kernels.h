@@ -115,6 +115,20 @@ struct RowWeights {
   std::int32_t* sums;    ///< n_groups x n_queries: of the bytes
   // weights_to_words: high bytes and their sums, then as many low ones; the unit is 1/32384 of the largest.
 };
+/// … of Kernels::softmax_weights: the same of exp(score − top), where `top` is the largest score of a query. A group is scaled by powers of
+/// two up to its own largest score first, so that `unit` is 1/127 of the largest |scale| of its rows times exp(its largest score − top).
+/// Rows that a query does not see matter in no way.
+struct SoftmaxWeights {
+  const float* scores;   ///< n_queries times those of the rows, `score_stride` apart
+  std::size_t score_stride;
+  const std::size_t *begins, *ends;  ///< n_queries: rows begin … end − 1 are seen
+  const float* scales;   ///< n_groups x 32
+  std::size_t n_groups, n_queries;  ///< n_groups at most 16
+  std::int8_t* bytes;    ///< as RowWeights has them, bytes from −127 to 127
+  float* units;          ///< 0 where all scales are below 2^-100; NaN where one is not finite or above 2^100
+  std::int32_t* sums;
+  float *tops, *totals;  ///< n_queries: the largest score, and Σ exp(score − top). −∞ and 0 where nothing is seen; a total is NaN where a score is or +∞
+};
 /// … of Kernels::sum_transposed: what InterleavedDot calls a row is one of 16 coordinates here, and what is a coordinate there is a row.
 struct TransposedSum {
   const std::uint8_t* words;      ///< bits x 64 bytes for each group of 32 rows, …
@@ -291,6 +305,9 @@ struct Kernels {
   std::size_t (*find_above)(const float* x, std::size_t n, float threshold, std::uint32_t* found);
 
   void (*weights_to_bytes)(const RowWeights& job);
+  /// Relative error of each exponential below 1e-4 before it is rounded to a byte, the same one in bytes and totals. Scores below 30 octaves
+  /// under the largest of their group count as these.
+  void (*softmax_weights)(const SoftmaxWeights& job);
   /// sums += unit of the group · Σ table[code] · weight, group after group, mul then add; Σ is exact. Same bits.
   void (*sum_transposed)(const TransposedSum& job);
   /// The same two for codes of 5 to 9 bits: tables, weights and sums in two bytes as dot_wide has them, all high bytes in front of

@@ -4,6 +4,7 @@
 inline void decode_end(const CodedRows& rows, std::size_t r, unsigned window, const std::int8_t* table, bool closed) {
   const std::uint8_t* packed = rows.packed + r * rows.stride;
   const std::size_t total = rows.n * rows.bits, bytes = (total + 7) / 8;
+  if (total == 0) return;
   const auto two_bytes = [&](std::size_t at) { return packed[at] | (at + 1 < bytes ? unsigned{packed[at + 1]} : 0U) << 8; };
   const std::size_t first = total < 8 ? 0 : (total - 8) / 8;  // byte; such windows begin in the last 8 bits
   const auto left = static_cast<unsigned>(total - 8 * first);

@@ -1,6 +1,7 @@
 #include "eval/faulty_codec.h"
 
 #include <algorithm>
+#include <functional>
 
 #include "turboquant/codec.h"
 
@@ -52,6 +53,15 @@ class FaultyCodec final : public Codec {
     std::vector<float> heavier(weights, weights + (count - 1) * stride + n_rows);
     scale(heavier.data(), heavier.size());
     sound_->accumulate(heavier.data(), count, stride, storage, first, n_rows, acc, scratch);
+  }
+  void accumulate_softmax(float* scores, std::size_t count, std::size_t stride, const std::size_t* begins,
+                          const std::size_t* ends, const std::byte* storage, std::size_t first, std::size_t n_rows,
+                          float* acc, float* tops, float* totals, Workspace& scratch) const override {
+    std::vector<float> sums(count * dim(), 0.0F);
+    sound_->accumulate_softmax(scores, count, stride, begins, ends, storage, first, n_rows, sums.data(), tops, totals,
+                               scratch);
+    scale(sums.data(), sums.size());
+    std::transform(sums.begin(), sums.end(), acc, acc, std::plus<>());
   }
 
  private:

@@ -250,6 +250,43 @@ TEST_P(EveryCodec, accumulate_is_the_weighted_sum_of_the_decoded_rows) {
   }
 }
 
+TEST_P(EveryCodec, accumulate_softmax_weighs_the_decoded_rows_by_exponentials_of_scores) {
+  const auto c = codec();
+  constexpr std::size_t kRows = 41, kSums = 3;
+  const std::vector<float> rows = test::gaussian(kRows * dim(), 17), given = test::gaussian(kSums * kRows, 19);
+  const std::vector<std::byte> coded = encode(*c, rows);
+  const std::vector<float> decoded = round_trip(*c, rows);
+  const std::vector<std::size_t> begins = {0, 7, 20}, ends = {kRows, 36, 20};  // the third sees nothing
+  std::vector<float> scores = given, sums(kSums * dim(), 0.0F), tops(kSums), totals(kSums);
+  Workspace scratch;
+  c->accumulate_softmax(scores.data(), kSums, kRows, begins.data(), ends.data(), coded.data(), 0, kRows, sums.data(), tops.data(), totals.data(), scratch);
+  for (std::size_t i = 0; i < kSums; ++i) {
+    float top = -std::numeric_limits<float>::infinity();
+    for (std::size_t r = begins[i]; r < ends[i]; ++r) top = std::max(top, given[i * kRows + r]);
+    EXPECT_EQ(tops[i], top);
+    c->from_coded(sums.data() + i * dim());
+    std::vector<float> weights(kRows, 0.0F);
+    double total = 0;
+    for (std::size_t r = begins[i]; r < ends[i]; ++r) {
+      weights[r] = std::exp(given[i * kRows + r] - top);
+      total += static_cast<double>(weights[r]);
+    }
+    EXPECT_NEAR(totals[i], total, 1e-4 * total);
+    // 41 terms of size 1 at most, as in a sum of weights. Where weights are rounded, each may be off by 1e-4 of itself, too, and a unit of
+    // 32 rows is that of their largest scale, which is less than twice the scale of the row with the largest weight.
+    double tolerance = 1e-4;
+    if (GetParam().layout == Layout::kTransposed) {
+      tolerance += 2 * test::error_of_rounded_weights(weights.data(), decoded.data(), kRows, dim(), c->spec().bits);
+      for (std::size_t r = 0; r < kRows; ++r) tolerance += 1e-4 * static_cast<double>(weights[r]) * std::sqrt(test::dot(decoded.data() + r * dim(), decoded.data() + r * dim(), dim()));
+    }
+    for (std::size_t j = 0; j < dim(); ++j) {
+      double expected = 0;
+      for (std::size_t r = 0; r < kRows; ++r) expected += static_cast<double>(weights[r]) * static_cast<double>(decoded[r * dim() + j]);
+      EXPECT_NEAR(sums[i * dim() + j], expected, tolerance);
+    }
+  }
+}
+
 TEST_P(EveryCodec, a_zero_row_decodes_to_zeros) {
   const std::vector<float> zeros(dim(), 0.0F);
   for (const ScaleRule rule : {ScaleRule::kUnbiased, ScaleRule::kLeastSquares, ScaleRule::kNorm}) {

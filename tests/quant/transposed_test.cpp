@@ -1,6 +1,7 @@
 // Sums of rows in the transposed layout.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <vector>
 
@@ -40,6 +41,33 @@ TEST(Transposed, any_range_of_rows_is_summed_whatever_lies_around_it) {
             ASSERT_NEAR(sums[i * kDim + j], expected, tolerance) << name << " " << first << " " << n;
           }
         }
+      }
+    }
+  }
+}
+
+TEST(Transposed, a_softmax_of_any_rows_is_that_of_the_rows_alone_whatever_lies_behind_them) {
+  constexpr std::size_t kDim = 40, kRows = 600;
+  for (const char* name : {"tq1", "tq2", "tq3", "tq4", "tq5"}) {
+    const auto codec = transposed(name, kDim);
+    const std::vector<float> rows = test::gaussian(kRows * kDim, 1);
+    const std::vector<std::byte> all = test::encode(*codec, rows);
+    Workspace scratch;
+    for (const std::size_t first : {0UL, 32UL, 96UL}) {
+      for (const std::size_t n : {1UL, 31UL, 32UL, 33UL, 100UL, 500UL}) {
+        std::vector<std::byte> coded(codec->storage_bytes(kRows), std::byte{0xFF});  // a scale of bytes 0xFF is no number
+        for (std::size_t r = first; r < first + n; ++r) codec->encode(rows.data() + r * kDim, coded.data(), r, scratch);
+        const std::vector<std::size_t> begins = {0, n / 3}, ends = {n, n};
+        std::vector<float> scores = test::gaussian(2 * n, 6), sums(2 * kDim, 0.0F), tops(2), totals(2);
+        std::vector<float> longer(2 * 504, 77), sums_of_longer(2 * kDim, 0.0F), tops_of_longer(2), totals_of_longer(2);
+        for (std::size_t i = 0; i < 2; ++i) std::copy_n(scores.data() + i * n, n, longer.data() + i * 504);
+        codec->accumulate_softmax(scores.data(), 2, n, begins.data(), ends.data(), coded.data(), first, n, sums.data(), tops.data(), totals.data(), scratch);
+        codec->accumulate_softmax(longer.data(), 2, 504, begins.data(), ends.data(), all.data(), first, 504, sums_of_longer.data(), tops_of_longer.data(),
+                                  totals_of_longer.data(), scratch);
+        EXPECT_EQ(tops, tops_of_longer) << name << " " << first << " " << n;
+        EXPECT_EQ(totals, totals_of_longer) << name << " " << first << " " << n;
+        EXPECT_EQ(sums, sums_of_longer) << name << " " << first << " " << n;
+        EXPECT_TRUE(std::isfinite(sums[0]));
       }
     }
   }

@@ -1,0 +1,163 @@
+// Weights of a softmax in bytes, against exponentials in double precision.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <vector>
+
+#include "simd/every_target.h"
+#include "support/random_rows.h"
+
+namespace tq::test {
+namespace {
+
+constexpr std::size_t kRows = 32;  // of a group
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
+constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
+
+struct Weights {
+  std::vector<std::int8_t> bytes;
+  std::vector<float> units, tops, totals;
+  std::vector<std::int32_t> sums;
+
+  bool operator==(const Weights&) const = default;
+};
+
+/// What a query sees of rows.
+struct Seen {
+  std::vector<std::size_t> begins, ends;
+};
+
+/// `scores` has a row as long as `scales` for each query.
+Weights weigh(const Kernels& simd, const std::vector<float>& scores, const std::vector<float>& scales, const Seen& seen) {
+  const std::size_t n_groups = scales.size() / kRows, n_queries = seen.begins.size();
+  Weights out{std::vector<std::int8_t>(n_queries * scales.size(), 99), std::vector<float>(n_queries * n_groups, 99),
+              std::vector<float>(n_queries, 99), std::vector<float>(n_queries, 99), std::vector<std::int32_t>(n_queries * n_groups, 99)};
+  simd.softmax_weights({.scores = scores.data(), .score_stride = scales.size(), .begins = seen.begins.data(), .ends = seen.ends.data(),
+                        .scales = scales.data(), .n_groups = n_groups, .n_queries = n_queries, .bytes = out.bytes.data(),
+                        .units = out.units.data(), .sums = out.sums.data(), .tops = out.tops.data(), .totals = out.totals.data()});
+  return out;
+}
+
+/// The first sees all, the others less and less from both ends, the last of six nothing.
+Seen some_ranges(std::size_t n_queries, std::size_t n) {
+  Seen seen;
+  for (std::size_t q = 0; q < n_queries; ++q) {
+    const std::size_t end = n - std::min(n, q * 11), begin = q == 5 ? end : std::min(end, q * q * 3);
+    seen.begins.push_back(begin);
+    seen.ends.push_back(end);
+  }
+  return seen;
+}
+
+TEST_P(EveryTarget, weights_of_a_softmax_are_exponentials_times_scales) {
+  for (const std::size_t n_groups : {1UL, 2UL, 5UL, 15UL, 16UL}) {
+    for (const std::size_t n_queries : {1UL, 3UL, 6UL}) {
+      for (const float spread : {0.0F, 1.0F, 12.0F}) {
+        const std::size_t n = n_groups * kRows;
+        std::vector<float> scores = gaussian(n_queries * n, 1);
+        for (float& score : scores) score = spread * score + 40;
+        const std::vector<float> scales = gaussian(n, 2);
+        const Seen seen = some_ranges(n_queries, n);
+        const Weights out = weigh(simd(), scores, scales, seen);
+        for (std::size_t q = 0; q < n_queries; ++q) {
+          const float* row = scores.data() + q * n;
+          const std::size_t begin = seen.begins[q], end = seen.ends[q];
+          const float top = begin < end ? *std::max_element(row + begin, row + end) : -kInfinity;
+          EXPECT_EQ(out.tops[q], top);
+          double total = 0;
+          for (std::size_t g = 0; g < n_groups; ++g) {
+            const std::size_t at = g * n_queries + q;
+            double largest = 0, scale = 0;
+            for (std::size_t r = std::max(begin, g * kRows); r < std::min(end, (g + 1) * kRows); ++r) {
+              largest = std::max(largest, std::exp(static_cast<double>(row[r] - top)));
+              scale = std::max(scale, std::abs(static_cast<double>(scales[r])));
+            }
+            const auto unit = static_cast<double>(out.units[at]);
+            EXPECT_NEAR(unit, largest * scale / 127, 1e-5 * largest * scale / 127 + 1e-37);
+            std::int32_t sum = 0;
+            for (std::size_t r = g * kRows; r < (g + 1) * kRows; ++r) {
+              const double e = r >= begin && r < end ? std::exp(static_cast<double>(row[r] - top)) : 0;
+              const double weight = e * static_cast<double>(scales[r]);
+              const std::int8_t byte = out.bytes[at * kRows + r % kRows];
+              EXPECT_NEAR(byte * unit, weight, 0.5 * unit + 1e-4 * std::abs(weight) + 1e-37) << q << " " << g << " " << r;
+              if (e == 0) EXPECT_EQ(byte, 0);
+              total += e;
+              sum += byte;
+            }
+            EXPECT_EQ(out.sums[at], sum);
+          }
+          EXPECT_NEAR(out.totals[q], total, 1e-4 * total);
+        }
+      }
+    }
+  }
+}
+
+// A token must not feel those behind it, and gets the same whether it comes alone or with them.
+TEST_P(EveryTarget, a_softmax_does_not_depend_on_other_queries_or_on_rows_that_are_not_seen) {
+  constexpr std::size_t kQueries = 6, kGroups = 7, kAll = kGroups * kRows;
+  const std::vector<float> scores = gaussian(kQueries * kAll, 4), scales = gaussian(kAll, 3);
+  const Seen seen = some_ranges(kQueries, kAll);
+  const Weights all = weigh(simd(), scores, scales, seen);
+  for (std::size_t q = 0; q < kQueries; ++q) {
+    const std::size_t begin = seen.begins[q], end = seen.ends[q], n_groups = (end + kRows - 1) / kRows;
+    std::vector<float> row(scores.begin() + static_cast<std::ptrdiff_t>(q * kAll), scores.begin() + static_cast<std::ptrdiff_t>((q + 1) * kAll));
+    std::vector<float> own_scales = scales;
+    for (std::size_t r = 0; r < kAll; ++r) {
+      if (r >= begin && r < end) continue;
+      row[r] = r % 3 == 0 ? kNaN : kInfinity;
+      own_scales[r] = r % 2 == 0 ? 1e6F : 0.0F;
+    }
+    row.resize(n_groups * kRows);
+    own_scales.resize(n_groups * kRows);
+    const Weights alone = weigh(simd(), row, own_scales, {{begin}, {end}});
+    EXPECT_EQ(alone.tops[0], all.tops[q]);
+    EXPECT_EQ(alone.totals[0], all.totals[q]);
+    for (std::size_t g = 0; g < kGroups; ++g) {
+      EXPECT_EQ(g < n_groups ? alone.units[g] : 0.0F, all.units[g * kQueries + q]) << q << " " << g;
+      EXPECT_EQ(g < n_groups ? alone.sums[g] : 0, all.sums[g * kQueries + q]);
+      for (std::size_t r = 0; r < kRows; ++r)
+        EXPECT_EQ(g < n_groups ? alone.bytes[g * kRows + r] : 0, all.bytes[(g * kQueries + q) * kRows + r]);
+    }
+  }
+}
+
+TEST_P(EveryTarget, a_softmax_of_nothing_and_of_what_is_no_number) {
+  const std::size_t n = 3 * kRows;
+  const std::vector<float> ones(n, 1.0F);
+  const Weights nothing = weigh(simd(), ones, ones, {{40}, {40}});
+  EXPECT_EQ(nothing.tops[0], -kInfinity);
+  EXPECT_EQ(nothing.totals[0], 0);
+  EXPECT_EQ(nothing.bytes, std::vector<std::int8_t>(n, 0));
+  EXPECT_EQ(nothing.units, std::vector<float>(3, 0.0F));
+  for (const float bad : {kNaN, -kNaN, kInfinity}) {
+    for (const std::size_t at : {0UL, 13UL, 16UL, 31UL, 64UL, 94UL}) {
+      for (const std::size_t end : {n, n - 1}) {
+        std::vector<float> scores(n, 0.25F);
+        scores[at] = bad;
+        EXPECT_TRUE(std::isnan(weigh(simd(), scores, ones, {{0}, {end}}).totals[0])) << bad << " at " << at;
+        EXPECT_TRUE(std::isnan(weigh(simd(), scores, ones, {{at}, {at + 1}}).totals[0])) << bad << " alone at " << at;
+      }
+    }
+  }
+  for (const float bad : {0.0F, 0x1p-110F, kInfinity, kNaN, -kNaN, 0x1p101F}) {
+    for (const std::size_t end : {n, 2 * kRows - 3}) {
+      std::vector<float> scales = ones;
+      if (bad < 1) {
+        std::fill_n(scales.begin() + kRows, kRows, bad);
+      } else {
+        scales[kRows + 5] = bad;
+      }
+      const Weights out = weigh(simd(), std::vector<float>(n, 2.0F), scales, {{0}, {end}});
+      EXPECT_TRUE(bad < 1 ? out.units[1] == 0 : std::isnan(out.units[1])) << bad;
+      EXPECT_FLOAT_EQ(out.units[0], 1 / 127.0F);
+      EXPECT_EQ(out.sums[0], 32 * 127);
+      EXPECT_NEAR(out.totals[0], static_cast<double>(end), 1e-4 * static_cast<double>(end));
+    }
+  }
+}
+
+}  // namespace
+}  // namespace tq::test
