@@ -204,8 +204,16 @@ std::optional<Difference> first_difference(std::string_view theirs, std::string_
 }
 
 Result<void> check_description(std::string_view theirs, std::string_view name, std::string_view ours) {
-  const std::optional<Difference> difference = first_difference(theirs, ours);
+  std::optional<Difference> difference = first_difference(theirs, ours);
   if (!difference) return {};
+  if (in_quotes(difference->theirs) == in_quotes(difference->ours)) {  // cut off before they differ
+    std::string_view &a = difference->theirs, &b = difference->ours;
+    const auto [at, other] = std::ranges::mismatch(a, b);
+    const std::string_view common = a.substr(0, static_cast<std::size_t>(at - a.begin()));
+    const std::size_t word = common.rfind(' ') + 1;
+    a.remove_prefix(word);
+    b.remove_prefix(word);
+  }
   return bad_file(name, "the cache was saved with the {} {}, and this session has {}", difference->key,
                   in_quotes(difference->theirs), in_quotes(difference->ours));
 }

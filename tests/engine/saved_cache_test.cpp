@@ -139,6 +139,7 @@ TEST(SavedCache, another_cache_model_seed_or_version_is_refused_with_a_sentence)
     return sealed(changed);
   };
   expect_refused(with("seed=1", "seed=2"), "keys");
+  expect_refused(with("version=1", "version=3"), "saved with the keys 'version=3', and this session has 'version=1'");
   expect_refused(with("vocab_size=", "vocab_sixe="), "shape");
   expect_refused(with("architecture: llama", "architecture: lloma"), "architecture");
   expect_refused(with("weights: f16", "weights: f17"), "weights");
