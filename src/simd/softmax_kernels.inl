@@ -28,6 +28,8 @@ struct GroupUnit {
 /// The bits of the largest |scale| in some lane, those of a NaN above all.
 inline F largest_pairs(const float* scales) { return as_float(max(as_int(size_of(load(scales))), as_int(size_of(load(scales + kLanes))))); }
 
+constexpr float kLowest = -1e38F;  // of a score; −∞ minus itself would be no number
+
 /// What all queries of a SoftmaxWeights share.
 struct ScaledGroups {
   explicit ScaledGroups(const SoftmaxWeights& job) {
@@ -35,14 +37,16 @@ struct ScaledGroups {
     for (std::size_t g = 0; g < kLanes; ++g) vectors[g] = g < job.n_groups ? largest_pairs(job.scales + g * 2 * kLanes) : broadcast(0.0F);
     reduce_lanes<8>(vectors, [](F a, F b) __attribute__((always_inline)) { return as_float(max(as_int(a), as_int(b))); });
     store(vectors[0], units);
+    for (float& score : none) score = kLowest;
     for (std::size_t g = 0; g < job.n_groups; ++g) {
       const GroupUnit group(units[g]);
       units[g] = group.unit;
       group.scale(job.scales + g * 2 * kLanes, factors + g * 2 * kLanes);
     }
   }
-  float units[kLanes];
+  alignas(64) float units[kLanes];
   float factors[kLanes * 2 * kLanes];
+  float none[2 * kLanes];  ///< scores of a group that is not seen
 };
 
 constexpr float kLog2E = 1.44269504F;
@@ -51,12 +55,11 @@ constexpr float kLog2E = 1.44269504F;
 struct SeenGroups {
   /// A group of which not all rows are seen: the others must not matter, not even by their scales.
   struct Edge {
-    float scores[2 * kLanes], factors[2 * kLanes], unit;
+    alignas(64) float scores[2 * kLanes], factors[2 * kLanes], top;
   };
 
   void find(const SoftmaxWeights& job, const ScaledGroups& groups, std::size_t query) {
     constexpr std::size_t kRows = 2 * kLanes;
-    constexpr float kLowest = -1e38F;
     const std::size_t begin = job.begins[query], end = job.ends[query];
     scores = job.scores + query * job.score_stride;
     first = begin / kRows;
@@ -64,30 +67,44 @@ struct SeenGroups {
     ragged_first = begin < end && (begin % kRows != 0 || (last == first + 1 && end % kRows != 0));
     ragged_last = last > first + 1 && end % kRows != 0;
     store(load(groups.units), units);
+
     if (ragged_first) cut(job, first, begin, end, head);
     if (ragged_last) cut(job, last - 1, begin, end, tail);
 
+    const std::size_t whole = first + (ragged_first ? 1 : 0), n_whole = last - (ragged_last ? 1 : 0) - whole;
     F vectors[kLanes];
     for (std::size_t g = 0; g < kLanes; ++g) {
-      vectors[g] = broadcast(kLowest);
-      if (g < first || g >= last) continue;
-      const float* here = scores_of(g);
+      const float* here = g - whole < n_whole ? scores + g * kRows : groups.none;
       vectors[g] = max(load(here), load(here + kLanes));
     }
     reduce_lanes<8>(vectors, [](F a, F b) __attribute__((always_inline)) { return max(a, b); });
-    const F largest = max(vectors[0], broadcast(kLowest));
+    F largest = max(vectors[0], broadcast(kLowest));
+    if (ragged_first || ragged_last) {
+      float tops[kLanes];
+      store(largest, tops);
+      if (ragged_first) tops[first] = head.top;
+      if (ragged_last) tops[last - 1] = tail.top;
+      largest = load(tops);
+    }
     const float top = reduce_max(largest);
     job.tops[query] = begin < end ? top : -__builtin_huge_valf();
     const F share = exponential(sub(largest, broadcast(top)));
     store(mul(largest, broadcast(-kLog2E)), offsets);
     store(share, shares);
     store(mul(load(units), share), units);
+    for (std::size_t g = 0; g < first; ++g) units[g] = 0;
+    for (std::size_t g = last; g < kLanes; ++g) units[g] = 0;
   }
-  const float* scores_of(std::size_t g) const {
-    return g == first && ragged_first ? head.scores : g + 1 == last && ragged_last ? tail.scores : scores + g * 2 * kLanes;
-  }
-  const float* factors_of(std::size_t g, const ScaledGroups& groups) const {
-    return g == first && ragged_first ? head.factors : g + 1 == last && ragged_last ? tail.factors : groups.factors + g * 2 * kLanes;
+  /// Calls take(group, its scores, its factors) for each group.
+  template <class Take>
+  __attribute__((always_inline)) inline void for_groups(const ScaledGroups& groups, Take take) const {
+    constexpr std::size_t kRows = 2 * kLanes;
+    std::size_t g = first;
+    if (ragged_first) take(g++, head.scores, head.factors);
+    const std::size_t whole = ragged_last ? last - 1 : last;
+    const float *here = scores + g * kRows, *factors = groups.factors + g * kRows;
+    for (; g < whole; ++g, here += kRows, factors += kRows) take(g, here, factors);
+    if (ragged_last) take(g, tail.scores, tail.factors);
   }
 
   const float* scores;
@@ -95,7 +112,7 @@ struct SeenGroups {
   bool ragged_first, ragged_last;
   Edge head, tail;
   /// For each group: what brings its scores, in octaves, down to 0 at most; exp(its largest score − top); its unit.
-  float offsets[kLanes], shares[kLanes], units[kLanes];
+  alignas(64) float offsets[kLanes], shares[kLanes], units[kLanes];
 
  private:
   void cut(const SoftmaxWeights& job, std::size_t g, std::size_t begin, std::size_t end, Edge& edge) {
@@ -115,6 +132,7 @@ struct SeenGroups {
     const GroupUnit group(largest);
     units[g] = group.unit;
     group.scale(scales, edge.factors);
+    edge.top = reduce_max(max(max(load(edge.scores), load(edge.scores + kLanes)), broadcast(kLowest)));
   }
 };
 
@@ -123,23 +141,23 @@ inline void round_softmax(const SoftmaxWeights& job, const ScaledGroups& groups,
   const std::size_t stride = job.n_queries * 2 * kLanes;
   const F log2e = broadcast(kLog2E);
   F vectors[kLanes], total = broadcast(0.0F);
-  for (F& vector : vectors) vector = broadcast(0.0F);
-  for (std::size_t g = seen.first; g < seen.last; ++g) {
-    const float *scores = seen.scores_of(g), *factors = seen.factors_of(g, groups);
+  for (std::size_t g = 0; g < seen.first; ++g) vectors[g] = broadcast(0.0F);
+  for (std::size_t g = seen.last; g < kLanes; ++g) vectors[g] = broadcast(0.0F);
+  seen.for_groups(groups, [&](std::size_t g, const float* scores, const float* factors) __attribute__((always_inline)) {
     const F offset = broadcast(seen.offsets[g]);
     const F a = coarse_power(fma(load(scores), log2e, offset)), b = coarse_power(fma(load(scores + kLanes), log2e, offset));
     total = fma(add(a, b), broadcast(seen.shares[g]), total);
     const I low = round_to_int(mul(a, load(factors))), high = round_to_int(mul(b, load(factors + kLanes)));
     store_i8(low, high, bytes + g * stride);
     vectors[g] = as_float(add(low, high));
-  }
+  });
   reduce_lanes<8>(vectors, [](F a, F b) __attribute__((always_inline)) { return as_float(add(as_int(a), as_int(b))); });
   std::int32_t sums[kLanes];
   __builtin_memcpy(sums, &vectors[0], sizeof sums);
+  for (std::size_t g = 0; g < seen.first; ++g) __builtin_memset(bytes + g * stride, 0, 2 * kLanes);
+  for (std::size_t g = seen.last; g < job.n_groups; ++g) __builtin_memset(bytes + g * stride, 0, 2 * kLanes);
   for (std::size_t g = 0; g < job.n_groups; ++g) {
-    const bool is_seen = g >= seen.first && g < seen.last;
-    if (!is_seen) __builtin_memset(bytes + g * stride, 0, 2 * kLanes);
-    job.units[g * job.n_queries + query] = is_seen ? seen.units[g] : 0.0F;
+    job.units[g * job.n_queries + query] = seen.units[g];
     job.sums[g * job.n_queries + query] = sums[g];
   }
   job.totals[query] = seen.first < seen.last ? reduce_add(total) : 0.0F;
