@@ -11,8 +11,8 @@ inline F coarse_power(F x) {
   return mul(p, as_float(shift_left<23>(as_int(t))));
 }
 
-/// Weights of a group are weight · factor rounded, in units of `unit` where the group's largest exponential is 1. For 32 rows whose
-/// largest |scale| this is.
+/// For 32 rows, the largest of whose |scale| is `largest`: scales times `factor` reach ±127, and a byte of such a row stands for `unit` where
+/// the largest exponential of the 32 is 1.
 struct GroupUnit {
   explicit GroupUnit(float largest) {
     const bool usable = largest > 0x1p-100F && largest < 0x1p100F;
@@ -51,7 +51,7 @@ struct ScaledGroups {
 
 constexpr float kLog2E = 1.44269504F;
 
-/// The groups first … last − 1 that one query sees some rows of, in steps of 32 rows.
+/// The groups of 32 rows, first … last − 1, of which one query sees some.
 struct SeenGroups {
   /// A group of which not all rows are seen: the others must not matter, not even by their scales.
   struct Edge {
