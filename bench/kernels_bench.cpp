@@ -320,6 +320,17 @@ void register_elementwise() {
     static std::vector<std::int32_t> sums(256);
     kernels().weights_to_bytes({.weights = x, .weight_stride = n, .scales = y, .n_groups = n / 32, .n_queries = 1, .bytes = bytes.data(), .units = units.data(), .sums = sums.data()});
   });
+  elementwise("softmax_weights", [](Floats x, Floats y, std::size_t n) {
+    static std::vector<std::int8_t> bytes(512);
+    static float units[16], top, total;
+    static std::int32_t sums[16];
+    constexpr std::size_t kAll = 0;
+    for (std::size_t at = 0; at < n; at += 512) {
+      const std::size_t end = n - at < 512 ? n - at : 512;
+      kernels().softmax_weights({.scores = x + at, .score_stride = n, .begins = &kAll, .ends = &end, .scales = y + at, .n_groups = end / 32,
+                                 .n_queries = 1, .bytes = bytes.data(), .units = units, .sums = sums, .tops = &top, .totals = &total});
+    }
+  });
 }
 [[maybe_unused]] const bool elementwise_registered = (register_elementwise(), true);
 

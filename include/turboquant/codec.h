@@ -71,8 +71,7 @@ struct CodecSpec {
   bool wide_scale = false;        ///< the scale of kTurbo and kTrellis is stored as f32 instead of f16
   Layout layout = Layout::kRows;  ///< kTurbo has all, kTrellis the first two
   std::uint64_t seed = 1;
-  std::uint32_t version =
-      1;  ///< of the byte layout and codebook, from 1; parse() gives the newest. Old versions keep decoding
+  std::uint32_t version = 1;  ///< of the byte layout and codebook; parse() gives the newest, old ones keep decoding
 
   /// Reads a name of the codec table (codec_names()). kUsage, with the nearest known name, for anything else.
   static Result<CodecSpec> parse(std::string_view name);

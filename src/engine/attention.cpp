@@ -4,8 +4,8 @@
 #include <array>
 #include <cmath>
 #include <cstring>
-#include <limits>
 
+#include "quant/seen_softmax.h"
 #include "simd/kernels.h"
 
 namespace tq {
@@ -94,14 +94,7 @@ class Tile {
       values.accumulate_softmax(scores, count(), n, begins, ends, storage, begin, n, sums, tops, totals,
                                 scratch.workspace);
     } else {
-      for (std::size_t i = 0; i < count(); ++i) {
-        float* weights = scores + i * n;
-        tops[i] = -std::numeric_limits<float>::infinity();
-        totals[i] = 0;
-        if (begins[i] < ends[i]) tops[i] = kernels().exponentials(weights + begins[i], ends[i] - begins[i], &totals[i]);
-        std::fill(weights, weights + begins[i], 0.0F);
-        std::fill(weights + ends[i], weights + n, 0.0F);
-      }
+      exponentials_of_seen(scores, count(), n, n, begins, ends, tops, totals);
       sum_exact(begin, n, scratch, sums);
       if (const std::size_t coded = coded_positions(CacheSide::kValues, begin, n); coded > 0)
         values.accumulate(scores, count(), n, storage, begin, coded, sums, scratch.workspace);

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <cstring>
-#include <limits>
 
+#include "quant/seen_softmax.h"
 #include "simd/kernels.h"
 
 namespace tq {
@@ -67,15 +67,7 @@ void Codec::accumulate(const float* weights, std::size_t count, std::size_t stri
 void Codec::accumulate_softmax(float* scores, std::size_t count, std::size_t stride, const std::size_t* begins, const std::size_t* ends,
                                const std::byte* storage, std::size_t first, std::size_t n_rows, float* acc, float* tops, float* totals,
                                Workspace& scratch) const {
-  for (std::size_t i = 0; i < count; ++i) {
-    float* row = scores + i * stride;
-    const std::size_t begin = std::min(begins[i], ends[i]), end = ends[i];
-    tops[i] = -std::numeric_limits<float>::infinity();
-    totals[i] = 0;
-    if (begin < end) tops[i] = kernels().exponentials(row + begin, end - begin, &totals[i]);
-    std::fill(row, row + begin, 0.0F);
-    std::fill(row + end, row + n_rows, 0.0F);
-  }
+  exponentials_of_seen(scores, count, stride, n_rows, begins, ends, tops, totals);
   accumulate(scores, count, stride, storage, first, n_rows, acc, scratch);
 }
 

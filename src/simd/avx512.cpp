@@ -1,4 +1,4 @@
-// AVX-512 with F, BW, DQ, VL, VBMI and VNNI, and GFNI. Includes intrinsics alone.
+// AVX-512 with F, BW, DQ, VL, VBMI, VNNI and GFNI. Includes intrinsics alone.
 #include <immintrin.h>
 
 #include "simd/targets.h"
