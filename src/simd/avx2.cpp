@@ -351,7 +351,7 @@ inline I dot2(W a, const std::int16_t* b) {
   return {_mm256_madd_epi16(a.low, _mm256_loadu_si256(words)), _mm256_madd_epi16(a.high, _mm256_loadu_si256(words + 1))};
 }
 
-#include "simd/mirrored_table.inl"
+#include "simd/byte_tables.inl"
 #include "simd/tails.inl"
 #include "simd/kernels.inl"
 

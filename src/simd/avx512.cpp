@@ -220,6 +220,12 @@ constexpr int kBlockTile = 2;  // 16 of 32 registers hold sums
 constexpr int kDotBias = 128;  // vpdpbusd multiplies unsigned by signed bytes
 
 inline B load_bytes(const std::uint8_t* bytes) { return _mm512_loadu_si512(bytes); }
+/// The compiler folds a load into each shift of what was loaded, and one load of 64 bytes a cycle is all there is.
+inline B load_once(const std::uint8_t* bytes) {
+  B loaded = _mm512_loadu_si512(bytes);
+  __asm__("" : "+v"(loaded));
+  return loaded;
+}
 template <unsigned n>
 inline B down(B a) {
   return _mm512_srli_epi32(a, n);
@@ -237,22 +243,35 @@ inline B pick(B a, B b) {
   return _mm512_ternarylogic_epi32(_mm512_set1_epi8(static_cast<char>(mask)), a, b, 0xCA);
 }
 
-/// vpermb takes 6 bits of each index: the table is repeated until it has 64 entries, so that higher bits do not matter.
+/// vpermb takes 6 bits of each index and does not see the others: codes that lie within them, from bit 0, bits, 2 · bits on, have a table
+/// of 64 entries each and are looked up where they stand.
 template <unsigned bits>
 struct ByteTable {
+  static constexpr unsigned kPlaces = 6 / bits;
   explicit ByteTable(const std::int8_t* values) {
     const B count = _mm512_set_epi8(63, 62, 61, 60, 59, 58, 57, 56, 55, 54, 53, 52, 51, 50, 49, 48, 47, 46, 45, 44, 43, 42, 41, 40, 39, 38, 37, 36, 35, 34,
                                     33, 32, 31, 30, 29, 28, 27, 26, 25, 24, 23, 22, 21, 20, 19, 18, 17, 16, 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3,
                                     2, 1, 0);
-    const B once = _mm512_maskz_loadu_epi8(bits < 6 ? (std::uint64_t{1} << (1U << bits % 6)) - 1 : ~std::uint64_t{0}, values);
-    const B repeated = _mm512_permutexvar_epi8(_mm512_and_si512(count, _mm512_set1_epi8((1U << bits) - 1)), once);
-    entries = _mm512_xor_si512(repeated, _mm512_set1_epi8(-128));  // + kDotBias
+    const B once = _mm512_xor_si512(_mm512_maskz_loadu_epi8(bits < 6 ? (std::uint64_t{1} << (1U << bits % 6)) - 1 : ~std::uint64_t{0}, values),
+                                    _mm512_set1_epi8(-128));  // + kDotBias
+    for (unsigned place = 0; place < kPlaces; ++place) {
+      const B code = _mm512_and_si512(_mm512_srli_epi32(count, place * bits), _mm512_set1_epi8((1U << bits) - 1));
+      entries[place] = _mm512_permutexvar_epi8(code, once);
+    }
   }
-  B entries;
+  B entries[kPlaces];
 };
 template <unsigned bits>
 inline B look_up(const ByteTable<bits>& table, B index) {
-  return _mm512_permutexvar_epi8(index, table.entries);
+  return _mm512_permutexvar_epi8(index, table.entries[0]);
+}
+template <unsigned at, unsigned bits>
+inline B look_up_at(const ByteTable<bits>& table, B word) {
+  if constexpr (at % bits == 0 && at / bits < ByteTable<bits>::kPlaces) {
+    return _mm512_permutexvar_epi8(word, table.entries[at / bits]);
+  } else {
+    return look_up(table, down<at>(word));
+  }
 }
 /// 128 values: vpermi2b takes 7 bits of each index.
 template <>
@@ -293,7 +312,7 @@ struct MirroredTable {
   std::uint64_t folds[8];  ///< for windows turned left by 0 to 7 bits
 };
 template <unsigned shift>
-inline B look_up(const MirroredTable& table, B turned) {
+inline B look_up_turned(const MirroredTable& table, B turned) {
   return look_up(table.half, _mm512_gf2p8affine_epi64_epi8(turned, _mm512_set1_epi64(static_cast<long long>(table.folds[shift])), 0));
 }
 inline B choose(B bits, B a, B b) { return _mm512_mask_blend_epi8(_mm512_test_epi8_mask(bits, _mm512_set1_epi8(1)), a, b); }

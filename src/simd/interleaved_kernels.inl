@@ -108,41 +108,51 @@ struct DotSums {
   }
 };
 
-/// Field `field` of one chunk: 32 codes of each row in words. Byte j of word w carries the codes 4·(w·per_byte + f) + j in fields of `bits`;
-/// for 3 bits, where two bits of each byte are left over, these hold the last two fields.
-template <unsigned bits, unsigned field>
-__attribute__((always_inline)) inline B interleaved_field(const B* word) {
-  constexpr unsigned kPerByte = 8 / bits, kDirect = kPerByte * bits;
-  if constexpr (field < kDirect) return down<field % kPerByte * bits>(word[field / kPerByte]);
-  if constexpr (field == 6 && field >= kDirect) return pick<3>(down<6>(word[0]), down<4>(word[1]));  // bits 6 7 of word 0, bit 6 of word 1
-  if constexpr (field == 7 && field >= kDirect) return pick<1>(down<7>(word[1]), down<5>(word[2]));  // bit 7 of word 1, bits 6 7 of word 2
-}
+/// Fields of a chunk, which has 32 codes of each row in words: byte j of word w carries the codes 4·(w·per_byte + f) + j in fields of `bits`.
+/// For 3 bits, where two bits of each byte are left over, these hold the last two fields.
+template <unsigned bits>
+struct ChunkFields {
+  static constexpr unsigned kPerByte = 8 / bits, kDirect = kPerByte * bits;
+
+  template <unsigned field>
+  __attribute__((always_inline)) B values(const ByteTable<bits>& table) const {
+    if constexpr (field < kDirect) return look_up_at<field % kPerByte * bits>(table, word[field / kPerByte]);
+    if constexpr (field >= kDirect) return look_up_at<(field - kDirect) * bits>(table, spare);
+  }
+  /// 3 bits: bits 6 and 7 of the three words, one pair above the other.
+  __attribute__((always_inline)) void gather_spare() {
+    if constexpr (kDirect < 8) spare = pick<3>(down<6>(word[0]), pick<12>(down<4>(word[1]), down<2>(word[2])));
+  }
+  B word[bits], spare;
+};
 
 /// A chunk of a block, or of two that lie `apart` bytes from each other; of its fields those that `here` ≤ bits words have.
 template <unsigned bits, unsigned field, int kBlocks, class Sums>
-__attribute__((always_inline)) inline void dot_fields(const B (&word)[kBlocks][bits], std::size_t here, const ByteTable<bits>& table, Sums& sums) {
+__attribute__((always_inline)) inline void dot_fields(const ChunkFields<bits> (&chunk)[kBlocks], std::size_t here, const ByteTable<bits>& table, Sums& sums) {
   if constexpr (field < 8) {
     constexpr unsigned kPerByte = 8 / bits, kDirect = kPerByte * bits;
     if (field < kDirect ? field / kPerByte >= here : here < bits) return;
     if constexpr (kBlocks == 1) {
-      sums.add_field(field, look_up(table, interleaved_field<bits, field>(word[0])));
+      sums.add_field(field, chunk[0].template values<field>(table));
     } else {
-      sums.add_field(field, look_up(table, interleaved_field<bits, field>(word[0])), look_up(table, interleaved_field<bits, field>(word[1])));
+      sums.add_field(field, chunk[0].template values<field>(table), chunk[1].template values<field>(table));
     }
-    dot_fields<bits, field + 1>(word, here, table, sums);
+    dot_fields<bits, field + 1>(chunk, here, table, sums);
   }
 }
 template <unsigned bits, int kBlocks = 1, class Sums>
 __attribute__((always_inline)) inline void dot_chunk(const std::uint8_t* words, std::size_t here, const ByteTable<bits>& table, Sums& sums,
                                                      std::size_t apart = 0) {
-  B word[kBlocks][bits] = {};
+  ChunkFields<bits> chunk[kBlocks] = {};
 #pragma GCC unroll 4
   for (unsigned w = 0; w < bits; ++w) {
     if (w >= here) break;
 #pragma GCC unroll 2
-    for (int b = 0; b < kBlocks; ++b) word[b][w] = load_bytes(words + static_cast<std::size_t>(b) * apart + 64 * w);
+    for (int b = 0; b < kBlocks; ++b) chunk[b].word[w] = load_once(words + static_cast<std::size_t>(b) * apart + 64 * w);
   }
-  dot_fields<bits, 0>(word, here, table, sums);
+#pragma GCC unroll 2
+  for (int b = 0; b < kBlocks; ++b) chunk[b].gather_spare();
+  dot_fields<bits, 0>(chunk, here, table, sums);
 }
 
 /// Few enough to meet rows faster than memory answers. One query alone does nothing but read, which the hardware foresees: there asking costs

@@ -18,13 +18,14 @@
 //   Table(entries, n), look_up(table, I)      entries[i], n ≤ 512
 //   Unpacker(bits), unpack(unpacker, bytes)   16 codes from 2·bits bytes; 32 bytes are readable
 //   store_i8(I, bytes), store_i8(I, I, bytes)     16 or 32 integers from −128 to 127
-//   B                         64 bytes: 4 of each of 16 rows;  load_bytes
+//   B                         64 bytes: 4 of each of 16 rows;  load_bytes;  load_once, where the compiler must not load again for each use
 //   down<n>(B)                every 32-bit word shifted right: bits of a byte's neighbour come in from above
 //   pick<mask>(a, b)          in every byte the bits of mask from a, the others from b
 //   ByteTable<bits>(entries), look_up(table, B)   entries[lowest bits of each byte], other bits ignored; up to 8 bits
-//   MirroredTable(values, mirror), look_up<shift>(table, B)   values[w], or values[w ^ mirror] where bit 7 of w is set, for bytes w that
+//   look_up_at<at>(ByteTable<bits>, B)            the entry of the bits from bit `at` of each byte on, at + bits ≤ 8
+//   MirroredTable(values, mirror), look_up_turned<shift>(table, B)   values[w], or values[w ^ mirror] where bit 7 of w is set, for bytes w that
 //                             stand turned left by `shift` bits; 128 values, bit 7 of mirror set
-//   flip_if_negative(B, byte) bytes with bit 7 set ^ byte, for mirrored_table.inl
+//   flip_if_negative(B, byte) bytes with bit 7 set ^ byte, for byte_tables.inl
 //   choose(B, a, b)           a in the bytes whose lowest bit is 0, else b
 //   Nibbles(B), look_up(bytes, Nibbles)   in byte i bytes[16·(i % 4) + its lower four bits]
 //   add_bytes(B, B);  add4(sum, B)        sum + the four bytes, without sign, of each row

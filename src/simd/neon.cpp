@@ -412,7 +412,7 @@ inline int32x4_t dot2_part(int16x8_t a, const std::int16_t* query) {
 }
 inline I dot2(W a, const std::int16_t* b) { return {dot2_part(a.a, b), dot2_part(a.b, b + 8), dot2_part(a.c, b + 16), dot2_part(a.d, b + 24)}; }
 
-#include "simd/mirrored_table.inl"
+#include "simd/byte_tables.inl"
 #include "simd/tails.inl"
 #include "simd/kernels.inl"
 

@@ -331,7 +331,7 @@ inline I dot2(const W& a, const std::int16_t* b) {
   return each_int([&](int i) { return a.lane[2 * i] * b[2 * i] + a.lane[2 * i + 1] * b[2 * i + 1]; });
 }
 
-#include "simd/mirrored_table.inl"
+#include "simd/byte_tables.inl"
 #include "simd/tails.inl"
 #include "simd/kernels.inl"
 

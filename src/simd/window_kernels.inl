@@ -17,12 +17,18 @@ template <unsigned bits, unsigned f, int kBlocks, class Sums>
 __attribute__((always_inline)) inline void dot_window_fields(const B (&words)[kBlocks][bits + 1], const MirroredTable& table, Sums& sums) {
   if constexpr (f < 8) {
     if constexpr (kBlocks == 1) {
-      sums.add_field(f, look_up<f * bits % 8>(table, window_field<bits, f>(words[0])));
+      sums.add_field(f, look_up_turned<f * bits % 8>(table, window_field<bits, f>(words[0])));
     } else {
-      sums.add_field(f, look_up<f * bits % 8>(table, window_field<bits, f>(words[0])), look_up<f * bits % 8>(table, window_field<bits, f>(words[1])));
+      sums.add_field(f, look_up_turned<f * bits % 8>(table, window_field<bits, f>(words[0])), look_up_turned<f * bits % 8>(table, window_field<bits, f>(words[1])));
     }
     dot_window_fields<bits, f + 1>(words, table, sums);
   }
+}
+
+/// The words of two blocks do not fit the registers beside 16 sums.
+template <int kBlocks>
+__attribute__((always_inline)) inline B load_stream(const std::uint8_t* bytes) {
+  return kBlocks == 1 ? load_once(bytes) : load_bytes(bytes);
 }
 
 /// kBlocks that lie one behind the other, and what is behind the last words of each.
@@ -35,14 +41,14 @@ inline void dot_window_queries(const InterleavedDot& job, const DotBlock* blocks
   sums.stride = job.query_stride;
   B words[kBlocks][bits + 1];
 #pragma GCC unroll 2
-  for (int b = 0; b < kBlocks; ++b) words[b][0] = load_bytes(blocks[b].words);
+  for (int b = 0; b < kBlocks; ++b) words[b][0] = load_stream<kBlocks>(blocks[b].words);
   for (std::size_t w = 0; w < job.n_words; w += bits, sums.queries += 32) {
     const bool last = w + bits == job.n_words;
 #pragma GCC unroll 2
     for (int b = 0; b < kBlocks; ++b) {
 #pragma GCC unroll 4
-      for (unsigned i = 1; i < bits; ++i) words[b][i] = load_bytes(blocks[b].words + 64 * (w + i));
-      words[b][bits] = load_bytes(last ? reinterpret_cast<const std::uint8_t*>(behind[b]) : blocks[b].words + 64 * (w + bits));
+      for (unsigned i = 1; i < bits; ++i) words[b][i] = load_stream<kBlocks>(blocks[b].words + 64 * (w + i));
+      words[b][bits] = load_stream<kBlocks>(last ? reinterpret_cast<const std::uint8_t*>(behind[b]) : blocks[b].words + 64 * (w + bits));
     }
     dot_window_fields<bits, 0>(words, table, sums);
 #pragma GCC unroll 2
