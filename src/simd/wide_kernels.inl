@@ -76,29 +76,43 @@ struct WideTable<9> {
   }
 };
 
-/// Σ high · high and Σ (high · low + low · high); low · low is at most 1/64516 of what one product can be, and left out.
-template <int kQueries>
+/// Σ high · high and Σ (high · low + low · high); low · low is at most 1/64516 of what one product can be, and left out. The two products of
+/// the middle have a sum each, and a single query two for each product: one waits about four cycles for the one before it. Not beside the
+/// tables of 9 bits, which fill half of the registers.
+template <int kQueries, unsigned bits>
 struct WideSums {
-  I top[kQueries], middle[kQueries];
+  static constexpr int kChains = kQueries == 1 && bits < 9 ? 2 : 1;
+  I top[kQueries][kChains], upper[kQueries][kChains], lower[kQueries][kChains];
   const std::int8_t* queries;
   std::size_t stride, low;  ///< from one query to the next, and from its high bytes to its low ones
 
   void clear() {
 #pragma GCC unroll 4
-    for (int q = 0; q < kQueries; ++q) top[q] = middle[q] = broadcast(0);
+    for (int q = 0; q < kQueries; ++q) {
+#pragma GCC unroll 2
+      for (int chain = 0; chain < kChains; ++chain) top[q][chain] = upper[q][chain] = lower[q][chain] = broadcast(0);
+    }
   }
   __attribute__((always_inline)) void add_field(int field, B high_values, B low_values) {
+    const int chain = field % kChains;
 #pragma GCC unroll 4
     for (int q = 0; q < kQueries; ++q) {
-      const std::int8_t* query = queries + static_cast<std::size_t>(q) * stride + 4 * field;
-      top[q] = dot4(top[q], high_values, query);
-      middle[q] = dot4(dot4(middle[q], high_values, query + low), low_values, query);
+      const std::int8_t* high_query = queries + static_cast<std::size_t>(q) * stride + 4 * field;
+      const B high = repeat_four(high_query);
+      top[q][chain] = dot4(top[q][chain], high_values, high);
+      upper[q][chain] = dot4(upper[q][chain], high_values, high_query + low);
+      lower[q][chain] = dot4(lower[q][chain], low_values, high);
     }
   }
   /// In units of 254 · step · unit.
   F total(int q, std::int32_t high_sum, std::int32_t low_sum) const {
-    const F high = to_float(add(top[q], broadcast(-kDotBias * high_sum)));
-    return add(mul(high, broadcast(kHighByte)), to_float(add(middle[q], broadcast(-kDotBias * (high_sum + low_sum)))));
+    I high = broadcast(-kDotBias * high_sum), middle = broadcast(-kDotBias * (high_sum + low_sum));
+#pragma GCC unroll 2
+    for (int chain = 0; chain < kChains; ++chain) {
+      high = add(high, top[q][chain]);
+      middle = add(middle, add(upper[q][chain], lower[q][chain]));
+    }
+    return add(mul(to_float(high), broadcast(kHighByte)), to_float(middle));
   }
 };
 
@@ -136,11 +150,11 @@ template <unsigned bits, class Sums>
 __attribute__((always_inline)) inline void dot_wide_chunk(const std::uint8_t* words, std::size_t here, const WideTable<bits>& table, Sums& sums) {
   constexpr unsigned kWords = bits < 8 ? bits : 8;
   B word[kWords], ninth{};
-  if constexpr (bits == 9) ninth = load_bytes(words + 64 * --here);
+  if constexpr (bits == 9) ninth = load_once(words + 64 * --here);
 #pragma GCC unroll 8
   for (unsigned w = 0; w < kWords; ++w) {
     if (w >= here) return;
-    word[w] = load_bytes(words + 64 * w);
+    word[w] = load_once(words + 64 * w);
     table.add_field(static_cast<int>(w), word[w], ninth, sums);
     if constexpr (bits == 9) ninth = down<1>(ninth);
   }
@@ -151,7 +165,7 @@ constexpr std::size_t kWideTile = kQueryTile < 4 ? kQueryTile : 4;  // two sums 
 
 template <unsigned bits, int kQueries>
 inline void dot_wide_queries(const InterleavedDot& job, const DotBlock& block, const WideTable<bits>& table, std::size_t first) {
-  WideSums<kQueries> sums;
+  WideSums<kQueries, bits> sums;
   sums.clear();
   sums.queries = job.queries + first * job.query_stride;
   sums.stride = job.query_stride;
@@ -196,7 +210,7 @@ void sum_wide_of(const TransposedSum& job) {
     F total[kQueries];
 #pragma GCC unroll 4
     for (int q = 0; q < kQueries; ++q) total[q] = load(job.sums + (first + static_cast<std::size_t>(q)) * job.stride);
-    WideSums<kQueries> sums;
+    WideSums<kQueries, bits> sums;
     sums.queries = job.weights + first * 32;
     sums.stride = 32;
     sums.low = plane * 32;
