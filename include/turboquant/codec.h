@@ -56,8 +56,10 @@ enum class Layout : std::uint8_t {
   kRows,         ///< one row after the other
   kInterleaved,  ///< groups of 32 rows whose codes alternate by 4 bytes, so that a vector register holds 16 rows. For
                  ///< scores (docs/layout.md). kTrellis: up to 4 bits and in rows of a multiple of 32, else as kRows
-  kTransposed    ///< the same with rows and coordinates exchanged, so that a register holds 16 coordinates of 4 rows.
+  kTransposed,   ///< the same with rows and coordinates exchanged, so that a register holds 16 coordinates of 4 rows.
                  ///< For sums of rows
+  kInterleavedRuns  ///< GGUF's types but mxfp4 with 16 rows alternating, for weights in memory: rows of a multiple of
+                    ///< 64 values (docs/layout.md, "Rows of runs")
 };
 
 /// A codec by its parameters. Two specs that compare equal produce the same bytes.
@@ -69,7 +71,7 @@ struct CodecSpec {
   std::uint32_t max_block = 0;  ///< longest run of kPlainHadamard; 0: no limit
   ScaleRule scale = ScaleRule::kLeastSquares;
   bool wide_scale = false;        ///< the scale of kTurbo and kTrellis is stored as f32 instead of f16
-  Layout layout = Layout::kRows;  ///< kTurbo has all, kTrellis the first two
+  Layout layout = Layout::kRows;  ///< kTurbo has the first three, kTrellis two, GGUF's types the first and the last
   std::uint64_t seed = 1;
   std::uint32_t version = 1;  ///< of the byte layout and codebook; parse() gives the newest, old ones keep decoding
 
@@ -109,9 +111,9 @@ struct Query {
   std::vector<float> projected;    ///< count x 2 dim: a row of `coded`, then its projection by the second of two passes
   std::vector<std::int8_t> bytes;  ///< count x padded length: `coded` in units of `units`, for integer products
   std::vector<float> units;        ///< count
-  std::vector<std::int32_t> sums;  ///< count: the sum of the row's `bytes`
+  std::vector<std::int32_t> sums;  ///< count: the sum of the row's `bytes`, or what its layout has in its place
   std::vector<std::int16_t> words;  ///< count x dim: `coded` in units of `units`, for products with GGUF's blocks
-  std::vector<float> runs;          ///< of each 16 `words` the sum
+  std::vector<float> runs;          ///< of each run of `words` or of two `bytes` the sum
 };
 
 /// Scratch memory of one thread. Grows to what is needed and is reused.

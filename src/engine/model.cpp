@@ -10,6 +10,7 @@
 #include "engine/architectures.h"
 #include "engine/loaded_model.h"
 #include "engine/weight_pages.h"
+#include "engine/weight_runs.h"
 #include "formats/checksum.h"
 
 namespace tq {
@@ -28,7 +29,10 @@ class ModelLoader {
       if (!load_layer(layer)) return std::unexpected(error_);
     }
     if (!all_tensors_used()) return std::unexpected(error_);
-    if (options_.large_pages) move_to_large_pages(*model_, &file(), pool_);
+    if (options_.large_pages) {
+      interleave_weights(*model_, &file(), pool_);
+      move_to_large_pages(*model_, &file(), pool_);
+    }
     return model_;
   }
 

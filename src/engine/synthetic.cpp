@@ -12,6 +12,7 @@
 #include "base/random.h"
 #include "engine/loaded_model.h"
 #include "engine/weight_pages.h"
+#include "engine/weight_runs.h"
 
 namespace tq {
 namespace {
@@ -89,6 +90,7 @@ class SyntheticModel {
       if (!add_layer(model_->layers_.emplace_back())) return std::unexpected(error_);
     }
     ThreadPool one(1);
+    interleave_weights(*model_, nullptr, one);
     move_to_large_pages(*model_, nullptr, one);
     return model_;
   }

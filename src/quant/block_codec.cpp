@@ -7,6 +7,7 @@
 #include "quant/blocks.h"
 #include "quant/codecs.h"
 #include "quant/run_codec.h"
+#include "quant/run_rows.h"
 #include "quant/stored_row_codec.h"
 #include "simd/kernels.h"
 
@@ -24,7 +25,7 @@ float extreme(const float* x) {
   return largest;
 }
 
-class Q8_0Codec final : public StoredRowCodec {
+class Q8_0Codec final : public StoredRowCodec, public RunSource {
  public:
   static constexpr std::size_t kBlockBytes = 34;
   Q8_0Codec(const CodecSpec& spec, std::size_t dim) : StoredRowCodec(spec, dim, dim / kBlock * kBlockBytes, RowFormat::kQ8_0) {}
@@ -42,6 +43,16 @@ class Q8_0Codec final : public StoredRowCodec {
 
   void decode_rows(const std::byte* rows, std::size_t n_rows, float* out) const override {
     kernels().decode_q8_0(rows, n_rows * dim(), out);
+  }
+
+  RunFormat run_format() const override { return {.bits = 8, .run = kBlock, .has_offsets = false, .has_units = false}; }
+  void take_apart(const std::byte* row, RunParts& parts) const override {
+    parts.codes.resize(dim());
+    parts.scales.resize(dim() / kBlock);
+    for (std::size_t block = 0; block < dim() / kBlock; ++block, row += kBlockBytes) {
+      std::memcpy(&parts.scales[block], row, 2);
+      for (std::size_t j = 0; j < kBlock; ++j) parts.codes[block * kBlock + j] = std::to_integer<std::uint16_t>(row[2 + j]);
+    }
   }
 };
 
@@ -194,7 +205,27 @@ void encode_blocks(const float* x, std::size_t dim, const BlockType& type, std::
   }
 }
 
-class Q4_0Codec final : public StoredRowCodec {
+RunFormat run_format_of(const BlockType& type) {
+  RunFormat format{.bits = type.bits, .run = kBlock, .has_offsets = type.has_minimum, .has_units = false};
+  for (std::size_t i = 0; i < type.values.size(); ++i) format.table[i] = static_cast<std::int8_t>(type.values[i]);  // all are
+  return format;
+}
+
+void take_blocks_apart(const std::byte* row, std::size_t dim, const BlockType& type, RunParts& parts) {
+  parts.codes.resize(dim);
+  parts.scales.resize(dim / kBlock);
+  parts.offsets.resize(type.has_minimum ? dim / kBlock : 0);
+  for (std::size_t block = 0; block < dim / kBlock; ++block, row += type.bytes()) {
+    std::array<std::uint8_t, kBlock> codes{};
+    unpack_plane(row, type.nibbles(), kBlock, 0, codes.data());
+    if (type.bits == 5) unpack_plane(row, type.fifth_bits(), kBlock, 4, codes.data());
+    std::copy(codes.begin(), codes.end(), parts.codes.begin() + static_cast<std::ptrdiff_t>(block * kBlock));
+    std::memcpy(&parts.scales[block], row, 2);
+    if (type.has_minimum) std::memcpy(&parts.offsets[block], row + 2, 2);
+  }
+}
+
+class Q4_0Codec final : public StoredRowCodec, public RunSource {
  public:
   Q4_0Codec(const CodecSpec& spec, std::size_t dim, const BlockType& type)
       : StoredRowCodec(spec, dim, dim / kBlock * type.bytes(), RowFormat::kQ4_0), type_(type) {}
@@ -203,12 +234,14 @@ class Q4_0Codec final : public StoredRowCodec {
   void decode_rows(const std::byte* rows, std::size_t n_rows, float* out) const override {
     kernels().decode_q4_0(rows, n_rows * dim(), out);
   }
+  RunFormat run_format() const override { return run_format_of(type_); }
+  void take_apart(const std::byte* row, RunParts& parts) const override { take_blocks_apart(row, dim(), type_, parts); }
 
  private:
   const BlockType& type_;
 };
 
-class BlockCodec final : public RunCodec {
+class BlockCodec final : public RunCodec, public RunSource {
  public:
   BlockCodec(const CodecSpec& spec, std::size_t dim, const BlockType& type)
       : RunCodec(spec, dim, dim / kBlock * type.bytes()), type_(type) {
@@ -222,6 +255,8 @@ class BlockCodec final : public RunCodec {
       for (std::size_t j = 0; j < kBlock; ++j) out[i + j] = line.scale * type_.values[line.codes[j]] + line.minimum;
     }
   }
+  RunFormat run_format() const override { return run_format_of(type_); }
+  void take_apart(const std::byte* row, RunParts& parts) const override { take_blocks_apart(row, dim(), type_, parts); }
 
  private:
   struct Line {
@@ -256,6 +291,7 @@ class BlockCodec final : public RunCodec {
 
 std::shared_ptr<const Codec> make_block_codec(const CodecSpec& spec, std::size_t dim) {
   assert(dim % kBlock == 0);
+  if (spec.layout == Layout::kInterleavedRuns) return make_interleaved_runs(spec, make_block_codec(spec.with_layout(Layout::kRows), dim));
   if (spec.family == CodecFamily::kQ8_0) return std::make_shared<Q8_0Codec>(spec, dim);
   const auto* type = std::find_if(kTypes.begin(), kTypes.end(), [&](const BlockType& t) { return t.family == spec.family; });
   assert(type != kTypes.end());

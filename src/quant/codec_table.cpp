@@ -14,6 +14,7 @@ namespace {
 
 constexpr std::size_t kLongestRow = std::size_t{1} << 24;  // far beyond any model; keeps n x n tables of Rotation out of reach
 
+constexpr std::size_t kInterleavedRunMultiple = 64;
 constexpr std::size_t kLongestGaussRow = 4096;  // its dim x dim matrix takes 64 MiB then
 
 /// One row for each name, or for each name with a width in it ("tq" stands for tq1 … tq9).
@@ -128,6 +129,12 @@ CodecSpec CodecSpec::with_scale(ScaleRule rule) const {
 
 CodecSpec CodecSpec::with_layout(Layout wanted) const {
   CodecSpec changed = *this;
+  const Row& row = row_of(family);
+  if (row.make == make_block_codec || row.make == make_super_block_codec) {
+    if (wanted == Layout::kRows || (wanted == Layout::kInterleavedRuns && family != CodecFamily::kMXFP4)) changed.layout = wanted;
+    return changed;
+  }
+  if (wanted == Layout::kInterleavedRuns) return changed;
   if (family == CodecFamily::kTurbo) changed.layout = wanted;
   if (family == CodecFamily::kTrellis) changed.layout = wanted == Layout::kInterleaved && bits <= kMostByteBits ? wanted : Layout::kRows;
   return changed;
@@ -148,6 +155,9 @@ Result<std::shared_ptr<const Codec>> make_codec(const CodecSpec& spec, std::size
   }
   if (spec.version < 1 || spec.version > newest_version(spec)) {
     return fail(ErrorCode::kUsage, fmt::format("{} has no version {}; this build knows 1 to {}", spec.name(), spec.version, newest_version(spec)));
+  }
+  if (spec.layout == Layout::kInterleavedRuns && dim % kInterleavedRunMultiple != 0) {
+    return fail(ErrorCode::kUsage, fmt::format("rows of {} whose runs are interleaved have a multiple of {} values, not {}", spec.name(), kInterleavedRunMultiple, dim));
   }
   if (dim == 0 || dim % row.multiple != 0) {
     return fail(ErrorCode::kUsage,

@@ -1,10 +1,10 @@
 #include "quant/integer_rows.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "quant/interleave.h"
 #include "quant/interleaved_codec.h"
+#include "quant/row_blocks.h"
 #include "quant/scaled_row.h"
 
 namespace tq {
@@ -44,28 +44,15 @@ void IntegerRows::complete(Query& query, std::size_t begin, std::size_t end) con
 void IntegerRows::scores(const Query& query, const std::byte* storage, std::size_t first, std::size_t n_rows, float* out,
                          std::size_t out_stride, Workspace& scratch) const {
   if (step_ == 0) return Codec::scores(query, storage, first, n_rows, out, out_stride, scratch);
-  const std::size_t end = first + n_rows;
-  for (std::size_t row = first / kInterleavedRows * kInterleavedRows; row < end;) {
-    if (row >= first && row + kInterleavedRows <= end) {
-      // Blocks go in twos, from the first one of a group on.
-      const std::size_t n = row % kGroupRows == 0 ? (end - row) / kInterleavedRows : 1;
-      score_blocks(query, storage, row, n, out + (row - first), out_stride);
-      row += n * kInterleavedRows;
-      continue;
-    }
-    scratch.rows.resize(std::max(scratch.rows.size(), query.count * kInterleavedRows));
-    score_blocks(query, storage, row, 1, scratch.rows.data(), kInterleavedRows);
-    const std::size_t from = std::max(row, first), to = std::min(row + kInterleavedRows, end);
-    for (std::size_t i = 0; i < query.count; ++i) {
-      std::memcpy(out + i * out_stride + (from - first), scratch.rows.data() + i * kInterleavedRows + (from - row), (to - from) * sizeof(float));
-    }
-    row += kInterleavedRows;
-  }
+  const auto blocks = [&](std::size_t row, std::size_t n_blocks, float* products, std::size_t stride) {
+    multiply_blocks(query, storage, row, n_blocks, products, stride);
+  };
+  score_blocks<kGroupRows>(query.count, first, n_rows, out, out_stride, scratch.rows, blocks);
 }
 
 /// n_blocks times 16 rows, from `row` on, against all queries.
-void IntegerRows::score_blocks(const Query& query, const std::byte* storage, std::size_t row, std::size_t n_blocks, float* out,
-                               std::size_t out_stride) const {
+void IntegerRows::multiply_blocks(const Query& query, const std::byte* storage, std::size_t row, std::size_t n_blocks, float* out,
+                                  std::size_t out_stride) const {
   InterleavedDot job{.words = reinterpret_cast<const std::uint8_t*>(words(storage, row)),
                      .n_words = n_words_,
                      .bits = spec().bits,

@@ -7,6 +7,7 @@
 #include "quant/blocks.h"
 #include "quant/codecs.h"
 #include "quant/run_codec.h"
+#include "quant/run_rows.h"
 
 namespace tq {
 namespace {
@@ -239,7 +240,7 @@ void decode_block(const std::byte* block, const SuperBlock& type, float* out) {
   }
 }
 
-class SuperBlockCodec final : public RunCodec {
+class SuperBlockCodec final : public RunCodec, public RunSource {
  public:
   SuperBlockCodec(const CodecSpec& spec, std::size_t dim, const SuperBlock& type)
       : RunCodec(spec, dim, dim / kBlock * type.bytes), type_(type) {}
@@ -249,6 +250,38 @@ class SuperBlockCodec final : public RunCodec {
   }
   void decode_rows(const std::byte* rows, std::size_t n_rows, float* out) const override {
     for (std::size_t i = 0; i < n_rows * dim(); i += kBlock, rows += type_.bytes) decode_block(rows, type_, out + i);
+  }
+
+  RunFormat run_format() const override {
+    RunFormat format{.bits = type_.bits, .run = type_.run, .has_offsets = type_.has_minima(), .has_units = true};
+    for (int code = 0; code <= type_.top(); ++code) format.table[static_cast<std::size_t>(code)] = static_cast<std::int8_t>(code - type_.centre);
+    return format;
+  }
+
+  /// An offset is minus a minimum: the unit changes its sign.
+  void take_apart(const std::byte* row, RunParts& parts) const override {
+    const std::size_t n_blocks = dim() / kBlock, n_runs = kBlock / type_.run;
+    parts.codes.resize(dim());
+    parts.scales.resize(n_blocks);
+    parts.offsets.resize(type_.has_minima() ? n_blocks : 0);
+    parts.run_scales.resize(n_blocks * n_runs);
+    parts.run_offsets.resize(type_.has_minima() ? n_blocks * n_runs : 0);
+    for (std::size_t b = 0; b < n_blocks; ++b, row += type_.bytes) {
+      std::array<std::uint8_t, kBlock> codes;
+      load_codes(row, type_, codes.data());
+      std::copy(codes.begin(), codes.end(), parts.codes.begin() + static_cast<std::ptrdiff_t>(b * kBlock));
+      std::memcpy(&parts.scales[b], row + type_.unit_at, 2);
+      if (type_.has_minima()) {
+        std::memcpy(&parts.offsets[b], row + type_.unit_at + 2, 2);
+        parts.offsets[b] ^= 0x8000U;
+      }
+      Runs runs;
+      load_runs(row, type_, runs);
+      for (std::size_t k = 0; k < n_runs; ++k) {
+        parts.run_scales[b * n_runs + k] = static_cast<std::int8_t>(runs[k].scale);
+        if (type_.has_minima()) parts.run_offsets[b * n_runs + k] = static_cast<std::int8_t>(runs[k].minimum);
+      }
+    }
   }
 
   void unpack_row(const std::byte* row, std::int8_t* codes, float* scales, float* offsets) const override {
@@ -274,6 +307,7 @@ class SuperBlockCodec final : public RunCodec {
 
 std::shared_ptr<const Codec> make_super_block_codec(const CodecSpec& spec, std::size_t dim) {
   assert(dim % kBlock == 0);
+  if (spec.layout == Layout::kInterleavedRuns) return make_interleaved_runs(spec, make_super_block_codec(spec.with_layout(Layout::kRows), dim));
   const auto* type = std::find_if(kTypes.begin(), kTypes.end(), [&](const SuperBlock& t) { return t.family == spec.family; });
   assert(type != kTypes.end());
   return std::make_shared<SuperBlockCodec>(spec, dim, *type);

@@ -218,6 +218,26 @@ struct RunDot {
   float* out;                 ///< out[q * out_stride + row]
   std::size_t out_stride;
 };
+/// … and of Kernels::dot_interleaved_runs: rows of codes whose runs have a scale, and maybe an offset: table[code] · scale + offset. Blocks of
+/// 16 rows lie one behind the other, each a header and words for every few chunks of 32 values (docs/layout.md, "Rows of runs").
+struct InterleavedRuns {
+  const std::uint8_t* blocks;
+  std::size_t n_blocks, block_bytes;
+  std::size_t n;                ///< values of a row, a multiple of 64, of 256 where there are units
+  unsigned bits;                ///< of a code: 2 to 6, or 8 that stand for themselves
+  bool has_offsets;
+  bool has_units;               ///< scales and offsets are small integers in units of two halves for each 256 values, else halves. A run is 16
+                                ///< values where there are units for 2, 3 or 6 bits, else 32
+  const std::int8_t* table;     ///< 2^bits values from −127 to 127
+  const std::int8_t* queries;   ///< n_queries times n high bytes, then n low ones: a value is 254 · high + low
+  const std::int32_t* starts;   ///< n_queries times, for each run of a row, −dot_bias · Σ high and −dot_bias · Σ low
+  const float* query_runs;      ///< n_queries times, for each run, the sum of the values
+  const float* query_units;     ///< n_queries
+  std::size_t n_queries;
+  float* out;                   ///< out[q * out_stride + row]
+  std::size_t out_stride;
+};
+constexpr std::size_t kUnitChunks = 8, kHalfChunks = 2;  ///< that share a header, with units and without
 
 struct Kernels {
   const char* name;  ///< "scalar", "neon", "avx2", "avx512"
@@ -340,6 +360,9 @@ struct Kernels {
   void (*unpack_plane)(const std::uint8_t* bytes, unsigned bits, std::size_t run, std::size_t n, unsigned shift, std::uint8_t* codes);
   /// out = query_unit · Σ over runs of (scale · (Σ code · query) + offset · Σ query), the inner sums exact. Likewise.
   void (*dot_runs)(const RunDot& job);
+  /// The same of rows that alternate. Likewise, but that sums of offsets and scales go run by run.
+  void (*dot_interleaved_runs)(const InterleavedRuns& job);
+  std::int32_t dot_bias;  ///< what products of bytes add to the values of rows first
 
   /// y[i] = x[i] · weight[i] / √(mean x² + eps).
   void (*rms_norm)(const float* x, const float* weight, std::size_t n, float eps, float* y);

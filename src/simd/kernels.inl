@@ -232,6 +232,7 @@ void look_up_codes(const std::uint16_t* codes, std::size_t n, const float* table
 #include "simd/wide_kernels.inl"
 #include "simd/block_kernels.inl"
 #include "simd/run_kernels.inl"
+#include "simd/interleaved_run_kernels.inl"
 #include "simd/layer_kernels.inl"
 #include "simd/softmax_kernels.inl"
 
@@ -239,5 +240,5 @@ constexpr Kernels make_table(const char* name) {
   return {name,        ordered_dot, dot_tile,    weighted_sum, hadamard_runs, multiply,    scale,       mix_runs, mix_pairs,
           to_lanes,    hadamard_lanes, measure_lanes, scale_lanes, quantize_lanes, quantize, decode_codes,
           look_up_codes, decode_windows, search_windows, to_bytes, dot_interleaved, dot_wide, to_words, dot_windows, dot_planes, dot_plane_rows, scan_signs, find_above, weights_to_bytes, softmax_weights, sum_transposed, weights_to_words, sum_wide,
-          f16_to_f32,  f32_to_f16,  bf16_to_f32, f32_to_bf16,  decode_q8_0, decode_q4_0, dot_stored, sum_stored, dot_blocks, unpack_plane, dot_runs, rms_norm,    exponentials, softmax,  silu_multiply};
+          f16_to_f32,  f32_to_f16,  bf16_to_f32, f32_to_bf16,  decode_q8_0, decode_q4_0, dot_stored, sum_stored, dot_blocks, unpack_plane, dot_runs, dot_interleaved_runs, kDotBias, rms_norm,    exponentials, softmax,  silu_multiply};
 }

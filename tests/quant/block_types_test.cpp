@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "quant/run_rows.h"
 #include "support/random_rows.h"
 #include "turboquant/codec.h"
 
@@ -374,6 +375,49 @@ TEST(BlockTypes, version_1_writes_the_same_bytes_on_every_cpu) {
     const std::uint64_t hash = XXH64(coded.data(), coded.size(), 0);
     EXPECT_EQ(hash, frozen.hash) << frozen.name << std::hex << " 0x" << hash;
   }
+}
+
+// ---- rows that alternate
+
+/// Random bytes, as a file that somebody made up may have: scales that are no numbers among them.
+std::vector<std::byte> random_bytes(std::size_t n) {
+  std::vector<std::byte> bytes(n);
+  std::uint64_t state = 7;
+  for (std::byte& byte : bytes) byte = static_cast<std::byte>(next_random(state));
+  return bytes;
+}
+
+TEST(InterleavedRuns, decode_to_the_bits_of_the_rows_that_they_were) {
+  for (const std::string name : {"q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl", "q2_k", "q3_k", "q4_k", "q5_k", "q6_k"}) {
+    const std::size_t dim = name.ends_with("_k") ? 768 : 192, n = 37, before = 3;
+    const auto rows = codec_of(name, dim);
+    const auto interleaved = make_codec(rows->spec().with_layout(Layout::kInterleavedRuns), dim).value();
+    for (const auto& coded : {encode(*rows, test::gaussian(n * dim, 31)), random_bytes(n * rows->group_bytes())}) {
+      std::vector<std::byte> moved(interleaved->storage_bytes(before + n));
+      interleave_runs(*interleaved, coded.data(), n, moved.data(), before);
+      std::vector<float> expected(n * dim), decoded(n * dim);
+      rows->decode(coded.data(), 0, n, expected.data());
+      interleaved->decode(moved.data(), before, n, decoded.data());
+      for (std::size_t i = 0; i < expected.size(); ++i) {
+        if (std::isnan(expected[i])) {
+          ASSERT_TRUE(std::isnan(decoded[i])) << name << ", value " << i;
+        } else {
+          ASSERT_EQ(decoded[i], expected[i]) << name << ", value " << i;
+        }
+      }
+    }
+  }
+}
+
+TEST(InterleavedRuns, other_types_and_lengths_have_no_such_layout) {
+  for (const std::string name : {"f16", "tq4", "tt3", "affine4", "mxfp4", "rabitq4"}) {
+    const CodecSpec spec = CodecSpec::parse(name).value();
+    EXPECT_EQ(spec.with_layout(Layout::kInterleavedRuns), spec) << name;
+  }
+  const CodecSpec spec = CodecSpec::parse("q4_0").value().with_layout(Layout::kInterleavedRuns);
+  EXPECT_FALSE(make_codec(spec, 96).has_value());
+  EXPECT_EQ(spec.with_layout(Layout::kRows), CodecSpec::parse("q4_0").value());
+  EXPECT_EQ(spec.with_layout(Layout::kTransposed), spec) << "as for a cache: no effect";
 }
 
 }  // namespace

@@ -54,6 +54,12 @@ std::vector<Case> all_cases() {
   for (const std::string name : {"tt2", "tt3", "tt4"}) {
     for (const std::size_t dim : {64UL, 576UL}) cases.push_back({name, dim, false, Layout::kRows});
   }
+  for (const std::string name : {"q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl"}) {
+    for (const std::size_t dim : {64UL, 576UL}) cases.push_back({name, dim, false, Layout::kInterleavedRuns});
+  }
+  for (const std::string name : {"q2_k", "q3_k", "q4_k", "q5_k", "q6_k"}) {
+    for (const std::size_t dim : {256UL, 768UL}) cases.push_back({name, dim, false, Layout::kInterleavedRuns});
+  }
   return cases;
 }
 
@@ -74,13 +80,15 @@ class EveryCodec : public testing::TestWithParam<Case> {
   std::size_t dim() const { return GetParam().dim; }
 };
 
-INSTANTIATE_TEST_SUITE_P(Table, EveryCodec, testing::ValuesIn(all_cases()), [](const testing::TestParamInfo<Case>& row) {
+std::string name_of(const testing::TestParamInfo<Case>& row) {
+  static const std::map<Layout, std::string> kLayouts = {
+      {Layout::kRows, "_rows"}, {Layout::kInterleaved, ""}, {Layout::kTransposed, "_transposed"}, {Layout::kInterleavedRuns, "_interleaved_runs"}};
   std::string name = row.param.name;
   std::replace(name.begin(), name.end(), '-', '_');
-  return name + "_" + std::to_string(row.param.dim) + (row.param.rotated ? "_rotated" : "") + (row.param.layout == Layout::kRows         ? "_rows"
-                                                                                   : row.param.layout == Layout::kTransposed ? "_transposed"
-                                                                                                                             : "");
-});
+  return name + "_" + std::to_string(row.param.dim) + (row.param.rotated ? "_rotated" : "") + kLayouts.at(row.param.layout);
+}
+
+INSTANTIATE_TEST_SUITE_P(Table, EveryCodec, testing::ValuesIn(all_cases()), name_of);
 
 TEST_P(EveryCodec, true_bits_are_the_bytes_of_a_row) {
   const auto c = codec();
