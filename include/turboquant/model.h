@@ -100,6 +100,15 @@ struct ModelFootprint {
   }
 };
 
+/// Where matrices are that a mapped file has in a form that can be used. What is compressed on load has memory of its own.
+enum class WeightsPlace : std::uint8_t {
+  kFile,         ///< in the mapping, which models of one file share
+  kInterleaved,  ///< those of the layers in one of GGUF's types: in memory with 16 rows alternating, which meet
+                 ///< activations two to twenty times as fast. Others in the mapping
+  kLargePages    ///< embedding and output likewise, and all others copied into large pages: tokens come faster, most of
+                 ///< all in a virtual machine. Where half of the free memory does not hold them: in the mapping
+};
+
 struct ModelOptions {
   /// Compress the matrices of the layers on load; empty keeps them as the file has them. Embedding, output and norms
   /// stay.
@@ -109,10 +118,7 @@ struct ModelOptions {
   std::map<std::string, std::string> tensor_types = {};
   std::string name = {};  ///< what weights_name() says then; empty: as without
   unsigned threads = 0;   ///< used while loading and compressing; 0: all cores
-  /// Copy matrices that lie in a mapped file into large pages, where half of the free memory holds them: tokens come
-  /// faster, most of all in a virtual machine. Otherwise they are used where they are, and models of one file share
-  /// them.
-  bool large_pages = false;
+  WeightsPlace place = WeightsPlace::kInterleaved;
 };
 
 /// Holds its TensorFile. Immutable; safe to share between threads.

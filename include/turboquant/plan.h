@@ -89,7 +89,8 @@ Result<void> check_rules(const std::vector<TensorTypeRule>& rules);
 /// Model::load() where `weights` is such a text. kUsage for a rule that matches no matrix of a layer, nor embedding or
 /// output.
 Result<std::shared_ptr<const Model>> load_compressed(std::shared_ptr<const TensorFile> file, const std::string& weights,
-                                                     unsigned threads, bool large_pages = false);
+                                                     unsigned threads,
+                                                     WeightsPlace place = WeightsPlace::kInterleaved);
 
 /// What a plan may take; what is not set has no bound.
 struct PlanBudget {

@@ -162,7 +162,7 @@ Result<std::shared_ptr<const Model>> load_synthetic(const std::string& shape, co
 Result<std::shared_ptr<const Model>> load(const BenchChoice& choice, const std::shared_ptr<const TensorFile>& file,
                                           const std::string& weights) {
   if (!choice.synthetic.empty()) return load_synthetic(choice.synthetic, weights);
-  return load_compressed(file, weights, choice.options.threads, !choice.engine.mapped);
+  return load_compressed(file, weights, choice.options.threads, choice.engine.place());
 }
 
 Result<std::vector<BenchRow>> run(const BenchChoice& choice, const std::vector<std::string>& weights,

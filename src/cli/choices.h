@@ -98,6 +98,7 @@ struct PlanFileChoice {
 struct EngineChoice {
   int threads = 0, threads_batch = 0, bound = 0;
   bool mapped = false;
+  WeightsPlace place() const { return mapped ? WeightsPlace::kFile : WeightsPlace::kLargePages; }
   std::string gpu_layers, flash_attention;
 
   void add_to(CommandLine& line);

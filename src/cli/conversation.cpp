@@ -41,7 +41,7 @@ Result<Conversation> Conversation::open(const RunChoice& choice) {
   if (format->is_fallback)
     fmt::print(stderr,
                "tq: the model has no chat template; 'User:' and 'Assistant:' lines stand in (--chat-template)\n");
-  const auto model = load_compressed(*file, choice.weights, choice.engine.most_threads(), !choice.engine.mapped);
+  const auto model = load_compressed(*file, choice.weights, choice.engine.most_threads(), choice.engine.place());
   if (!model) return std::unexpected(model.error());
   const AutomaticCache automatic = choose_caches(*cache, **model);
   Result<std::unique_ptr<Session>> session =

@@ -90,7 +90,7 @@ Result<Prepared> prepare(const RunChoice& choice) {
   if (!tokens) return fail(std::move(tokens));
   run.prompt_tokens = std::move(*tokens);
 
-  const auto model = load_compressed(*file, choice.weights, choice.engine.most_threads(), !choice.engine.mapped);
+  const auto model = load_compressed(*file, choice.weights, choice.engine.most_threads(), choice.engine.place());
   if (!model) return std::unexpected(model.error());
   run.kv_reason = choose_caches(*cache, **model).reason;
   std::vector<TokenId> ends;

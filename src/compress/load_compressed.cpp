@@ -105,9 +105,9 @@ Result<void> check_rules(const std::vector<TensorTypeRule>& rules) {
 }
 
 Result<std::shared_ptr<const Model>> load_compressed(std::shared_ptr<const TensorFile> file, const std::string& weights,
-                                                     unsigned threads, bool large_pages) {
+                                                     unsigned threads, WeightsPlace place) {
   const WeightsText asked = split_weights(weights);
-  ModelOptions options{.weights = asked.type, .threads = threads, .large_pages = large_pages};
+  ModelOptions options{.weights = asked.type, .threads = threads, .place = place};
   if (is_average(asked.type) || names_a_plan(asked.type)) {
     Result<Plan> plan = names_a_plan(asked.type) ? read_plan(asked.type) : plan_average(*file, asked.type);
     if (!plan) return fail(std::move(plan));

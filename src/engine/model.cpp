@@ -29,10 +29,8 @@ class ModelLoader {
       if (!load_layer(layer)) return std::unexpected(error_);
     }
     if (!all_tensors_used()) return std::unexpected(error_);
-    if (options_.large_pages) {
-      interleave_weights(*model_, &file(), pool_);
-      move_to_large_pages(*model_, &file(), pool_);
-    }
+    interleave_weights(*model_, &file(), options_.place, pool_);
+    if (options_.place == WeightsPlace::kLargePages) move_to_large_pages(*model_, &file(), pool_);
     return model_;
   }
 

@@ -90,7 +90,7 @@ class SyntheticModel {
       if (!add_layer(model_->layers_.emplace_back())) return std::unexpected(error_);
     }
     ThreadPool one(1);
-    interleave_weights(*model_, nullptr, one);
+    interleave_weights(*model_, nullptr, WeightsPlace::kLargePages, one);
     move_to_large_pages(*model_, nullptr, one);
     return model_;
   }

@@ -28,7 +28,7 @@ bool interleave(Matrix& matrix, std::shared_ptr<const Codec> codec, const Tensor
       const std::size_t from = first + begin * group, to = std::min(first + end * group, first + n);
       interleave_runs(*codec, rows.data() + from * row_bytes, to - from, moved.get(), from);
     });
-    if (file != nullptr && matrix.owned == nullptr) file->release(rows.subspan(first * row_bytes, n * row_bytes));
+    if (matrix.owned == nullptr) file->release(rows.subspan(first * row_bytes, n * row_bytes));
   }
   matrix.codec = std::move(codec);
   matrix.own(std::move(moved), size);
@@ -37,12 +37,15 @@ bool interleave(Matrix& matrix, std::shared_ptr<const Codec> codec, const Tensor
 
 }  // namespace
 
-void interleave_weights(LoadedModel& model, const TensorFile* file, ThreadPool& pool) {
+void interleave_weights(LoadedModel& model, const TensorFile* file, WeightsPlace place, ThreadPool& pool) {
   CodecCache codecs;
   std::vector<std::pair<Matrix*, std::shared_ptr<const Codec>>> chosen;
   std::size_t size = 0;
-  for (Matrix* matrix : model.matrices()) {
-    if (matrix->rows == 0) continue;
+  const std::vector<Matrix*> matrices = model.matrices();
+  for (Matrix* matrix : matrices) {
+    const bool in_layer = matrix != matrices.back();  // behind which is the output
+    const bool stays = place == WeightsPlace::kFile || (place == WeightsPlace::kInterleaved && !in_layer);
+    if (matrix->rows == 0 || (matrix->owned == nullptr && stays)) continue;
     const CodecSpec &spec = matrix->codec->spec(), wanted = spec.with_layout(Layout::kInterleavedRuns);
     if (wanted == spec || spec.rotation != RotationKind::kNone) continue;
     const Result<std::shared_ptr<const Codec>> codec = codecs.get(wanted, matrix->cols);

@@ -6,9 +6,10 @@
 
 namespace tq {
 
-/// Puts the matrices that are stored in a type of GGUF into Layout::kInterleavedRuns, which meets activations two to ten times as fast, and
-/// gives the pages of `file` (null: nothing lies in one) back. Where half of the free memory does not hold them all they stay, and so does one
-/// whose rows the layout does not take. Takes no more memory than before, but for 16 MiB and, of types with blocks of 256, 1 to 3 %.
-void interleave_weights(LoadedModel& model, const TensorFile* file, ThreadPool& pool);
+/// Puts matrices that are stored in a type of GGUF into Layout::kInterleavedRuns: those that have memory of their own, and of those that lie in
+/// `file` what `place` says, whose pages are given back. Where half of the free memory does not hold them nothing changes, and a matrix whose
+/// rows the layout does not take stays as it is. Takes no more memory than before, but for 16 MiB, twice the largest matrix that does not lie
+/// in the file, and 1 to 3 % of types with blocks of 256.
+void interleave_weights(LoadedModel& model, const TensorFile* file, WeightsPlace place, ThreadPool& pool);
 
 }  // namespace tq
