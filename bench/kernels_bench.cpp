@@ -142,6 +142,12 @@ void register_codecs() {
       benchmark::RegisterBenchmark(("scores/" + name).c_str(), scores, kept, Layout::kInterleaved)->Args({kInCache, queries});
     }
     benchmark::RegisterBenchmark(("scores_from_memory/" + name).c_str(), scores, kept, Layout::kInterleaved)->Args({kFromMemory, 1});
+    const CodecSpec spec = CodecSpec::parse(name).value();
+    if (spec.with_layout(Layout::kInterleavedRuns) == spec) continue;
+    for (const std::int64_t queries : {1, 8}) {
+      benchmark::RegisterBenchmark(("scores_of_runs/" + name).c_str(), scores, kept, Layout::kInterleavedRuns)->Args({kInCache, queries});
+    }
+    benchmark::RegisterBenchmark(("scores_of_runs_from_memory/" + name).c_str(), scores, kept, Layout::kInterleavedRuns)->Args({kFromMemory, 1});
   }
 }
 [[maybe_unused]] const bool registered = (register_codecs(), true);

@@ -156,11 +156,13 @@ inline void dot_run_queries(const InterleavedRuns& job, const std::uint8_t* bloc
   }
 }
 
+constexpr std::size_t kRunTile = kQueryTile < 4 ? 1 : 4;  // two sums and a total for each query
+
 template <class Shape>
 void dot_runs_of(const InterleavedRuns& job) {
   const RunTable<Shape::kBits> table(job.table);
   for (std::size_t b = 0; b < job.n_blocks; ++b) {
-    for_query_tiles<kWideTile>(job.n_queries, [&](auto tile, std::size_t first) {
+    for_query_tiles<kRunTile>(job.n_queries, [&](auto tile, std::size_t first) {
       dot_run_queries<Shape, decltype(tile)::kQueries>(job, job.blocks + b * job.block_bytes, table, first, job.out + b * kLanes);
     });
   }
