@@ -223,6 +223,7 @@ struct B {
 constexpr std::size_t kQueryTile = 4;
 constexpr int kBlockTile = 1;
 constexpr int kDotBias = 0;
+constexpr bool kHasDot4 = false;
 
 inline B load_bytes(const std::uint8_t* bytes) {
   return {_mm256_loadu_si256(reinterpret_cast<const __m256i*>(bytes)), _mm256_loadu_si256(reinterpret_cast<const __m256i*>(bytes + 32))};

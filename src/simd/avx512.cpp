@@ -217,6 +217,7 @@ inline void store_i8(I low, I high, void* bytes) {
 using B = __m512i;
 constexpr std::size_t kQueryTile = 8;
 constexpr int kBlockTile = 2;  // 16 of 32 registers hold sums
+constexpr bool kHasDot4 = true;
 constexpr int kDotBias = 128;  // vpdpbusd multiplies unsigned by signed bytes
 
 inline B load_bytes(const std::uint8_t* bytes) { return _mm512_loadu_si512(bytes); }

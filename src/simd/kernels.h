@@ -363,6 +363,7 @@ struct Kernels {
   /// The same of rows that alternate. Likewise, but that sums of offsets and scales go run by run.
   void (*dot_interleaved_runs)(const InterleavedRuns& job);
   std::int32_t dot_bias;  ///< what products of bytes add to the values of rows first
+  bool has_dot4;          ///< four products of bytes are one instruction: else products of 16 bits are as fast as those of two bytes each
 
   /// y[i] = x[i] · weight[i] / √(mean x² + eps).
   void (*rms_norm)(const float* x, const float* weight, std::size_t n, float eps, float* y);

@@ -310,6 +310,7 @@ inline void look_up(const WindowTable& table, const std::uint8_t* bytes, F* out)
 constexpr std::size_t kQueryTile = 4;
 constexpr int kBlockTile = 1;
 constexpr int kDotBias = 0;
+constexpr bool kHasDot4 = false;
 
 inline B load_bytes(const std::uint8_t* bytes) {
   return {vld1q_u8(bytes), vld1q_u8(bytes + 16), vld1q_u8(bytes + 32), vld1q_u8(bytes + 48)};

@@ -204,6 +204,7 @@ struct B {
 constexpr std::size_t kQueryTile = 2;
 constexpr int kBlockTile = 1;
 constexpr int kDotBias = 0;
+constexpr bool kHasDot4 = false;
 
 template <class Step>
 inline B each_word(Step step) {
