@@ -103,8 +103,8 @@ struct ModelFootprint {
 /// Where matrices are that a mapped file has in a form that can be used. What is compressed on load has memory of its own.
 enum class WeightsPlace : std::uint8_t {
   kFile,         ///< in the mapping, which models of one file share
-  kInterleaved,  ///< those of the layers in one of GGUF's types: in memory with 16 rows alternating, which meet
-                 ///< activations two to twenty times as fast. Others in the mapping
+  kInterleaved,  ///< those of the layers in one of GGUF's types: in memory with 16 rows alternating, for speed
+                 ///< (docs/decisions/0019). Others in the mapping
   kLargePages    ///< embedding and output likewise, and all others copied into large pages: tokens come faster, most of
                  ///< all in a virtual machine. Where half of the free memory does not hold them: in the mapping
 };
