@@ -352,6 +352,47 @@ inline I dot2(W a, const std::int16_t* b) {
   return {_mm256_madd_epi16(a.low, _mm256_loadu_si256(words)), _mm256_madd_epi16(a.high, _mm256_loadu_si256(words + 1))};
 }
 
+/// Rows stand as packus mixes them: by quarters of 16 bytes, four of the low ones, then four of the high ones.
+inline W round_to_words(F low, F high, I* invalid) {
+  const I a = round_to_int(low), b = round_to_int(high);  // INT_MIN where they cannot
+  *invalid = bit_or(*invalid, bit_or(a, b));
+  return {_mm256_packus_epi32(a.low, b.low), _mm256_packus_epi32(a.high, b.high)};
+}
+inline bool any_negative(I a) { return _mm256_movemask_ps(_mm256_castsi256_ps(_mm256_or_si256(a.low, a.high))) != 0; }
+inline W repeat_word(int x) { return {_mm256_set1_epi16(static_cast<short>(x)), _mm256_set1_epi16(static_cast<short>(x))}; }
+inline W add_words(W a, W b) { return {_mm256_add_epi16(a.low, b.low), _mm256_add_epi16(a.high, b.high)}; }
+inline W sub_words(W a, W b) { return {_mm256_sub_epi16(a.low, b.low), _mm256_sub_epi16(a.high, b.high)}; }
+inline W multiply_high(W a, W b) { return {_mm256_mulhi_epu16(a.low, b.low), _mm256_mulhi_epu16(a.high, b.high)}; }
+inline W multiply_round(W a, W b) { return {_mm256_mulhrs_epi16(a.low, b.low), _mm256_mulhrs_epi16(a.high, b.high)}; }
+template <unsigned n>
+inline W up_words(W a) {
+  return {_mm256_slli_epi16(a.low, n), _mm256_slli_epi16(a.high, n)};
+}
+template <unsigned n>
+inline W down_words(W a) {
+  return {_mm256_srli_epi16(a.low, n), _mm256_srli_epi16(a.high, n)};
+}
+/// No shift by as much as each word says: pshufb looks 2^(15 − n) up, its two bytes in the same 16 entries.
+inline __m256i down_words(__m256i a, __m256i n) {
+  const __m256i powers = _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 0, 0, 0, 0, 0, 0, 0, -128, 64, 32, 16, 8, 4, 2, 1));
+  const __m256i index = _mm256_xor_si256(_mm256_or_si256(n, _mm256_slli_epi16(n, 8)), _mm256_set1_epi16(0x0800));
+  return _mm256_mulhi_epu16(_mm256_add_epi16(a, a), _mm256_shuffle_epi8(powers, index));
+}
+inline W down_words(W a, W n) { return {down_words(a.low, n.low), down_words(a.high, n.high)}; }
+inline I add2(W a) {
+  const __m256i ones = _mm256_set1_epi16(1);
+  return {_mm256_madd_epi16(a.low, ones), _mm256_madd_epi16(a.high, ones)};
+}
+inline __m256i store_high_bytes(W a, std::int8_t* to) {
+  const __m256i mixed = _mm256_packs_epi16(_mm256_srai_epi16(a.low, 8), _mm256_srai_epi16(a.high, 8));
+  const __m256i bytes = _mm256_permutevar8x32_epi32(mixed, _mm256_setr_epi32(0, 4, 2, 6, 1, 5, 3, 7));
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), bytes);
+  return _mm256_madd_epi16(_mm256_maddubs_epi16(_mm256_set1_epi8(1), bytes), _mm256_set1_epi16(1));
+}
+inline I store_high_bytes(W even, W odd, std::int8_t* to_even, std::int8_t* to_odd) {
+  return {store_high_bytes(even, to_even), store_high_bytes(odd, to_odd)};
+}
+
 #include "simd/byte_tables.inl"
 #include "simd/tails.inl"
 #include "simd/kernels.inl"

@@ -346,6 +346,47 @@ inline W words_of_nibbles(const unsigned char* bytes) {
 }
 inline I dot2(W a, const std::int16_t* b) { return _mm512_madd_epi16(a, _mm512_loadu_si512(b)); }
 
+/// Rows stand as vpackusdw mixes them: by quarters of a register, four of the low ones, then four of the high ones.
+inline W round_to_words(F low, F high, I* invalid) {
+  const I a = round_to_int(low), b = round_to_int(high);  // INT_MIN where they cannot
+  *invalid = _mm512_ternarylogic_epi32(*invalid, a, b, 0xFE);
+  return _mm512_packus_epi32(a, b);
+}
+inline bool any_negative(I a) { return _mm512_movepi32_mask(a) != 0; }
+inline W repeat_word(int x) { return _mm512_set1_epi16(static_cast<short>(x)); }
+inline W add_words(W a, W b) { return _mm512_add_epi16(a, b); }
+inline W sub_words(W a, W b) { return _mm512_sub_epi16(a, b); }
+inline W multiply_high(W a, W b) { return _mm512_mulhi_epu16(a, b); }
+inline W multiply_round(W a, W b) { return _mm512_mulhrs_epi16(a, b); }
+template <unsigned n>
+inline W up_words(W a) {
+  return _mm512_slli_epi16(a, n);
+}
+template <unsigned n>
+inline W down_words(W a) {
+  return _mm512_srli_epi16(a, n);
+}
+inline W down_words(W a, W n) { return _mm512_srlv_epi16(a, n); }
+inline I add2(W a) { return _mm512_madd_epi16(a, _mm512_set1_epi16(1)); }
+
+/// The higher bytes of 64 mixed words, in the order of rows.
+struct HighBytes {
+  constexpr HighBytes() {
+    for (unsigned i = 0; i < 64; ++i) {
+      const unsigned row = i % 32, word = row % 16 / 4 * 8 + row / 16 * 4 + row % 4;
+      at[i] = static_cast<std::uint8_t>(i / 32 * 64 + 2 * word + 1);
+    }
+  }
+  alignas(64) std::uint8_t at[64] = {};
+};
+constexpr HighBytes kHighBytes;
+inline I store_high_bytes(W even, W odd, std::int8_t* to_even, std::int8_t* to_odd) {
+  const I bytes = _mm512_permutex2var_epi8(even, _mm512_load_si512(kHighBytes.at), odd);
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(to_even), _mm512_castsi512_si256(bytes));
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(to_odd), _mm512_extracti64x4_epi64(bytes, 1));
+  return _mm512_dpbusd_epi32(_mm512_setzero_si512(), _mm512_set1_epi8(1), bytes);
+}
+
 #include "simd/kernels.inl"
 
 }  // namespace

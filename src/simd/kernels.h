@@ -325,8 +325,8 @@ struct Kernels {
   std::size_t (*find_above)(const float* x, std::size_t n, float threshold, std::uint32_t* found);
 
   void (*weights_to_bytes)(const RowWeights& job);
-  /// Relative error of each exponential below 1e-4 before it is rounded to a byte, the same one in bytes and totals. Scores below 30 octaves
-  /// under the largest of their group count as these.
+  /// Before it is rounded to a byte, each exponential is off by less than 2.5e-3 of itself and 2^−15 of the largest one of its group, which
+  /// is exact; alike in bytes and totals.
   void (*softmax_weights)(const SoftmaxWeights& job);
   /// sums += unit of the group · Σ table[code] · weight, group after group, mul then add; Σ is exact. Same bits.
   void (*sum_transposed)(const TransposedSum& job);

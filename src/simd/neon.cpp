@@ -413,6 +413,61 @@ inline int32x4_t dot2_part(int16x8_t a, const std::int16_t* query) {
 }
 inline I dot2(W a, const std::int16_t* b) { return {dot2_part(a.a, b), dot2_part(a.b, b + 8), dot2_part(a.c, b + 16), dot2_part(a.d, b + 24)}; }
 
+inline uint16x8_t unsigned_words(int16x8_t a) { return vreinterpretq_u16_s16(a); }
+inline int16x8_t signed_words(uint16x8_t a) { return vreinterpretq_s16_u16(a); }
+inline W round_to_words(F low, F high, I* invalid) {
+  const auto mark = [](auto m, auto p, auto q) {  // NaN is unlike itself
+    return vorrq_s32(m, vreinterpretq_s32_u32(vmvnq_u32(vandq_u32(vceqq_f32(p, p), vceqq_f32(q, q)))));
+  };
+  *invalid = each(mark, *invalid, low, high);
+  const I a = round_to_int(low), b = round_to_int(high);
+  const auto pack = [](int32x4_t p, int32x4_t q) { return signed_words(vqmovun_high_s32(vqmovun_s32(p), q)); };
+  return {pack(a.a, a.b), pack(a.c, a.d), pack(b.a, b.b), pack(b.c, b.d)};
+}
+inline bool any_negative(I x) { return vminvq_s32(vminq_s32(vminq_s32(x.a, x.b), vminq_s32(x.c, x.d))) < 0; }
+inline W repeat_word(int x) {
+  const int16x8_t word = vdupq_n_s16(static_cast<std::int16_t>(x));
+  return {word, word, word, word};
+}
+inline W add_words(W x, W y) {
+  return each([](auto p, auto q) { return vaddq_s16(p, q); }, x, y);
+}
+inline W sub_words(W x, W y) {
+  return each([](auto p, auto q) { return vsubq_s16(p, q); }, x, y);
+}
+inline int16x8_t multiply_high_part(int16x8_t a, int16x8_t b) {
+  const uint16x8_t p = unsigned_words(a), q = unsigned_words(b);
+  const uint32x4_t low = vmull_u16(vget_low_u16(p), vget_low_u16(q)), high = vmull_high_u16(p, q);
+  return signed_words(vuzp2q_u16(vreinterpretq_u16_u32(low), vreinterpretq_u16_u32(high)));
+}
+inline W multiply_high(W x, W y) { return each(multiply_high_part, x, y); }
+inline W multiply_round(W x, W y) {
+  return each([](auto p, auto q) { return vqrdmulhq_s16(p, q); }, x, y);
+}
+template <unsigned n>
+inline W up_words(W x) {
+  return each([](auto p) { return vshlq_n_s16(p, n); }, x);
+}
+template <unsigned n>
+inline W down_words(W x) {
+  return each([](auto p) { return signed_words(vshrq_n_u16(unsigned_words(p), n)); }, x);
+}
+inline W down_words(W x, W n) {
+  return each([](auto p, auto by) { return signed_words(vshlq_u16(unsigned_words(p), vnegq_s16(by))); }, x, n);
+}
+inline I add2(W x) {
+  return each([](auto p) { return vpaddlq_s16(p); }, x);
+}
+inline int32x4_t add_high_bytes(int16x8_t low, int16x8_t high, std::int8_t* to) {
+  const int8x16_t bytes = vshrn_high_n_s16(vshrn_n_s16(low, 8), high, 8);
+  vst1q_s8(to, bytes);
+  return vpaddlq_s16(vpaddlq_s8(bytes));
+}
+inline I store_high_bytes(W even, W odd, std::int8_t* to_even, std::int8_t* to_odd) {
+  return {add_high_bytes(even.a, even.b, to_even), add_high_bytes(even.c, even.d, to_even + 16),
+          add_high_bytes(odd.a, odd.b, to_odd), add_high_bytes(odd.c, odd.d, to_odd + 16)};
+}
+
 #include "simd/byte_tables.inl"
 #include "simd/tails.inl"
 #include "simd/kernels.inl"

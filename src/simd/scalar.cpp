@@ -332,6 +332,61 @@ inline I dot2(const W& a, const std::int16_t* b) {
   return each_int([&](int i) { return a.lane[2 * i] * b[2 * i] + a.lane[2 * i + 1] * b[2 * i + 1]; });
 }
 
+inline std::uint16_t unsigned_word(std::int16_t x) { return static_cast<std::uint16_t>(x); }
+template <class Step>
+inline W each_small(Step step) {
+  W result;
+  for (int i = 0; i < 32; ++i) result.lane[i] = static_cast<std::int16_t>(step(i));
+  return result;
+}
+inline W round_to_words(const F& low, const F& high, I* invalid) {
+  for (int i = 0; i < 16; ++i) invalid->lane[i] |= low.lane[i] != low.lane[i] || high.lane[i] != high.lane[i] ? -1 : 0;
+  const auto clamp = [](float x) { return x > 0 ? x < 65535 ? x : 65535.0F : 0.0F; };
+  const I a = round_to_int(each([&](int i) { return clamp(low.lane[i]); })), b = round_to_int(each([&](int i) { return clamp(high.lane[i]); }));
+  W words;
+  for (int i = 0; i < 16; ++i) {
+    words.lane[i] = static_cast<std::int16_t>(a.lane[i]);
+    words.lane[16 + i] = static_cast<std::int16_t>(b.lane[i]);
+  }
+  return words;
+}
+inline bool any_negative(const I& a) {
+  std::int32_t bits = 0;
+  for (const std::int32_t lane : a.lane) bits |= lane;
+  return bits < 0;
+}
+inline W repeat_word(int x) { return each_small([&](int) { return x; }); }
+inline W add_words(const W& a, const W& b) { return each_small([&](int i) { return a.lane[i] + b.lane[i]; }); }
+inline W sub_words(const W& a, const W& b) { return each_small([&](int i) { return a.lane[i] - b.lane[i]; }); }
+inline W multiply_high(const W& a, const W& b) {
+  return each_small([&](int i) { return std::uint32_t{unsigned_word(a.lane[i])} * unsigned_word(b.lane[i]) >> 16; });
+}
+inline W multiply_round(const W& a, const W& b) { return each_small([&](int i) { return (a.lane[i] * b.lane[i] + 0x4000) >> 15; }); }
+template <unsigned n>
+inline W up_words(const W& a) {
+  return each_small([&](int i) { return unsigned_word(a.lane[i]) << n; });
+}
+template <unsigned n>
+inline W down_words(const W& a) {
+  return each_small([&](int i) { return unsigned_word(a.lane[i]) >> n; });
+}
+inline W down_words(const W& a, const W& n) {
+  return each_small([&](int i) { return unsigned_word(a.lane[i]) >> n.lane[i]; });
+}
+inline I add2(const W& a) {
+  return each_int([&](int i) { return a.lane[2 * i] + a.lane[2 * i + 1]; });
+}
+inline I store_high_bytes(const W& even, const W& odd, std::int8_t* to_even, std::int8_t* to_odd) {
+  for (int i = 0; i < 32; ++i) {
+    to_even[i] = static_cast<std::int8_t>(even.lane[i] >> 8);
+    to_odd[i] = static_cast<std::int8_t>(odd.lane[i] >> 8);
+  }
+  return each_int([&](int i) {
+    const std::int8_t* four = (i < 8 ? to_even : to_odd) + 4 * (i % 8);
+    return four[0] + four[1] + four[2] + four[3];
+  });
+}
+
 #include "simd/byte_tables.inl"
 #include "simd/tails.inl"
 #include "simd/kernels.inl"
