@@ -7,18 +7,11 @@
 #include "base/large_bytes.h"
 #include "base/memory.h"
 #include "quant/run_rows.h"
-#include "simd/kernels.h"
 
 namespace tq {
 namespace {
 
 constexpr std::size_t kReleased = std::size_t{1} << 24;  // of a file at a time: what memory holds twice
-
-/// Products of these with activations in 16 bits go along rows as well, and where four products of bytes take several instructions they are
-/// faster so (AVX2, llama-3.2-1b: prompts 1.6 times). Other types would be unpacked for every token.
-bool stays_in_rows(const CodecSpec& spec) {
-  return !kernels().has_dot4 && (spec.family == CodecFamily::kQ8_0 || spec.family == CodecFamily::kQ4_0);
-}
 
 /// False where the memory is refused.
 bool interleave(Matrix& matrix, std::shared_ptr<const Codec> codec, const TensorFile* file, ThreadPool& pool) {
@@ -54,7 +47,7 @@ void interleave_weights(LoadedModel& model, const TensorFile* file, WeightsPlace
     const bool stays = place == WeightsPlace::kFile || (place == WeightsPlace::kInterleaved && !in_layer);
     if (matrix->rows == 0 || (matrix->owned == nullptr && stays)) continue;
     const CodecSpec &spec = matrix->codec->spec(), wanted = spec.with_layout(Layout::kInterleavedRuns);
-    if (wanted == spec || spec.rotation != RotationKind::kNone || stays_in_rows(spec)) continue;
+    if (wanted == spec || spec.rotation != RotationKind::kNone) continue;
     const Result<std::shared_ptr<const Codec>> codec = codecs.get(wanted, matrix->cols);
     if (!codec) continue;
     chosen.emplace_back(matrix, *codec);

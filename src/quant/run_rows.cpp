@@ -76,27 +76,27 @@ class InterleavedRunCodec final : public Codec {
 
   void make_room(std::size_t count, Query& query) const override {
     Codec::make_room(count, query);
-    query.bytes.resize(count * 2 * dim());
+    query.words.resize(count * dim());
     query.units.resize(count);
-    query.sums.resize(count * 2 * n_runs());
     query.runs.resize(count * n_runs());
   }
 
   void complete(Query& query, std::size_t begin, std::size_t end) const override {
+    constexpr std::size_t kPlaces[4] = {0, 2, 1, 3};  // even bytes of a word meet the first two, odd ones the others
+    std::vector<std::int8_t> planes(2 * dim());
+    std::int8_t *high = planes.data(), *low = high + dim();
     for (std::size_t i = begin; i < end; ++i) {
-      std::int8_t *high = query.bytes.data() + i * 2 * dim(), *low = high + dim();
       std::int32_t sums[2];
       kernels().to_words(query.coded.data() + i * dim(), dim(), high, low, &query.units[i], sums);
+      std::int16_t* words = query.words.data() + i * dim();
       for (std::size_t run = 0; run < n_runs(); ++run) {
-        std::int32_t of_high = 0, of_low = 0;
+        std::int32_t sum = 0;
         for (std::size_t j = run * format_.run; j < (run + 1) * format_.run; ++j) {
-          of_high += high[j];
-          of_low += low[j];
+          const std::int32_t word = 254 * high[j] + low[j];
+          words[j - j % 4 + kPlaces[j % 4]] = static_cast<std::int16_t>(word);
+          sum += word;
         }
-        std::int32_t* starts = query.sums.data() + 2 * (i * n_runs() + run);
-        starts[0] = -kernels().dot_bias * of_high;
-        starts[1] = -kernels().dot_bias * of_low;
-        query.runs[i * n_runs() + run] = static_cast<float>(254 * of_high + of_low);
+        query.runs[i * n_runs() + run] = static_cast<float>(sum);
       }
     }
   }
@@ -112,8 +112,7 @@ class InterleavedRunCodec final : public Codec {
                                       .has_offsets = format_.has_offsets,
                                       .has_units = format_.has_units,
                                       .table = format_.table.data(),
-                                      .queries = query.bytes.data(),
-                                      .starts = query.sums.data(),
+                                      .queries = query.words.data(),
                                       .query_runs = query.runs.data(),
                                       .query_units = query.units.data(),
                                       .n_queries = query.count,

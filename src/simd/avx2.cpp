@@ -223,7 +223,6 @@ struct B {
 constexpr std::size_t kQueryTile = 4;
 constexpr int kBlockTile = 1;
 constexpr int kDotBias = 0;
-constexpr bool kHasDot4 = false;
 
 inline B load_bytes(const std::uint8_t* bytes) {
   return {_mm256_loadu_si256(reinterpret_cast<const __m256i*>(bytes)), _mm256_loadu_si256(reinterpret_cast<const __m256i*>(bytes + 32))};
@@ -319,10 +318,16 @@ inline I add4(I sum, B bytes) {
   };
   return {half(sum.low, bytes.low), half(sum.high, bytes.high)};
 }
+/// The compiler would put products off in memory and add them up in an order of its own.
+inline __m256i add_now(__m256i a, __m256i b) {
+  __m256i sum = _mm256_add_epi32(a, b);
+  __asm__("" : "+x"(sum));
+  return sum;
+}
 /// |v| · (q with the sign of v) in 16 bits: two products of at most 127 · 127 do not saturate.
 inline __m256i dot4_half(__m256i sum, __m256i values, __m256i query) {
   const __m256i pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(values), _mm256_sign_epi8(query, values));
-  return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+  return add_now(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
 }
 inline B repeat_four(const std::int8_t* bytes) {
   int four = 0;
@@ -350,6 +355,17 @@ inline W words_of_nibbles(const unsigned char* bytes) {
 inline I dot2(W a, const std::int16_t* b) {
   const auto* words = reinterpret_cast<const __m256i*>(b);
   return {_mm256_madd_epi16(a.low, _mm256_loadu_si256(words)), _mm256_madd_epi16(a.high, _mm256_loadu_si256(words + 1))};
+}
+/// With their signs, as words.
+inline W even_bytes(B a) {
+  return {_mm256_srai_epi16(_mm256_slli_epi16(a.low, 8), 8), _mm256_srai_epi16(_mm256_slli_epi16(a.high, 8), 8)};
+}
+inline W odd_bytes(B a) { return {_mm256_srai_epi16(a.low, 8), _mm256_srai_epi16(a.high, 8)}; }
+inline I add_products(I sum, W a, const std::int16_t* two) {
+  int pair = 0;
+  __builtin_memcpy(&pair, two, sizeof pair);
+  const __m256i b = _mm256_set1_epi32(pair);
+  return {add_now(sum.low, _mm256_madd_epi16(a.low, b)), add_now(sum.high, _mm256_madd_epi16(a.high, b))};
 }
 
 /// Rows stand as packus mixes them: by quarters of 16 bytes, four of the low ones, then four of the high ones.

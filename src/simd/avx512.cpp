@@ -217,7 +217,6 @@ inline void store_i8(I low, I high, void* bytes) {
 using B = __m512i;
 constexpr std::size_t kQueryTile = 8;
 constexpr int kBlockTile = 2;  // 16 of 32 registers hold sums
-constexpr bool kHasDot4 = true;
 constexpr int kDotBias = 128;  // vpdpbusd multiplies unsigned by signed bytes
 
 inline B load_bytes(const std::uint8_t* bytes) { return _mm512_loadu_si512(bytes); }
@@ -345,6 +344,14 @@ inline W words_of_nibbles(const unsigned char* bytes) {
   return _mm512_sub_epi16(_mm512_and_si512(both, _mm512_set1_epi16(15)), _mm512_set1_epi16(8));
 }
 inline I dot2(W a, const std::int16_t* b) { return _mm512_madd_epi16(a, _mm512_loadu_si512(b)); }
+/// With their signs, as words.
+inline W even_bytes(B a) { return _mm512_srai_epi16(_mm512_slli_epi16(a, 8), 8); }
+inline W odd_bytes(B a) { return _mm512_srai_epi16(a, 8); }
+inline I add_products(I sum, W a, const std::int16_t* two) {
+  int pair = 0;
+  __builtin_memcpy(&pair, two, sizeof pair);
+  return _mm512_dpwssd_epi32(sum, a, _mm512_set1_epi32(pair));
+}
 
 /// Rows stand as vpackusdw mixes them: by quarters of a register, four of the low ones, then four of the high ones.
 inline W round_to_words(F low, F high, I* invalid) {

@@ -36,23 +36,26 @@ struct RunNumbers {
   F scales[Shape::kRuns], offsets[Shape::kRuns];
 };
 
+/// What look_up() adds to entries wraps around to them: products of words want their sign.
+struct RunEntries {
+  RunEntries(const std::int8_t* values, std::size_t n) {
+    for (std::size_t i = 0; i < n; ++i) bytes[i] = static_cast<std::int8_t>(values[i] - kDotBias);
+  }
+  std::int8_t bytes[64] = {};
+};
 /// Of codes of 8 bits nothing is looked up.
 template <unsigned bits>
 struct RunTable {
-  explicit RunTable(const std::int8_t* values) : bytes(values) {}
-  ByteTable<bits> bytes;
+  explicit RunTable(const std::int8_t* values) : entries(values, 1U << bits), bytes(entries.bytes) {}
+  RunEntries entries;
+  ByteTable<bits> bytes;  // may point to them
 };
 template <>
 struct RunTable<8> {
-  explicit RunTable(const std::int8_t*) {
-    constexpr auto kByte = static_cast<std::int8_t>(kDotBias);
-    constexpr std::int8_t kBytes[4] = {kByte, kByte, kByte, kByte};
-    bias = repeat_four(kBytes);
-  }
-  B bias;
+  explicit RunTable(const std::int8_t*) {}
 };
 
-/// The codes of a chunk and what they stand for, plus kDotBias.
+/// The codes of a chunk and what they stand for.
 template <unsigned bits>
 struct RunCodes {
   explicit RunCodes(const std::uint8_t* words) {
@@ -61,7 +64,7 @@ struct RunCodes {
   }
   template <unsigned field>
   __attribute__((always_inline)) B values(const RunTable<bits>& table) const {
-    if constexpr (bits == 8) return kDotBias == 0 ? word[field] : add_bytes(word[field], table.bias);
+    if constexpr (bits == 8) return word[field];
     if constexpr (bits < 8 && field < bits) return look_up(table.bytes, word[field]);
     if constexpr (bits < 8 && field >= bits) return look_up(table.bytes, scattered_field<bits, field>(word, word[0]));
   }
@@ -85,36 +88,29 @@ struct RunCodes<bits> {
 template <class Shape, int kQueries>
 struct RunSums {
   F total[kQueries];
-  I high[kQueries], low[kQueries];
-  const std::int8_t* queries;
-  const std::int32_t* starts;
+  I sum[kQueries];
+  const std::int16_t* queries;
   const float* runs;
   std::size_t stride, n_runs;
 
   __attribute__((always_inline)) void begin_run() {
-#pragma GCC unroll 4
-    for (int q = 0; q < kQueries; ++q) {
-      const std::int32_t* start = starts + 2 * static_cast<std::size_t>(q) * n_runs;
-      high[q] = broadcast(start[0]);
-      low[q] = broadcast(start[1]);
-    }
+#pragma GCC unroll 8
+    for (int q = 0; q < kQueries; ++q) sum[q] = broadcast(0);
   }
   __attribute__((always_inline)) void add_field(int field, B values) {
-#pragma GCC unroll 4
+    const W even = even_bytes(values), odd = odd_bytes(values);
+#pragma GCC unroll 8
     for (int q = 0; q < kQueries; ++q) {
-      const std::int8_t* query = queries + static_cast<std::size_t>(q) * stride + 4 * field;
-      high[q] = dot4(high[q], values, query);
-      low[q] = dot4(low[q], values, query + stride / 2);
+      const std::int16_t* query = queries + static_cast<std::size_t>(q) * stride + 4 * field;
+      sum[q] = add_products(add_products(sum[q], even, query), odd, query + 2);
     }
   }
   __attribute__((always_inline)) void end_run(const RunNumbers<Shape>& numbers, unsigned run) {
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (int q = 0; q < kQueries; ++q) {
-      const F sum = fma(to_float(high[q]), broadcast(kHighByte), to_float(low[q]));
-      total[q] = fma(sum, numbers.scales[run], total[q]);
+      total[q] = fma(to_float(sum[q]), numbers.scales[run], total[q]);
       if constexpr (Shape::kHasOffsets) total[q] = fma(broadcast(runs[static_cast<std::size_t>(q) * n_runs]), numbers.offsets[run], total[q]);
     }
-    starts += 2;
     ++runs;
   }
 };
@@ -133,12 +129,11 @@ __attribute__((always_inline)) inline void add_chunk(const RunCodes<Shape::kBits
 template <class Shape, int kQueries>
 inline void dot_run_queries(const InterleavedRuns& job, const std::uint8_t* block, const RunTable<Shape::kBits>& table, std::size_t first, float* out) {
   RunSums<Shape, kQueries> sums;
-#pragma GCC unroll 4
+#pragma GCC unroll 8
   for (F& total : sums.total) total = broadcast(0.0F);
   sums.n_runs = job.n / (4 * Shape::kFields);
-  sums.stride = 2 * job.n;
+  sums.stride = job.n;
   sums.queries = job.queries + first * sums.stride;
-  sums.starts = job.starts + 2 * first * sums.n_runs;
   sums.runs = job.query_runs + first * sums.n_runs;
   for (std::size_t i = 0; i < job.n; i += 32 * Shape::kChunks, block += Shape::kBytes) {
     if (few_queries(job.n_queries)) ask_for(block + kBytesAhead, Shape::kBytes / 64);
@@ -149,14 +144,14 @@ inline void dot_run_queries(const InterleavedRuns& job, const std::uint8_t* bloc
       add_chunk<Shape>(codes, table, numbers, sums);
     }
   }
-#pragma GCC unroll 4
+#pragma GCC unroll 8
   for (int q = 0; q < kQueries; ++q) {
     const std::size_t query = first + static_cast<std::size_t>(q);
     store(mul(sums.total[q], broadcast(job.query_units[query])), out + query * job.out_stride);
   }
 }
 
-constexpr std::size_t kRunTile = kQueryTile < 4 ? 1 : 4;  // two sums and a total for each query
+constexpr std::size_t kRunTile = kQueryTile < 4 ? 1 : kQueryTile;  // a sum and a total for each query
 
 template <class Shape>
 void dot_runs_of(const InterleavedRuns& job) {

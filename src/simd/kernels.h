@@ -229,8 +229,7 @@ struct InterleavedRuns {
   bool has_units;               ///< scales and offsets are small integers in units of two halves for each 256 values, else halves. A run is 16
                                 ///< values where there are units for 2, 3 or 6 bits, else 32
   const std::int8_t* table;     ///< 2^bits values from −127 to 127
-  const std::int8_t* queries;   ///< n_queries times n high bytes, then n low ones: a value is 254 · high + low
-  const std::int32_t* starts;   ///< n_queries times, for each run of a row, −dot_bias · Σ high and −dot_bias · Σ low
+  const std::int16_t* queries;  ///< n_queries times n values of at most 32384, of every four the first, third, second, fourth
   const float* query_runs;      ///< n_queries times, for each run, the sum of the values
   const float* query_units;     ///< n_queries
   std::size_t n_queries;
@@ -362,8 +361,6 @@ struct Kernels {
   void (*dot_runs)(const RunDot& job);
   /// The same of rows that alternate. Likewise, but that sums of offsets and scales go run by run.
   void (*dot_interleaved_runs)(const InterleavedRuns& job);
-  std::int32_t dot_bias;  ///< what products of bytes add to the values of rows first
-  bool has_dot4;          ///< four products of bytes are one instruction: else products of 16 bits are as fast as those of two bytes each
 
   /// y[i] = x[i] · weight[i] / √(mean x² + eps).
   void (*rms_norm)(const float* x, const float* weight, std::size_t n, float eps, float* y);

@@ -37,7 +37,6 @@
 //   repeat_four(bytes)        the same 4 bytes for each row
 //   kQueryTile, kBlockTile    queries, and blocks of 16 rows, that an integer product takes at once: their sums should fit registers
 //   mask_greater(F, F)        bit i is a > b in lane i
-//   kHasDot4                  dot4 is one instruction
 //   dot4(sum, values, q)      sum + Σ of 4 products with the 4 bytes at q, in each row. Where the target's product wants unsigned
 //                             values, kDotBias is what look_up() has added to them, else 0
 
@@ -241,5 +240,5 @@ constexpr Kernels make_table(const char* name) {
   return {name,        ordered_dot, dot_tile,    weighted_sum, hadamard_runs, multiply,    scale,       mix_runs, mix_pairs,
           to_lanes,    hadamard_lanes, measure_lanes, scale_lanes, quantize_lanes, quantize, decode_codes,
           look_up_codes, decode_windows, search_windows, to_bytes, dot_interleaved, dot_wide, to_words, dot_windows, dot_planes, dot_plane_rows, scan_signs, find_above, weights_to_bytes, softmax_weights, sum_transposed, weights_to_words, sum_wide,
-          f16_to_f32,  f32_to_f16,  bf16_to_f32, f32_to_bf16,  decode_q8_0, decode_q4_0, dot_stored, sum_stored, dot_blocks, unpack_plane, dot_runs, dot_interleaved_runs, kDotBias, kHasDot4, rms_norm,    exponentials, softmax,  silu_multiply};
+          f16_to_f32,  f32_to_f16,  bf16_to_f32, f32_to_bf16,  decode_q8_0, decode_q4_0, dot_stored, sum_stored, dot_blocks, unpack_plane, dot_runs, dot_interleaved_runs, rms_norm,    exponentials, softmax,  silu_multiply};
 }

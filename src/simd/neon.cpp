@@ -310,7 +310,6 @@ inline void look_up(const WindowTable& table, const std::uint8_t* bytes, F* out)
 constexpr std::size_t kQueryTile = 4;
 constexpr int kBlockTile = 1;
 constexpr int kDotBias = 0;
-constexpr bool kHasDot4 = false;
 
 inline B load_bytes(const std::uint8_t* bytes) {
   return {vld1q_u8(bytes), vld1q_u8(bytes + 16), vld1q_u8(bytes + 32), vld1q_u8(bytes + 48)};
@@ -412,6 +411,24 @@ inline int32x4_t dot2_part(int16x8_t a, const std::int16_t* query) {
   return vpaddq_s32(vmull_s16(vget_low_s16(a), vget_low_s16(b)), vmull_high_s16(a, b));
 }
 inline I dot2(W a, const std::int16_t* b) { return {dot2_part(a.a, b), dot2_part(a.b, b + 8), dot2_part(a.c, b + 16), dot2_part(a.d, b + 24)}; }
+/// With their signs, as words.
+inline W even_bytes(B x) {
+  return each([](auto p) { return vshrq_n_s16(vshlq_n_s16(vreinterpretq_s16_u8(p), 8), 8); }, x);
+}
+inline W odd_bytes(B x) {
+  return each([](auto p) { return vshrq_n_s16(vreinterpretq_s16_u8(p), 8); }, x);
+}
+inline I add_products(I sum, W x, const std::int16_t* two) {
+  std::int32_t pair = 0;
+  __builtin_memcpy(&pair, two, sizeof pair);
+  const int16x8_t b = vreinterpretq_s16_s32(vdupq_n_s32(pair));
+  const auto add_four = [&](auto to, auto a) {
+    int32x4_t next = vaddq_s32(to, vpaddq_s32(vmull_s16(vget_low_s16(a), vget_low_s16(b)), vmull_high_s16(a, b)));
+    __asm__("" : "+w"(next));  // else products are put off and added up in another order
+    return next;
+  };
+  return each(add_four, sum, x);
+}
 
 inline uint16x8_t unsigned_words(int16x8_t a) { return vreinterpretq_u16_s16(a); }
 inline int16x8_t signed_words(uint16x8_t a) { return vreinterpretq_s16_u16(a); }

@@ -204,7 +204,6 @@ struct B {
 constexpr std::size_t kQueryTile = 2;
 constexpr int kBlockTile = 1;
 constexpr int kDotBias = 0;
-constexpr bool kHasDot4 = false;
 
 template <class Step>
 inline B each_word(Step step) {
@@ -330,6 +329,17 @@ inline W words_of_nibbles(const unsigned char* bytes) {
 }
 inline I dot2(const W& a, const std::int16_t* b) {
   return each_int([&](int i) { return a.lane[2 * i] * b[2 * i] + a.lane[2 * i + 1] * b[2 * i + 1]; });
+}
+/// With their signs, as words.
+inline W bytes_from(const B& a, unsigned first) {
+  W words;
+  for (int i = 0; i < 32; ++i) words.lane[i] = static_cast<std::int8_t>(a.word[i / 2] >> (first + 16 * (static_cast<unsigned>(i) % 2)));
+  return words;
+}
+inline W even_bytes(const B& a) { return bytes_from(a, 0); }
+inline W odd_bytes(const B& a) { return bytes_from(a, 8); }
+inline I add_products(const I& sum, const W& a, const std::int16_t* two) {
+  return each_int([&](int i) { return sum.lane[i] + a.lane[2 * i] * two[0] + a.lane[2 * i + 1] * two[1]; });
 }
 
 inline std::uint16_t unsigned_word(std::int16_t x) { return static_cast<std::uint16_t>(x); }

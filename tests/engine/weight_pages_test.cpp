@@ -3,7 +3,6 @@
 
 #include <algorithm>
 
-#include "simd/kernels.h"
 #include "support/models.h"
 
 namespace tq {
@@ -41,8 +40,7 @@ TEST(WeightPages, types_of_gguf_alternate_their_rows_and_compute_the_same) {
       if (matrix->rows != 0) ASSERT_TRUE(recode(*matrix, CodecSpec::parse(weights).value(), codecs, pool).has_value());
     }
     const Codec &codec = *internals(moved).matrices().front()->codec, &rows = *internals(stays).matrices().front()->codec;
-    const bool in_rows = !kernels().has_dot4 && (weights == "q8_0" || weights == "q4_0");
-    EXPECT_EQ(codec.spec(), in_rows ? rows.spec() : rows.spec().with_layout(Layout::kInterleavedRuns));
+    EXPECT_EQ(codec.spec(), rows.spec().with_layout(Layout::kInterleavedRuns));
     EXPECT_EQ(rows.spec().layout, Layout::kRows);
     EXPECT_EQ(moved->weights_name(), weights);
     const std::vector<float> a = logits(moved), b = logits(stays);

@@ -1,6 +1,7 @@
 // Products with interleaved rows of runs, against plain sums: docs/layout.md, "Rows of runs", written a second time.
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cmath>
 #include <cstring>
 #include <vector>
@@ -83,30 +84,27 @@ TEST_P(EveryTarget, dot_interleaved_runs_is_the_product_of_the_values) {
       bytes.insert(bytes.end(), block.bytes.begin(), block.bytes.end());
       const std::size_t n_runs = n / shape.run;
       std::vector<float> one;  // the first query alone
-      std::vector<std::int8_t> queries(13 * 2 * n);
-      for (std::size_t i = 0; i < queries.size(); ++i)
-        queries[i] = static_cast<std::int8_t>(i % 7 == 0 ? -127 : static_cast<int>(next_random(state) % 255) - 127);
+      std::vector<std::int16_t> queries(13 * n), placed(13 * n);
+      for (std::size_t i = 0; i < queries.size(); ++i) {
+        queries[i] = static_cast<std::int16_t>(i % 7 == 0 ? -32384 : static_cast<int>(next_random(state) % 64769) - 32384);
+        placed[i - i % 4 + std::array{0UL, 2UL, 1UL, 3UL}[i % 4]] = queries[i];
+      }
       for (const std::size_t n_queries : {1UL, 2UL, 3UL, 4UL, 7UL, 13UL}) {
-        std::vector<std::int32_t> starts(n_queries * n_runs * 2, 0);
         std::vector<float> runs(n_queries * n_runs, 0.0F);
         for (std::size_t i = 0; i < n_queries * n; ++i) {
-          const std::size_t q = i / n, run = q * n_runs + i % n / shape.run, at = q * 2 * n + i % n;
-          starts[2 * run] -= simd().dot_bias * queries[at];
-          starts[2 * run + 1] -= simd().dot_bias * queries[at + n];
-          runs[run] += static_cast<float>(254 * queries[at] + queries[at + n]);
+          runs[i / n * n_runs + i % n / shape.run] += queries[i];
         }
         const auto units = gaussian(13, 12);
         constexpr std::size_t kStride = 34;
         std::vector<float> out(kStride * n_queries, 99.0F);
         simd().dot_interleaved_runs({.blocks = bytes.data(), .n_blocks = 2, .block_bytes = block.bytes.size(), .n = n, .bits = shape.bits,
                                      .has_offsets = shape.has_offsets, .has_units = shape.has_units, .table = table.data(),
-                                     .queries = queries.data(), .starts = starts.data(), .query_runs = runs.data(),
-                                     .query_units = units.data(), .n_queries = n_queries, .out = out.data(), .out_stride = kStride});
+                                     .queries = placed.data(), .query_runs = runs.data(), .query_units = units.data(), .n_queries = n_queries, .out = out.data(), .out_stride = kStride});
         for (std::size_t q = 0; q < n_queries; ++q) {
           for (std::size_t r = 0; r < 16; ++r) {
             double sum = 0, size = 0;
             for (std::size_t i = 0; i < n; ++i) {
-              const double query = 254.0 * queries[q * 2 * n + i] + queries[q * 2 * n + n + i];
+              const double query = queries[q * n + i];
               sum += block.values[r * n + i] * query * static_cast<double>(units[q]);
               size += block.sizes[r * n + i] * std::abs(query * static_cast<double>(units[q]));
             }
