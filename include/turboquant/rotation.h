@@ -52,7 +52,6 @@ class Rotation {
 
  private:
   void mix(float* x, const float* signs, float* scratch) const;
-  std::unique_ptr<float[]> scratch() const;  ///< of mix()
 
   RotationKind kind_;
   std::size_t dim_, run_, runs_;

@@ -30,7 +30,7 @@ void Codec::decode(const std::byte* storage, std::size_t first, std::size_t n_ro
 
 void Codec::make_room(std::size_t count, Query& query) const {
   query.count = count;
-  query.coded.resize(count * dim_);
+  if (query.coded.size() < count * dim_) query.coded.resize(count * dim_);  // rows of several lengths take turns: what grows is cleared
 }
 
 void Codec::fill(const float* queries, std::size_t stride, std::size_t begin, std::size_t end, Query& query) const {

@@ -20,7 +20,7 @@ std::size_t IntegerRows::words_place(std::size_t row) const {
 void IntegerRows::make_room(std::size_t count, Query& query) const {
   Codec::make_room(count, query);
   if (step_ == 0) return;
-  query.bytes.resize(count * planes() * padded());
+  if (query.bytes.size() < count * planes() * padded()) query.bytes.resize(count * planes() * padded());
   query.units.resize(count);
   query.sums.resize(count * planes());
 }

@@ -4,6 +4,8 @@
 #include <bit>
 #include <cassert>
 #include <cmath>
+#include <iterator>
+#include <memory>
 #include <utility>
 
 #include "base/random.h"
@@ -72,7 +74,20 @@ void Rotation::mix(float* x, const float* signs, float* scratch) const {
   hartley_->apply(from, run_, moves ? x : scratch);
 }
 
-std::unique_ptr<float[]> Rotation::scratch() const { return hartley_ ? std::make_unique_for_overwrite<float[]>(dim_) : nullptr; }
+namespace {
+
+/// Room beside a row, of the stack where it is short: the allocator takes a twentieth of a short row's time.
+class OtherRow {
+ public:
+  explicit OtherRow(std::size_t n) : long_(n > std::size(short_) ? std::make_unique_for_overwrite<float[]>(n) : nullptr) {}
+  float* data() { return long_ ? long_.get() : short_; }
+
+ private:
+  std::unique_ptr<float[]> long_;
+  alignas(64) float short_[2048];
+};
+
+}  // namespace
 
 void Rotation::apply(float* x) const {
   if (kind_ == RotationKind::kPlainHadamard) return kernels().hadamard_runs(x, run_, runs_, nullptr, scale_, x);
@@ -81,8 +96,8 @@ void Rotation::apply(float* x) const {
     for (std::size_t i = 0; i < dim_; ++i) x[i] = kernels().ordered_dot(dense_.data() + i * dim_, before.data(), dim_);
     return;
   }
-  const std::unique_ptr<float[]> other = scratch();
-  for (unsigned round = 0; round < rounds_; ++round) mix(x, signs_.data() + round * dim_, other.get());
+  OtherRow other(hartley_ ? dim_ : 0);
+  for (unsigned round = 0; round < rounds_; ++round) mix(x, signs_.data() + round * dim_, other.data());
 }
 
 float* Rotation::apply_to_16(const float* rows, std::size_t length, float* lanes, const float* next) const {
@@ -121,10 +136,10 @@ void Rotation::apply_inverse(float* x) const {
     }
     return;
   }
-  const std::unique_ptr<float[]> other = scratch();
+  OtherRow other(hartley_ ? dim_ : 0);
   for (unsigned round = rounds_; round-- > 0;) {
     // The signs of the round before this one, which its mix() finds on its way.
-    mix(x, round + 1 == rounds_ ? nullptr : signs_.data() + (round + 1) * dim_, other.get());
+    mix(x, round + 1 == rounds_ ? nullptr : signs_.data() + (round + 1) * dim_, other.data());
   }
   if (rounds_ > 0) kernels().multiply(x, signs_.data(), dim_);
 }
