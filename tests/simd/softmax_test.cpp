@@ -125,6 +125,20 @@ TEST_P(EveryTarget, a_softmax_does_not_depend_on_other_queries_or_on_rows_that_a
   }
 }
 
+// Integers of 32 bits cannot hold how far it is below the others.
+TEST_P(EveryTarget, a_score_out_of_reach_weighs_nothing_and_changes_no_other) {
+  const std::size_t n = 5 * kRows;
+  const std::vector<float> scales = gaussian(n, 6);
+  std::vector<float> scores = gaussian(n, 5);
+  for (const std::size_t at : {13UL, 70UL, 71UL}) scores[at] = -100;
+  const Weights expected = weigh(simd(), scores, scales, {{0}, {n}});
+  for (const float low : {-1e6F, -1e30F, -kInfinity}) {
+    for (const std::size_t at : {13UL, 70UL, 71UL}) scores[at] = low;
+    EXPECT_EQ(weigh(simd(), scores, scales, {{0}, {n}}), expected) << low;
+  }
+  EXPECT_EQ(expected.bytes[13], 0);
+}
+
 TEST_P(EveryTarget, a_softmax_of_nothing_and_of_what_is_no_number) {
   const std::size_t n = 3 * kRows;
   const std::vector<float> ones(n, 1.0F);
