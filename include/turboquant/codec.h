@@ -209,7 +209,7 @@ class Codec {
   /// is the largest score of these: acc[i * dim + j] += Σ_r exp(scores[i * stride + r] − tops[i]) · (x̂ of row first +
   /// r)[j], totals[i] = Σ_r exp(…); −∞ and 0 where none is seen. Scores are lost, and those of rows that are not seen
   /// matter in no way. n_rows at most 512, `first` a multiple of group_rows(). kTransposed up to 4 bits goes from scores
-  /// to bytes at once: exponentials are off by less than 2.5e-3 of each and 2^−15 of the largest among 32 rows, alike in
+  /// to bytes at once: exponentials are off by less than 2.5e-3 of each and 2^−15 of the largest among 64 rows, alike in
   /// both sums, and weights times scales are multiples of 1/127 of the largest scale times the largest exponential of
   /// these.
   virtual void accumulate_softmax(float* scores, std::size_t count, std::size_t stride, const std::size_t* begins,

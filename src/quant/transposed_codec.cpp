@@ -50,7 +50,7 @@ class TransposedCodec final : public Codec {
       const Range range{.group = group, .n_groups = std::min(kGroupsAtOnce, groups - group), .first = first, .end = end};
       load_scales(storage, range, scratch.scales);
       load_weights(weights, count, stride, range, scratch);
-      add_groups(storage + group * group_bytes(), range.n_groups, count, acc, scratch);
+      add_groups(storage + group * group_bytes(), range.n_groups, 1, count, acc, scratch);
     }
   }
 
@@ -74,7 +74,7 @@ class TransposedCodec final : public Codec {
                                .sums = integers.sums.data(),
                                .tops = tops,
                                .totals = totals});
-    add_groups(storage + range.group * group_bytes(), range.n_groups, count, acc, scratch);
+    add_groups(storage + range.group * group_bytes(), range.n_groups, 2, count, acc, scratch);
   }
 
  private:
@@ -141,7 +141,8 @@ class TransposedCodec final : public Codec {
     (planes() == 1 ? kernels().weights_to_bytes : kernels().weights_to_words)(job);
   }
 
-  void add_groups(const std::byte* groups, std::size_t n_groups, std::size_t count, float* acc, Workspace& scratch) const {
+  /// `unit_groups` of them share a unit of weights.
+  void add_groups(const std::byte* groups, std::size_t n_groups, std::size_t unit_groups, std::size_t count, float* acc, Workspace& scratch) const {
     const std::size_t padded = blocks_of(dim()) * kCoordinates;
     float* sums = acc;
     if (padded != dim()) {
@@ -156,6 +157,7 @@ class TransposedCodec final : public Codec {
                               .bits = spec().bits,
                               .table = bytes_.table.data(),
                               .weights = scratch.weights.bytes.data(),
+                              .unit_groups = unit_groups,
                               .weight_sums = scratch.weights.sums.data(),
                               .weight_units = scratch.weights.units.data(),
                               .n_queries = count,

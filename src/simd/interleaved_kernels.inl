@@ -337,14 +337,16 @@ inline void sum_some_transposed(const TransposedSum& job, const ByteTable<bits>&
   const std::int32_t* weight_sums = job.weight_sums + first;
   const float* units = job.weight_units + first;
   const std::size_t ahead = job.n_groups * job.group_bytes;  // the groups of the next call
-  for (std::size_t g = 0; g < job.n_groups; ++g) {
+  for (std::size_t g = 0; g < job.n_groups;) {
     sums.start(weight_sums);
-    if (few_queries(job.n_queries)) ask_for(words + ahead, bits);
-    dot_chunk<bits>(words, bits, table, sums);
+    for (const std::size_t end = job.n_groups - g < job.unit_groups ? job.n_groups : g + job.unit_groups; g < end; ++g) {
+      if (few_queries(job.n_queries)) ask_for(words + ahead, bits);
+      dot_chunk<bits>(words, bits, table, sums);
+      words += job.group_bytes;
+      sums.queries += job.n_queries * 32;
+    }
 #pragma GCC unroll 8
     for (int q = 0; q < kQueries; ++q) total[q] = add(total[q], mul(to_float(sums.total(q)), broadcast(units[q])));
-    words += job.group_bytes;
-    sums.queries += job.n_queries * 32;
     weight_sums += job.n_queries;
     units += job.n_queries;
   }

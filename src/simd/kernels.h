@@ -115,9 +115,8 @@ struct RowWeights {
   std::int32_t* sums;    ///< n_groups x n_queries: of the bytes
   // weights_to_words: high bytes and their sums, then as many low ones; the unit is 1/32384 of the largest.
 };
-/// … of Kernels::softmax_weights: the same of exp(score − top), where `top` is the largest score of a query. A group is scaled by powers of
-/// two up to its own largest score first, so that `unit` is 1/127 of the largest |scale| of its rows times exp(its largest score − top).
-/// Rows that a query does not see matter in no way.
+/// … of Kernels::softmax_weights: the same of exp(score − top), where `top` is the largest score of a query, but that two groups share a unit:
+/// 1/127 of the largest |scale| of their rows times exp(their largest score − top). Rows that a query does not see matter in no way.
 struct SoftmaxWeights {
   const float* scores;   ///< n_queries times those of the rows, `score_stride` apart
   std::size_t score_stride;
@@ -125,8 +124,8 @@ struct SoftmaxWeights {
   const float* scales;   ///< n_groups x 32
   std::size_t n_groups, n_queries;  ///< n_groups at most 16
   std::int8_t* bytes;    ///< as RowWeights has them, bytes from −127 to 127
-  float* units;          ///< 0 where all scales are below 2^-100; NaN where one is not finite or above 2^100
-  std::int32_t* sums;
+  float* units;          ///< (n_groups + 1) / 2 x n_queries: 0 where all scales are below 2^-100; NaN where one is not finite or above 2^100
+  std::int32_t* sums;    ///< (n_groups + 1) / 2 x n_queries
   float *tops, *totals;  ///< n_queries: the largest score, and Σ exp(score − top). −∞ and 0 where nothing is seen; a total is NaN where a score is or +∞
 };
 /// … of Kernels::sum_transposed: what InterleavedDot calls a row is one of 16 coordinates here, and what is a coordinate there is a row.
@@ -137,8 +136,9 @@ struct TransposedSum {
   unsigned bits;                  ///< of a code, 1 to 4
   const std::int8_t* table;       ///< 2^bits values from −127 to 127
   const std::int8_t* weights;     ///< n_groups x n_queries x 32, from −127 to 127
-  const std::int32_t* weight_sums;  ///< n_groups x n_queries
-  const float* weight_units;      ///< n_groups x n_queries
+  std::size_t unit_groups;        ///< groups that share a sum and a unit of weights: 1, or 2, of which the last unit may have one
+  const std::int32_t* weight_sums;  ///< for each unit, n_queries
+  const float* weight_units;      ///< likewise
   std::size_t n_queries;
   float* sums;                    ///< sums[q * stride + coordinate], always 16 coordinates
   std::size_t stride;
@@ -324,10 +324,10 @@ struct Kernels {
   std::size_t (*find_above)(const float* x, std::size_t n, float threshold, std::uint32_t* found);
 
   void (*weights_to_bytes)(const RowWeights& job);
-  /// Before it is rounded to a byte, each exponential is off by less than 2.5e-3 of itself and 2^−15 of the largest one of its group, which
+  /// Before it is rounded to a byte, each exponential is off by less than 2.5e-3 of itself and 2^−15 of the largest one of its unit, which
   /// is exact; alike in bytes and totals.
   void (*softmax_weights)(const SoftmaxWeights& job);
-  /// sums += unit of the group · Σ table[code] · weight, group after group, mul then add; Σ is exact. Same bits.
+  /// sums += unit · Σ table[code] · weight, unit after unit, mul then add; Σ is exact. Same bits.
   void (*sum_transposed)(const TransposedSum& job);
   /// The same two for codes of 5 to 9 bits: tables, weights and sums in two bytes as dot_wide has them, all high bytes in front of
   /// all low ones.

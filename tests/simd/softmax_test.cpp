@@ -12,7 +12,7 @@
 namespace tq::test {
 namespace {
 
-constexpr std::size_t kRows = 32;  // of a group
+constexpr std::size_t kRows = 32, kUnitRows = 64;  // of a group, of two that share a unit
 constexpr double kError = 2.5e-3;  // of an exponential
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
@@ -32,9 +32,9 @@ struct Seen {
 
 /// `scores` has a row as long as `scales` for each query.
 Weights weigh(const Kernels& simd, const std::vector<float>& scores, const std::vector<float>& scales, const Seen& seen) {
-  const std::size_t n_groups = scales.size() / kRows, n_queries = seen.begins.size();
-  Weights out{std::vector<std::int8_t>(n_queries * scales.size(), 99), std::vector<float>(n_queries * n_groups, 99),
-              std::vector<float>(n_queries, 99), std::vector<float>(n_queries, 99), std::vector<std::int32_t>(n_queries * n_groups, 99)};
+  const std::size_t n_groups = scales.size() / kRows, n_units = (n_groups + 1) / 2, n_queries = seen.begins.size();
+  Weights out{std::vector<std::int8_t>(n_queries * scales.size(), 99), std::vector<float>(n_queries * n_units, 99),
+              std::vector<float>(n_queries, 99), std::vector<float>(n_queries, 99), std::vector<std::int32_t>(n_queries * n_units, 99)};
   simd.softmax_weights({.scores = scores.data(), .score_stride = scales.size(), .begins = seen.begins.data(), .ends = seen.ends.data(),
                         .scales = scales.data(), .n_groups = n_groups, .n_queries = n_queries, .bytes = out.bytes.data(),
                         .units = out.units.data(), .sums = out.sums.data(), .tops = out.tops.data(), .totals = out.totals.data()});
@@ -68,26 +68,25 @@ TEST_P(EveryTarget, weights_of_a_softmax_are_exponentials_times_scales) {
           const float top = begin < end ? *std::max_element(row + begin, row + end) : -kInfinity;
           EXPECT_EQ(out.tops[q], top);
           double total = 0;
-          for (std::size_t g = 0; g < n_groups; ++g) {
-            const std::size_t at = g * n_queries + q;
+          for (std::size_t u = 0; u < (n_groups + 1) / 2; ++u) {
             double largest = 0, scale = 0;
-            for (std::size_t r = std::max(begin, g * kRows); r < std::min(end, (g + 1) * kRows); ++r) {
+            for (std::size_t r = std::max(begin, u * kUnitRows); r < std::min(end, (u + 1) * kUnitRows); ++r) {
               largest = std::max(largest, std::exp(static_cast<double>(row[r] - top)));
               scale = std::max(scale, std::abs(static_cast<double>(scales[r])));
             }
-            const auto unit = static_cast<double>(out.units[at]);
+            const auto unit = static_cast<double>(out.units[u * n_queries + q]);
             EXPECT_NEAR(unit, largest * scale / 127, 1e-5 * largest * scale / 127 + 1e-37);
             std::int32_t sum = 0;
-            for (std::size_t r = g * kRows; r < (g + 1) * kRows; ++r) {
+            for (std::size_t r = u * kUnitRows; r < std::min(n, (u + 1) * kUnitRows); ++r) {
               const double e = r >= begin && r < end ? std::exp(static_cast<double>(row[r] - top)) : 0;
               const double weight = e * static_cast<double>(scales[r]);
-              const std::int8_t byte = out.bytes[at * kRows + r % kRows];
-              EXPECT_NEAR(byte * unit, weight, 0.51 * unit + kError * std::abs(weight) + 1e-37) << q << " " << g << " " << r;
+              const std::int8_t byte = out.bytes[(r / kRows * n_queries + q) * kRows + r % kRows];
+              EXPECT_NEAR(byte * unit, weight, 0.51 * unit + kError * std::abs(weight) + 1e-37) << q << " " << r;
               if (e == 0) EXPECT_EQ(byte, 0);
               total += e;
               sum += byte;
             }
-            EXPECT_EQ(out.sums[at], sum);
+            EXPECT_EQ(out.sums[u * n_queries + q], sum);
           }
           EXPECT_NEAR(out.totals[q], total, (spread == 0 ? 1e-6 : kError) * total);
         }
@@ -117,8 +116,8 @@ TEST_P(EveryTarget, a_softmax_does_not_depend_on_other_queries_or_on_rows_that_a
     EXPECT_EQ(alone.tops[0], all.tops[q]);
     EXPECT_EQ(alone.totals[0], all.totals[q]);
     for (std::size_t g = 0; g < kGroups; ++g) {
-      EXPECT_EQ(g < n_groups ? alone.units[g] : 0.0F, all.units[g * kQueries + q]) << q << " " << g;
-      EXPECT_EQ(g < n_groups ? alone.sums[g] : 0, all.sums[g * kQueries + q]);
+      EXPECT_EQ(g < n_groups ? alone.units[g / 2] : 0.0F, all.units[g / 2 * kQueries + q]) << q << " " << g;
+      EXPECT_EQ(g < n_groups ? alone.sums[g / 2] : 0, all.sums[g / 2 * kQueries + q]);
       for (std::size_t r = 0; r < kRows; ++r)
         EXPECT_EQ(g < n_groups ? alone.bytes[g * kRows + r] : 0, all.bytes[(g * kQueries + q) * kRows + r]);
     }
@@ -146,7 +145,7 @@ TEST_P(EveryTarget, a_softmax_of_nothing_and_of_what_is_no_number) {
   EXPECT_EQ(nothing.tops[0], -kInfinity);
   EXPECT_EQ(nothing.totals[0], 0);
   EXPECT_EQ(nothing.bytes, std::vector<std::int8_t>(n, 0));
-  EXPECT_EQ(nothing.units, std::vector<float>(3, 0.0F));
+  EXPECT_EQ(nothing.units, std::vector<float>(2, 0.0F));
   for (const float bad : {kNaN, -kNaN, kInfinity}) {
     for (const std::size_t at : {0UL, 13UL, 16UL, 31UL, 64UL, 94UL}) {
       for (const std::size_t end : {n, n - 1}) {
@@ -157,18 +156,19 @@ TEST_P(EveryTarget, a_softmax_of_nothing_and_of_what_is_no_number) {
       }
     }
   }
+  const std::size_t n_scaled = 4 * kRows;
   for (const float bad : {0.0F, 0x1p-110F, kInfinity, kNaN, -kNaN, 0x1p101F}) {
-    for (const std::size_t end : {n, 2 * kRows - 3}) {
-      std::vector<float> scales = ones;
+    for (const std::size_t end : {n_scaled, 3 * kRows - 3}) {
+      std::vector<float> scales(n_scaled, 1.0F);
       if (bad < 1) {
-        std::fill_n(scales.begin() + kRows, kRows, bad);
+        std::fill_n(scales.begin() + kUnitRows, kUnitRows, bad);
       } else {
-        scales[kRows + 5] = bad;
+        scales[kUnitRows + 5] = bad;
       }
-      const Weights out = weigh(simd(), std::vector<float>(n, 2.0F), scales, {{0}, {end}});
+      const Weights out = weigh(simd(), std::vector<float>(n_scaled, 2.0F), scales, {{0}, {end}});
       EXPECT_TRUE(bad < 1 ? out.units[1] == 0 : std::isnan(out.units[1])) << bad;
       EXPECT_FLOAT_EQ(out.units[0], 1 / 127.0F);
-      EXPECT_EQ(out.sums[0], 32 * 127);
+      EXPECT_EQ(out.sums[0], 64 * 127);
       EXPECT_NEAR(out.totals[0], static_cast<double>(end), 1e-6 * static_cast<double>(end));
     }
   }

@@ -119,26 +119,29 @@ TEST_P(EveryTarget, transposed_sums_are_exact_in_each_group_at_every_width_and_n
         transpose_row(codes.data() + r * 16, 16, bits, r % kRows, words.data() + r / kRows * group_bytes);
       }
       for (const std::size_t n_sums : {1UL, 2UL, 3UL, 8UL, 13UL}) {
+        const std::size_t unit_groups = n_sums % 2 + 1;
         std::vector<std::int8_t> weights(n_sums * n_groups * kRows);
         std::vector<std::int32_t> totals(n_sums * n_groups, 0);
         for (std::size_t i = 0; i < weights.size(); ++i) {
           weights[i] = static_cast<std::int8_t>(i % 7 == 0 ? -127 : static_cast<int>(next_random(state) % 255) - 127);
-          totals[i / kRows] += weights[i];  // of group i / kRows / n_sums
+          const std::size_t group = i / kRows / n_sums, sum = i / kRows % n_sums;
+          totals[group / unit_groups * n_sums + sum] += weights[i];
         }
         const auto units = gaussian(n_sums * n_groups, 3);
         const auto before = gaussian(n_sums * 17, 4);
         auto sums = before;
         simd().sum_transposed({.words = reinterpret_cast<const std::uint8_t*>(words.data()), .group_bytes = group_bytes,
                                .n_groups = n_groups, .bits = bits, .table = table.data(), .weights = weights.data(),
-                               .weight_sums = totals.data(), .weight_units = units.data(), .n_queries = n_sums, .sums = sums.data(),
+                               .unit_groups = unit_groups, .weight_sums = totals.data(), .weight_units = units.data(), .n_queries = n_sums, .sums = sums.data(),
                                .stride = 17});
         for (std::size_t q = 0; q < n_sums; ++q) {
           for (std::size_t c = 0; c < 16; ++c) {
             float expected = before[q * 17 + c];
-            for (std::size_t g = 0; g < n_groups; ++g) {
+            for (std::size_t u = 0; u * unit_groups < n_groups; ++u) {
               std::int32_t exact = 0;
-              for (std::size_t r = g * kRows; r < (g + 1) * kRows; ++r) exact += table[codes[r * 16 + c]] * weights[(g * n_sums + q) * kRows + r % kRows];
-              expected += static_cast<float>(exact) * units[g * n_sums + q];
+              for (std::size_t r = u * unit_groups * kRows; r < std::min(n_groups, (u + 1) * unit_groups) * kRows; ++r)
+                exact += table[codes[r * 16 + c]] * weights[(r / kRows * n_sums + q) * kRows + r % kRows];
+              expected += static_cast<float>(exact) * units[u * n_sums + q];
             }
             ASSERT_EQ(sums[q * 17 + c], expected) << bits << " bits, " << n_groups << " groups, " << n_sums << " sums";
           }
