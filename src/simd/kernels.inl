@@ -37,6 +37,15 @@
 //   repeat_four(bytes)        the same 4 bytes for each row
 //   kQueryTile, kBlockTile    queries, and blocks of 16 rows, that an integer product takes at once: their sums should fit registers
 //   mask_greater(F, F)        bit i is a > b in lane i
+//   W                         32 words of 16 bits;  repeat_word(int), add_words, sub_words, up_words<n>, down_words<n> and down_words(W, n ≤ 15):
+//                             shifts of words without sign, by as much as another word says those below 2^15
+//   multiply_high(W, W)       product without sign >> 16;  multiply_round(W, W)  (product + 2^14) >> 15
+//   round_to_words(F, F, I*)  32 floats, rounded and clamped to 0 … 65535, in an order of the target's own; of the integers' signs those are set
+//                             whose lanes had a NaN, and maybe others whose floats were negative or beyond 2^31: their words may be wrong
+//   any_negative(I);  add2(W) sums of two words, with sign, that lie side by side
+//   store_high_bytes(W, W, bytes, bytes)   the higher bytes of what round_to_words() began, in order; the sums of four bytes each, 8 and 8
+//   even_bytes(B), odd_bytes(B)            bytes 0 and 2, 1 and 3 of each row, with their signs;  add_products(sum, W, q)  sum + Σ of 2 products
+//                             with the two words at q, in each row
 //   dot4(sum, values, q)      sum + Σ of 4 products with the 4 bytes at q, in each row. Where the target's product wants unsigned
 //                             values, kDotBias is what look_up() has added to them, else 0
 
