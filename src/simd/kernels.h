@@ -136,7 +136,7 @@ struct TransposedSum {
   unsigned bits;                  ///< of a code, 1 to 4
   const std::int8_t* table;       ///< 2^bits values from −127 to 127
   const std::int8_t* weights;     ///< n_groups x n_queries x 32, from −127 to 127
-  std::size_t unit_groups;        ///< groups that share a sum and a unit of weights: 1, or 2, of which the last unit may have one
+  std::size_t unit_groups = 1;    ///< groups that share a sum and a unit of weights: 1, or 2, of which the last unit may have one
   const std::int32_t* weight_sums;  ///< for each unit, n_queries
   const float* weight_units;      ///< likewise
   std::size_t n_queries;
