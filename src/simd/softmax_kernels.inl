@@ -115,7 +115,6 @@ struct SeenUnits {
   }
   std::size_t first_whole() const { return first + (ragged_first ? 1 : 0); }
   std::size_t end_whole() const { return last - (ragged_last ? 1 : 0); }
-  bool is_whole(std::size_t u) const { return u >= first_whole() && u < end_whole(); }
 
   const float* scores;
   std::size_t first, last;
