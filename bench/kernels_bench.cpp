@@ -129,7 +129,7 @@ void register_codecs() {
     const char* kept = (new std::string(name))->c_str();  // benchmark keeps the pointer until the program ends
     benchmark::RegisterBenchmark(("encode/" + name).c_str(), encode, kept)->Arg(200)->Arg(256)->Arg(1536);
     benchmark::RegisterBenchmark(("decode/" + name).c_str(), decode, kept, Layout::kInterleaved);
-    if (name.starts_with("tq") && name.size() == 3) {
+    if (name.size() == 3 && (name.starts_with("tq") || name.starts_with("tt"))) {
       benchmark::RegisterBenchmark(("decode_rows/" + name).c_str(), decode, kept, Layout::kRows);
     }
     for (const std::int64_t sums : {1, 8}) {

@@ -59,7 +59,7 @@ class TrellisFeedback final : public FeedbackEncoder {
       pack_codes(codes + r * dim(), dim(), spec().bits, packed.data());
       kernels().decode_windows({reinterpret_cast<const std::uint8_t*>(packed.data()), packed.size(), 1, trellis_.bits,
                                 dim(), &trellis_.unit, values + r * dim()},
-                               trellis_.window, trellis_.table, is_closed(dim()));
+                               {trellis_.table, trellis_.window, is_closed(dim()), trellis_.mirror});
     }
   }
 

@@ -63,7 +63,7 @@ class TrellisCoder {
       for (std::size_t r = 0; r < n; ++r) factors[r] = scales[first + r] * trellis_.unit;
       const auto* packed = reinterpret_cast<const std::uint8_t*>(streams + first * stride);
       kernels().decode_windows({packed, stride, n, trellis_.bits, dim_, factors.data(), out + first * dim_},
-                               trellis_.window, trellis_.table, is_closed(dim_));
+                               {trellis_.table, trellis_.window, is_closed(dim_), trellis_.mirror});
     }
   }
 

@@ -191,7 +191,7 @@ inline F spread(const float* x, I index) {
 
 /// A gather reads four bytes, of which the first is the value.
 struct WindowTable {
-  WindowTable(const std::int8_t* values, unsigned bits, unsigned window) : entries(values), windows(bits, window) {}
+  WindowTable(const WindowValues& values, unsigned bits) : entries(values.table), windows(bits, values.bits) {}
   const std::int8_t* entries;
   Unpacker windows;
 };

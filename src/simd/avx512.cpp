@@ -158,10 +158,21 @@ inline I max(I a, I b) { return _mm512_max_epi32(a, b); }
 inline I merge(I mask, I a, I b) { return _mm512_ternarylogic_epi32(mask, a, b, 0xCA); }
 inline F spread(const float* x, I index) { return _mm512_permutexvar_ps(index, _mm512_castps256_ps512(_mm256_loadu_ps(x))); }
 
+/// The product of a byte with this matrix of bits turns a window of 8 bits, which stands turned left by `shift`, back and folds it to the 7
+/// bits that vpermi2b takes.
+constexpr std::uint64_t fold_of(unsigned mirror, unsigned shift) {
+  std::uint64_t rows = 0;
+  for (unsigned bit = 0; bit < 7; ++bit) {
+    const std::uint64_t row = 1U << (bit + shift) % 8 | (mirror >> bit & 1U) << (7 + shift) % 8;
+    rows |= row << 8 * (7 - bit);  // the first row gives bit 7, which nothing looks at
+  }
+  return rows;
+}
+
 /// Eight windows lie within 8 bytes of the stream. vpermb brings these into each lane of 64 bits, vpmultishiftqb takes 8 bits from
-/// anywhere in it, and four registers are the table. A ninth bit of a window chooses between two such tables.
+/// anywhere in it, and four registers are the table, or two of one with a mirror. A ninth bit of a window chooses between two such tables.
 struct WindowTable {
-  WindowTable(const std::int8_t* values, unsigned bits, unsigned window) : wide(window > 8) {
+  WindowTable(const WindowValues& values, unsigned bits) : wide(values.bits > 8), mirrored(values.mirror != 0), fold(_mm512_set1_epi64(static_cast<long long>(fold_of(values.mirror, 0)))) {
     alignas(64) std::uint8_t bytes[64], starts[64];
     for (unsigned i = 0; i < 64; ++i) {
       bytes[i] = static_cast<std::uint8_t>(i / 8 * bits + i % 8);
@@ -169,34 +180,57 @@ struct WindowTable {
     }
     source = _mm512_load_si512(bytes);
     first_bit = _mm512_load_si512(starts);
-    mask = _mm512_set1_epi8(static_cast<char>(window < 8 ? (1U << window) - 1 : 0xFFU));
-    const unsigned registers = window > 6 ? 1U << (window - 6) : 1U;
+    mask = _mm512_set1_epi8(static_cast<char>(values.bits < 8 ? (1U << values.bits) - 1 : 0xFFU));
+    const unsigned registers = values.bits > 6 ? 1U << (values.bits - 6) : 1U;
     for (unsigned r = 0; r < 8; ++r) {
-      entries[r] = r >= registers ? _mm512_setzero_si512()
-                   : window < 6   ? _mm512_maskz_loadu_epi8((std::uint64_t{1} << (1U << window)) - 1, values)
-                                  : _mm512_loadu_si512(values + 64 * r);
+      entries[r] = r >= registers    ? _mm512_setzero_si512()
+                   : values.bits < 6 ? _mm512_maskz_loadu_epi8((std::uint64_t{1} << (1U << values.bits)) - 1, values.table)
+                                     : _mm512_loadu_si512(values.table + 64 * r);
     }
   }
-  I source, first_bit, mask;
+  bool wide, mirrored;
+  I source, first_bit, mask, fold;
   I entries[8];
-  bool wide;
 };
 inline I look_up_256(const I* entries, I index) {
   const I low = _mm512_permutex2var_epi8(entries[0], index, entries[1]), high = _mm512_permutex2var_epi8(entries[2], index, entries[3]);
   return _mm512_mask_blend_epi8(_mm512_movepi8_mask(index), low, high);
 }
-inline void look_up(const WindowTable& table, const std::uint8_t* bytes, F* out) {
-  const I runs = _mm512_permutexvar_epi8(table.source, _mm512_loadu_si512(bytes));
-  const I index = _mm512_and_si512(_mm512_multishift_epi64_epi8(table.first_bit, runs), table.mask);
-  I values = look_up_256(table.entries, index);
-  if (table.wide) {
-    const I shifted = _mm512_multishift_epi64_epi8(_mm512_add_epi8(table.first_bit, _mm512_set1_epi8(1)), runs);
-    values = _mm512_mask_blend_epi8(_mm512_movepi8_mask(shifted), values, look_up_256(table.entries + 4, index));
+inline void look_up_runs(const WindowTable& table, I runs, F* out) {
+  const I windows = _mm512_multishift_epi64_epi8(table.first_bit, runs);
+  I values;
+  if (table.mirrored) [[likely]] {
+    values = _mm512_permutex2var_epi8(table.entries[0], _mm512_gf2p8affine_epi64_epi8(windows, table.fold, 0), table.entries[1]);
+  } else {
+    const I index = _mm512_and_si512(windows, table.mask);
+    values = look_up_256(table.entries, index);
+    if (table.wide) {
+      const I shifted = _mm512_multishift_epi64_epi8(_mm512_add_epi8(table.first_bit, _mm512_set1_epi8(1)), runs);
+      values = _mm512_mask_blend_epi8(_mm512_movepi8_mask(shifted), values, look_up_256(table.entries + 4, index));
+    }
   }
   out[0] = _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm512_castsi512_si128(values)));
   out[1] = _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm512_extracti32x4_epi32(values, 1)));
   out[2] = _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm512_extracti32x4_epi32(values, 2)));
   out[3] = _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm512_extracti32x4_epi32(values, 3)));
+}
+inline void look_up(const WindowTable& table, const std::uint8_t* bytes, F* out) {
+  look_up_runs(table, _mm512_permutexvar_epi8(table.source, _mm512_loadu_si512(bytes)), out);
+}
+/// Bytes behind the n of a stream come out of a second register.
+struct StreamEnd {
+  StreamEnd(const WindowTable& table, std::size_t bytes) : n(bytes), there(bytes < 64 ? (std::uint64_t{1} << bytes) - 1 : ~std::uint64_t{0}), source(table.source) {
+    if (n >= 64) return;
+    const I second = _mm512_sub_epi8(_mm512_set1_epi8(64), _mm512_set1_epi8(static_cast<char>(n)));
+    source = _mm512_mask_add_epi8(source, _mm512_cmpge_epu8_mask(source, _mm512_set1_epi8(static_cast<char>(n))), source, second);
+  }
+  std::size_t n;
+  std::uint64_t there;
+  I source;
+};
+inline void look_up(const WindowTable& table, const StreamEnd& end, const std::uint8_t* bytes, unsigned behind, F* out) {
+  const I stream = _mm512_maskz_loadu_epi8(end.there, bytes), next = _mm512_set1_epi16(static_cast<short>(behind));
+  look_up_runs(table, _mm512_permutex2var_epi8(stream, end.source, next), out);
 }
 
 inline void store_i8(I a, void* bytes) { _mm_storeu_si128(static_cast<__m128i*>(bytes), _mm512_cvtepi32_epi8(a)); }
@@ -297,16 +331,9 @@ template <>
 inline B look_up(const ByteTable<8>& table, B index) {
   return look_up_256(table.entries, index);
 }
-/// One product with a matrix of bits turns a window back and folds it to the 7 bits that vpermi2b takes.
 struct MirroredTable {
   MirroredTable(const std::int8_t* values, std::uint8_t mirror) : half(values) {
-    for (unsigned shift = 0; shift < 8; ++shift) {
-      folds[shift] = 0;
-      for (unsigned bit = 0; bit < 7; ++bit) {
-        const std::uint64_t row = 1U << (bit + shift) % 8 | (mirror >> bit & 1U) << (7 + shift) % 8;
-        folds[shift] |= row << 8 * (7 - bit);  // the first row gives bit 7, which nothing looks at
-      }
-    }
+    for (unsigned shift = 0; shift < 8; ++shift) folds[shift] = fold_of(mirror, shift);
   }
   ByteTable<7> half;
   std::uint64_t folds[8];  ///< for windows turned left by 0 to 7 bits

@@ -156,6 +156,14 @@ struct CodedRows {
   float* out;           ///< n_rows x n
 };
 
+/// What the codes of a trellis stand for: table[w], where w is the code and what follows it in its stream, `bits` bits.
+struct WindowValues {
+  const std::int8_t* table;  ///< 2^bits, with 3 more readable bytes
+  unsigned bits;             ///< from those of a code to 9, at most 8 more
+  bool closed;               ///< the stream, of 8 bits at least, begins again behind its end, where else zeros follow
+  std::uint8_t mirror = 0;   ///< unless 0: table[w] = table[w ^ mirror] for all w of 8 bits, and bit 7 of it is set
+};
+
 /// The arguments of Kernels::search_windows. A state is the window − bits low bits of a window: all that the codes in front of it see.
 /// For each x, from the last to the first, and each window w of 2^window:
 ///     cost of w = costs[w >> bits] + (x − values[w])², its low `bits` bits of mantissa replaced by w >> (window − bits)
@@ -293,10 +301,8 @@ struct Kernels {
   /// out[i] = scale · table[codes[i]], every code below table_size ≤ 512. Same bits.
   void (*look_up_codes)(const std::uint16_t* codes, std::size_t n, const float* table, std::size_t table_size, float scale, float* out);
 
-  /// out = scale · table[w], where w is bits [i·bits, i·bits + window) of the row: code i and what follows it. Behind its end the stream begins
-  /// again where it is `closed` (n·bits ≥ 8), else zeros follow. bits in 1…5, window from bits to 9 and at most 8 longer, `table` of
-  /// 2^window values with 3 more readable bytes. Same bits.
-  void (*decode_windows)(const CodedRows& rows, unsigned window, const std::int8_t* table, bool closed);
+  /// out = scale · values.table[w], where w is bits [i·bits, i·bits + values.bits) of the row, bits in 1…5. Same bits.
+  void (*decode_windows)(const CodedRows& rows, const WindowValues& values);
   /// Viterbi's search over x[n − 1], …, x[0] for codes whose windows decode near x.
   void (*search_windows)(const WindowSearch& search);
 

@@ -265,9 +265,9 @@ inline I unpack(const Unpacker& unpacker, const std::uint8_t* bytes) {
 /// tbx looks 64 entries up and leaves a byte alone whose index is beyond them; so four of them are a table of 256. A
 /// ninth bit of a window chooses between two such tables.
 struct WindowTable {
-  WindowTable(const std::int8_t* values, unsigned bits, unsigned window)
-      : windows(bits, window), size(window < 8 ? 1U << window : 256U), wide(window > 8) {
-    __builtin_memcpy(entries, values, std::size_t{1} << window);
+  WindowTable(const WindowValues& values, unsigned bits)
+      : windows(bits, values.bits), size(values.bits < 8 ? 1U << values.bits : 256U), wide(values.bits > 8) {
+    __builtin_memcpy(entries, values.table, std::size_t{1} << values.bits);
   }
   Unpacker windows;
   unsigned size;

@@ -176,7 +176,7 @@ inline I merge(const I& mask, const I& a, const I& b) {
 inline F spread(const float* x, const I& index) { return each([&](int i) { return x[index.lane[i]]; }); }
 
 struct WindowTable {
-  WindowTable(const std::int8_t* values, unsigned stride, unsigned width) : entries(values), bits(stride), mask((1U << width) - 1) {}
+  WindowTable(const WindowValues& values, unsigned stride) : entries(values.table), bits(stride), mask((1U << values.bits) - 1) {}
   const std::int8_t* entries;
   unsigned bits, mask;
 };

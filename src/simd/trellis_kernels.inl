@@ -1,52 +1,44 @@
 // Kernels of the window trellis. A part of kernels.inl.
 
-/// Decodes the codes whose windows reach behind the end of their row, where the first codes stand again, or zeros.
-inline void decode_end(const CodedRows& rows, std::size_t r, unsigned window, const std::int8_t* table, bool closed) {
-  const std::uint8_t* packed = rows.packed + r * rows.stride;
-  const std::size_t total = rows.n * rows.bits, bytes = (total + 7) / 8;
-  if (total == 0) return;
-  const auto two_bytes = [&](std::size_t at) { return packed[at] | (at + 1 < bytes ? unsigned{packed[at + 1]} : 0U) << 8; };
-  const std::size_t first = total < 8 ? 0 : (total - 8) / 8;  // byte; such windows begin in the last 8 bits
-  const auto left = static_cast<unsigned>(total - 8 * first);
-  const unsigned stream = (two_bytes(first) & ((1U << left) - 1)) | (closed ? two_bytes(0) : 0U) << left;
-  const unsigned mask = (1U << window) - 1;
-  float* out = rows.out + r * rows.n;
-  for (std::size_t i = rows.n; i > 0 && (i - 1) * rows.bits + window > total; --i) {
-    out[i - 1] = rows.scales[r] * static_cast<float>(table[stream >> ((i - 1) * rows.bits - 8 * first) & mask]);
-  }
-}
-
-void decode_windows(const CodedRows& rows, unsigned window, const std::int8_t* table, bool closed) {
+void decode_windows(const CodedRows& rows, const WindowValues& windows) {
   constexpr std::size_t kBlock = 4 * kLanes;  // values, and the bytes that look_up() may read
   const unsigned bits = rows.bits;
-  const WindowTable entries(table, bits, window);
-  const std::size_t n = rows.n, bytes = (n * bits + 7) / 8;
+  const WindowTable entries(windows, bits);
+  const std::size_t n = rows.n, total = n * bits, bytes = (total + 7) / 8, whole = total / 8;
+  StreamEnd end(entries, whole);
+  const auto used = static_cast<unsigned>(total % 8);  // bits of the last byte
   for (std::size_t r = 0; r < rows.n_rows; ++r) {
     const std::uint8_t* packed = rows.packed + r * rows.stride;
     const std::size_t readable = (rows.n_rows - 1 - r) * rows.stride + bytes;  // the following rows are
     const F scale = broadcast(rows.scales[r]);
     float* out = rows.out + r * n;
-    const auto decode_block = [&](const std::uint8_t* from, std::size_t i) __attribute__((always_inline)) {
-      F values[4];
-      look_up(entries, from, values);
-      if (i + kBlock <= n) {
+    const auto put = [&](const F* values, std::size_t i) __attribute__((always_inline)) {
+      if (i + kBlock <= n) [[likely]] {
 #pragma GCC unroll 4
         for (std::size_t part = 0; part < 4; ++part) store(mul(scale, values[part]), out + i + part * kLanes);
         return;
       }
-      for (std::size_t part = 0; part < 4 && i + part * kLanes < n; ++part) {
-        const std::size_t at = i + part * kLanes;
-        store_some(mul(scale, values[part]), n - at < kLanes ? n - at : kLanes, out + at);
+#pragma GCC unroll 4
+      for (std::size_t part = 0; part < 4; ++part) {
+        const std::size_t first = i + part * kLanes;
+        if (first < n) store_some(mul(scale, values[part]), n - first < kLanes ? n - first : kLanes, out + first);
       }
     };
     std::size_t i = 0, at = 0;
-    for (; i < n && at + kBlock <= readable; i += kBlock, at += 8 * bits) decode_block(packed + at, i);
-    if (i < n) {
-      std::uint8_t padded[2 * kBlock] = {};  // less than a block is left
-      __builtin_memcpy(padded, packed + at, bytes - at);
-      for (const std::uint8_t* end = padded; i < n; i += kBlock, end += 8 * bits) decode_block(end, i);
+    for (; (i + kBlock - 1) * bits + windows.bits <= total && at + kBlock <= readable; i += kBlock, at += 8 * bits) {
+      F values[4];
+      look_up(entries, packed + at, values);
+      put(values, i);
     }
-    decode_end(rows, r, window, table, closed);
+    if (i == n) continue;
+    // Behind the last bit stand the first eight again, or zeros.
+    const unsigned behind = (used > 0 ? packed[whole] & ((1U << used) - 1) : 0U) | (windows.closed ? unsigned{packed[0]} << used : 0U);
+    for (; i < n; i += kBlock, at += 8 * bits) {
+      if (end.n != whole - at) [[unlikely]] end = StreamEnd(entries, whole - at);
+      F values[4];
+      look_up(entries, end, packed + at, behind, values);
+      put(values, i);
+    }
   }
 }
 

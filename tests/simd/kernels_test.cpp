@@ -459,6 +459,8 @@ TEST_P(EveryTarget, decode_windows_reads_the_bit_stream_and_nothing_behind_it) {
       std::uint64_t state = 100 * bits + window;
       std::vector<std::int8_t> table((std::size_t{1} << window) + 3);
       for (auto& value : table) value = static_cast<std::int8_t>(next_random(state));
+      const auto mirror = static_cast<std::uint8_t>(window == 8 && bits > 1 ? 0x80U | next_random(state) : 0U);
+      for (std::size_t w = 128; w < 256 && mirror != 0; ++w) table[w] = table[w ^ mirror];
       for (std::size_t n = 0; n <= 130; ++n) {
         std::vector<std::uint8_t> packed((n * bits + 7) / 8);
         for (auto& byte : packed) byte = static_cast<std::uint8_t>(next_random(state));
@@ -469,7 +471,7 @@ TEST_P(EveryTarget, decode_windows_reads_the_bit_stream_and_nothing_behind_it) {
           rows.insert(rows.end(), packed.begin(), packed.end());
           const std::vector<float> scales = {0.7F, -2.0F};
           std::vector<float> out(2 * n + 1, 99.0F);
-          simd().decode_windows({rows.data(), packed.size(), 2, bits, n, scales.data(), out.data()}, window, table.data(), closed);
+          simd().decode_windows({rows.data(), packed.size(), 2, bits, n, scales.data(), out.data()}, {table.data(), window, closed, mirror});
           for (std::size_t i = 0; i < 2 * n; ++i) {
             const std::size_t w = window_at(packed, n * bits, i % n * bits, window, closed);
             ASSERT_EQ(out[i], scales[i / n] * static_cast<float>(table[w])) << bits << " bits of " << window << ", " << i << " of " << n;
