@@ -69,19 +69,17 @@ class Tile {
       cache_.key_bias()->prepare(job_.layer, kv_head_, scratch.queries.data(), count(), scratch.key_bias);
   }
 
-  /// For each query, the sum of the chunk's values weighted by exp(score − top) (count x dim, in the codec's basis). A
-  /// chunk that can have no exact row goes one way whatever the other tokens of the tile see, so that sums round alike.
-  void attend_chunk(std::size_t chunk, AttentionScratch& scratch, float* sums, SoftmaxSum* softmax) const {
+  /// What the queries see of a chunk, values in the codec's basis. A chunk that can have no exact row goes one way
+  /// whatever the other tokens of the tile see, so that sums round alike.
+  void attend_chunk(std::size_t chunk, AttentionScratch& scratch, const SoftmaxSums& out) const {
     const std::size_t begin = chunk * kChunkPositions;
     const std::size_t n = std::min(kChunkPositions, job_.position + first_ + n_tokens_ - begin);
     scratch.scores.resize(std::max(scratch.scores.size(), count() * n));
     float* scores = scratch.scores.data();
     score(begin, n, scratch);
-    std::fill_n(sums, count() * dim_, 0.0F);
+    std::fill_n(out.values, count() * dim_, 0.0F);
     scratch.seen.resize(2 * count());
-    scratch.tops.resize(2 * count());
     std::size_t *begins = scratch.seen.data(), *ends = begins + count();
-    float *tops = scratch.tops.data(), *totals = tops + count();
     for (std::size_t i = 0; i < count(); ++i) {
       const std::size_t seen_end = position_of(i) + 1;  // the query sees first_seen(i) … seen_end − 1
       ends[i] = std::min(n, std::max(seen_end, begin) - begin);
@@ -91,38 +89,29 @@ class Tile {
     const Codec& values = cache_.v_codec(job_.layer);
     const std::byte* storage = cache_.values(job_.layer, kv_head_);
     if (cache_.plan().recent == 0 && begin >= cache_.sinks()) {
-      values.accumulate_softmax(scores, count(), n, begins, ends, storage, begin, n, sums, tops, totals,
+      values.accumulate_softmax(scores, count(), n, begins, ends, storage, begin, n, out.values, out.tops, out.totals,
                                 scratch.workspace);
     } else {
-      exponentials_of_seen(scores, count(), n, n, begins, ends, tops, totals);
-      sum_exact(begin, n, scratch, sums);
+      exponentials_of_seen(scores, count(), n, n, begins, ends, out.tops, out.totals);
+      sum_exact(begin, n, scratch, out.values);
       if (const std::size_t coded = coded_positions(CacheSide::kValues, begin, n); coded > 0)
-        values.accumulate(scores, count(), n, storage, begin, coded, sums, scratch.workspace);
+        values.accumulate(scores, count(), n, storage, begin, coded, out.values, scratch.workspace);
     }
-    for (std::size_t i = 0; i < count(); ++i) softmax[i] = {tops[i], totals[i]};
   }
 
-  /// Chunk after chunk into `sums` and `softmax`, which begin as the first chunk's.
-  void merge(const float* chunk_sums, const SoftmaxSum* chunk, float* sums, SoftmaxSum* softmax) const {
-    for (std::size_t i = 0; i < count(); ++i) {
-      if (chunk[i].total == 0) continue;  // not seen
-      const float top = std::max(softmax[i].top, chunk[i].top);
-      const float before = share(softmax[i].top, top), added = share(chunk[i].top, top);
-      float* sum = sums + i * dim_;
-      const float* of_chunk = chunk_sums + i * dim_;
-      for (std::size_t j = 0; j < dim_; ++j) sum[j] = sum[j] * before + of_chunk[j] * added;
-      softmax[i] = {top, softmax[i].total * before + chunk[i].total * added};
-    }
+  /// Chunk after chunk into `all`, which begins as the first one's.
+  void merge(const SoftmaxSums& chunk, const SoftmaxSums& all) const {
+    kernels().merge_softmax(chunk, count(), dim_, all);
   }
 
   /// Divides the sums, rotates them back and puts them in their places.
-  void finish(float* sums, const SoftmaxSum* softmax) const {
+  void finish(const SoftmaxSums& all) const {
     for (std::size_t i = 0; i < count(); ++i) {
-      kernels().scale(sums + i * dim_, 1.0F / softmax[i].total, dim_);
-      cache_.v_codec(job_.layer).from_coded(sums + i * dim_);
+      kernels().scale(all.values + i * dim_, 1.0F / all.totals[i], dim_);
+      cache_.v_codec(job_.layer).from_coded(all.values + i * dim_);
     }
     for (std::size_t t = 0; t < n_tokens_; ++t) {
-      std::memcpy(job_.out + (first_ + t) * row_ + kv_head_ * group_ * dim_, sums + t * group_ * dim_,
+      std::memcpy(job_.out + (first_ + t) * row_ + kv_head_ * group_ * dim_, all.values + t * group_ * dim_,
                   group_ * dim_ * sizeof(float));
     }
   }
@@ -136,8 +125,6 @@ class Tile {
   /// Whether the queries are so few that the cache comes from memory and they wait for it. The CPU foresees by itself
   /// that one row follows the other, but not how groups of rows are read.
   bool waits_for(const Codec& codec) const { return job_.n_tokens <= kTileTokens && codec.group_rows() > 1; }
-
-  static float share(float old_top, float top) { return old_top == top ? 1.0F : std::exp(old_top - top); }
 
   bool leaves_bias_out() const {
     return cache_.key_bias() != nullptr && cache_.key_bias()->left_out(job_.layer, kv_head_);
@@ -254,18 +241,15 @@ void attend_by_tiles(const ModelConfig& config, KvCache& cache, const AttentionJ
       const std::size_t turn = task / config.n_kv_heads;
       const std::size_t index = turn % 2 == 0 ? turn / 2 : n_tiles - 1 - turn / 2;
       const Tile tile(config, cache, job, task % config.n_kv_heads, index * kTileTokens);
-      const std::size_t values = tile.count() * config.head_dim;
-      scratch.sums.resize(2 * values);
-      scratch.softmax.resize(2 * tile.count());
-      float* sums = scratch.sums.data();
-      SoftmaxSum* softmax = scratch.softmax.data();
+      scratch.sums.make_room(2 * tile.count(), config.head_dim);
+      const SoftmaxSums all = scratch.sums.from(0), next = scratch.sums.from(tile.count());
       tile.prepare(scratch);
-      tile.attend_chunk(tile.first_chunk(), scratch, sums, softmax);
+      tile.attend_chunk(tile.first_chunk(), scratch, all);
       for (std::size_t chunk = tile.first_chunk() + 1; chunk < tile.end_chunk(); ++chunk) {
-        tile.attend_chunk(chunk, scratch, sums + values, softmax + tile.count());
-        tile.merge(sums + values, softmax + tile.count(), sums, softmax);
+        tile.attend_chunk(chunk, scratch, next);
+        tile.merge(next, all);
       }
-      tile.finish(sums, softmax);
+      tile.finish(all);
     }
   });
 }
@@ -275,11 +259,9 @@ void attend_by_chunks(const ModelConfig& config, KvCache& cache, const Attention
                       std::vector<AttentionScratch>& scratches) {
   const Tile any(config, cache, job, 0, 0);
   const std::size_t first_chunk = any.first_chunk(), n_chunks = any.end_chunk() - first_chunk;
-  const std::size_t count = any.count(), values = count * config.head_dim;
-  std::vector<float>& sums = scratches[0].chunk_sums;
-  std::vector<SoftmaxSum>& softmax = scratches[0].chunk_softmax;
-  sums.resize(std::max(sums.size(), config.n_kv_heads * n_chunks * values));
-  softmax.resize(std::max(softmax.size(), config.n_kv_heads * n_chunks * count));
+  const std::size_t count = any.count();
+  TileSums& sums = scratches[0].chunk_sums;
+  sums.make_room(config.n_kv_heads * n_chunks * count, config.head_dim);
   for (AttentionScratch& scratch : scratches) scratch.prepared = 0;
   pool.for_ranges(config.n_kv_heads * n_chunks, 1, [&](std::size_t begin, std::size_t end, unsigned thread) {
     AttentionScratch& scratch = scratches[thread];
@@ -288,18 +270,16 @@ void attend_by_chunks(const ModelConfig& config, KvCache& cache, const Attention
       const Tile tile(config, cache, job, head, 0);
       if (scratch.prepared != head + 1) tile.prepare(scratch);
       scratch.prepared = head + 1;
-      tile.attend_chunk(first_chunk + task % n_chunks, scratch, sums.data() + task * values,
-                        softmax.data() + task * count);
+      tile.attend_chunk(first_chunk + task % n_chunks, scratch, sums.from(task * count));
     }
   });
   for (std::size_t head = 0; head < config.n_kv_heads; ++head) {
     const Tile tile(config, cache, job, head, 0);
-    float* sum = sums.data() + head * n_chunks * values;
-    SoftmaxSum* of_head = softmax.data() + head * n_chunks * count;
+    const SoftmaxSums of_head = sums.from(head * n_chunks * count);
     for (std::size_t chunk = 1; chunk < n_chunks; ++chunk) {
-      tile.merge(sum + chunk * values, of_head + chunk * count, sum, of_head);
+      tile.merge(sums.from((head * n_chunks + chunk) * count), of_head);
     }
-    tile.finish(sum, of_head);
+    tile.finish(of_head);
   }
 }
 

@@ -1,19 +1,30 @@
 // Grouped-query attention over a coded cache.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
-#include <limits>
 #include <vector>
 
 #include "base/thread_pool.h"
 #include "engine/kv_cache.h"
+#include "simd/kernels.h"
 #include "turboquant/aligned_vector.h"
 
 namespace tq {
 
-/// What a query has seen of some positions: `total` = Σ exp(score − top), 0 and −∞ of none.
-struct SoftmaxSum {
-  float top = -std::numeric_limits<float>::infinity(), total = 0;
+/// SoftmaxSums of queries one behind the other. Grows.
+struct TileSums {
+  void make_room(std::size_t n_queries, std::size_t head_dim) {
+    dim = head_dim;
+    values.resize(std::max(values.size(), n_queries * dim));
+    tops.resize(std::max(tops.size(), n_queries));
+    totals.resize(std::max(totals.size(), n_queries));
+  }
+  SoftmaxSums from(std::size_t query) {
+    return {values.data() + query * dim, tops.data() + query, totals.data() + query};
+  }
+  std::size_t dim = 0;
+  std::vector<float> values, tops, totals;
 };
 
 /// Scratch memory of one thread. Only the partial sums of single tokens grow with the context: 4 bytes for each 512
@@ -21,16 +32,14 @@ struct SoftmaxSum {
 struct AttentionScratch {
   Query query;
   Workspace workspace;
-  std::vector<float> queries, sums;
+  std::vector<float> queries;
+  TileSums sums;
   AlignedVector<float> scores;  ///< stored and read in whole vectors
-  std::vector<SoftmaxSum> softmax;
   std::vector<std::size_t> seen;  ///< the first row of a chunk that each query sees, then the ends
-  std::vector<float> tops;        ///< the largest score of each query, then the sums of exponentials
   std::vector<float> offsets;     ///< what centring took out of the scores of each query
   KeyBiasQuery key_bias;
   std::vector<float> exact;  ///< scores, then weights of exact rows
-  std::vector<float> chunk_sums;
-  std::vector<SoftmaxSum> chunk_softmax;
+  TileSums chunk_sums;
   std::size_t prepared = 0;  ///< one more than the head whose queries are prepared for the attention in progress
 };
 

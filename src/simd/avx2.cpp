@@ -395,9 +395,9 @@ inline __m256i down_words(__m256i a, __m256i n) {
   return _mm256_mulhi_epu16(_mm256_add_epi16(a, a), _mm256_shuffle_epi8(powers, index));
 }
 inline W down_words(W a, W n) { return {down_words(a.low, n.low), down_words(a.high, n.high)}; }
-inline I add2(W a) {
+inline I add2(I sum, W a) {
   const __m256i ones = _mm256_set1_epi16(1);
-  return {_mm256_madd_epi16(a.low, ones), _mm256_madd_epi16(a.high, ones)};
+  return add(sum, {_mm256_madd_epi16(a.low, ones), _mm256_madd_epi16(a.high, ones)});
 }
 inline __m256i store_high_bytes(W a, std::int8_t* to) {
   const __m256i mixed = _mm256_packs_epi16(_mm256_srai_epi16(a.low, 8), _mm256_srai_epi16(a.high, 8));

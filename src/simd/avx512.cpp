@@ -401,7 +401,7 @@ inline W down_words(W a) {
   return _mm512_srli_epi16(a, n);
 }
 inline W down_words(W a, W n) { return _mm512_srlv_epi16(a, n); }
-inline I add2(W a) { return _mm512_madd_epi16(a, _mm512_set1_epi16(1)); }
+inline I add2(I sum, W a) { return _mm512_dpwssd_epi32(sum, a, _mm512_set1_epi16(1)); }
 
 /// The higher bytes of 64 mixed words, in the order of rows.
 struct HighBytes {

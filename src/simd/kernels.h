@@ -128,6 +128,11 @@ struct SoftmaxWeights {
   std::int32_t* sums;    ///< (n_groups + 1) / 2 x n_queries
   float *tops, *totals;  ///< n_queries: the largest score, and Σ exp(score − top). −∞ and 0 where nothing is seen; a total is NaN where a score is or +∞
 };
+/// What n queries have seen of some positions: Σ exp(score − top) of these, and of their values times it.
+struct SoftmaxSums {
+  float* values;         ///< n x dim
+  float *tops, *totals;  ///< n: the largest score and the sum; −∞ and 0 where nothing is seen
+};
 /// … of Kernels::sum_transposed: what InterleavedDot calls a row is one of 16 coordinates here, and what is a coordinate there is a row.
 struct TransposedSum {
   const std::uint8_t* words;      ///< bits x 64 bytes for each group of 32 rows, …
@@ -374,6 +379,8 @@ struct Kernels {
   float (*exponentials)(float* x, std::size_t n, float* sum);
   /// … divided by their sum. Returns log Σ exp(x[i]).
   float (*softmax)(float* x, std::size_t n);
+  /// all = all and `added`, which other positions gave, for n queries; relative error of each share below 1e-6.
+  void (*merge_softmax)(const SoftmaxSums& added, std::size_t n, std::size_t dim, const SoftmaxSums& all);
   /// gate[i] = gate[i] / (1 + exp(−gate[i])) · up[i].
   void (*silu_multiply)(float* gate, const float* up, std::size_t n);
 };

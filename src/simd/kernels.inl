@@ -43,7 +43,7 @@
 //   multiply_high(W, W)       product without sign >> 16;  multiply_round(W, W)  (product + 2^14) >> 15
 //   round_to_words(F, F, I*)  32 floats, rounded and clamped to 0 … 65535, in an order of the target's own; of the integers' signs those are set
 //                             whose lanes had a NaN, and maybe others whose floats were negative or beyond 2^31: their words may be wrong
-//   any_negative(I);  add2(W) sums of two words, with sign, that lie side by side
+//   any_negative(I);  add2(sum, W)      sum + the two words, with sign, that lie side by side
 //   store_high_bytes(W, W, bytes, bytes)   the higher bytes of what round_to_words() began, in order; the sums of four bytes each, 8 and 8
 //   even_bytes(B), odd_bytes(B)            bytes 0 and 2, 1 and 3 of each row, with their signs;  add_products(sum, W, q)  sum + Σ of 2 products
 //                             with the two words at q, in each row
@@ -250,5 +250,5 @@ constexpr Kernels make_table(const char* name) {
   return {name,        ordered_dot, dot_tile,    weighted_sum, hadamard_runs, multiply,    scale,       mix_runs, mix_pairs,
           to_lanes,    hadamard_lanes, measure_lanes, scale_lanes, quantize_lanes, quantize, decode_codes,
           look_up_codes, decode_windows, search_windows, to_bytes, dot_interleaved, dot_wide, to_words, dot_windows, dot_planes, dot_plane_rows, scan_signs, find_above, weights_to_bytes, softmax_weights, sum_transposed, weights_to_words, sum_wide,
-          f16_to_f32,  f32_to_f16,  bf16_to_f32, f32_to_bf16,  decode_q8_0, decode_q4_0, dot_stored, sum_stored, dot_blocks, unpack_plane, dot_runs, dot_interleaved_runs, rms_norm,    exponentials, softmax,  silu_multiply};
+          f16_to_f32,  f32_to_f16,  bf16_to_f32, f32_to_bf16,  decode_q8_0, decode_q4_0, dot_stored, sum_stored, dot_blocks, unpack_plane, dot_runs, dot_interleaved_runs, rms_norm,    exponentials, softmax,  merge_softmax, silu_multiply};
 }

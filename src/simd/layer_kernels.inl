@@ -124,6 +124,33 @@ float softmax(float* x, std::size_t n) {
   return top + __builtin_logf(sum);
 }
 
+void merge_softmax(const SoftmaxSums& added, std::size_t n, std::size_t dim, const SoftmaxSums& all) {
+  for (std::size_t first = 0; first < n; first += kLanes) {
+    const std::size_t here = n - first < kLanes ? n - first : kLanes;
+    float shares[2 * kLanes] = {};  // of what there was, of what is added
+    for (std::size_t i = 0; i < here; ++i) {
+      float& top = all.tops[first + i];
+      const float before = top, other = added.tops[first + i];
+      if (other > top) top = other;
+      shares[i] = before - top;
+      shares[kLanes + i] = other - top;
+    }
+    store(exponential(load(shares)), shares);
+    store(exponential(load(shares + kLanes)), shares + kLanes);
+    for (std::size_t i = 0; i < here; ++i) {
+      const std::size_t q = first + i;
+      if (added.totals[q] == 0) continue;  // not seen
+      all.totals[q] = all.totals[q] * shares[i] + added.totals[q] * shares[kLanes + i];
+      const F before = broadcast(shares[i]), share = broadcast(shares[kLanes + i]);
+      float* values = all.values + q * dim;
+      const float* others = added.values + q * dim;
+      for_vectors(dim, [&](std::size_t j, std::size_t m) {
+        store_some(fma(load_some(values + j, m), before, mul(load_some(others + j, m), share)), m, values + j);
+      });
+    }
+  }
+}
+
 void silu_multiply(float* gate, const float* up, std::size_t n) {
   for_vectors(n, [&](std::size_t i, std::size_t m) {
     const F g = load_some(gate + i, m);

@@ -472,8 +472,8 @@ inline W down_words(W x) {
 inline W down_words(W x, W n) {
   return each([](auto p, auto by) { return signed_words(vshlq_u16(unsigned_words(p), vnegq_s16(by))); }, x, n);
 }
-inline I add2(W x) {
-  return each([](auto p) { return vpaddlq_s16(p); }, x);
+inline I add2(I sum, W x) {
+  return each([](auto a, auto p) { return vpadalq_s16(a, p); }, sum, x);
 }
 inline int32x4_t add_high_bytes(int16x8_t low, int16x8_t high, std::int8_t* to) {
   const int8x16_t bytes = vshrn_high_n_s16(vshrn_n_s16(low, 8), high, 8);

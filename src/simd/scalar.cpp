@@ -383,8 +383,8 @@ inline W down_words(const W& a) {
 inline W down_words(const W& a, const W& n) {
   return each_small([&](int i) { return unsigned_word(a.lane[i]) >> n.lane[i]; });
 }
-inline I add2(const W& a) {
-  return each_int([&](int i) { return a.lane[2 * i] + a.lane[2 * i + 1]; });
+inline I add2(const I& sum, const W& a) {
+  return each_int([&](int i) { return sum.lane[i] + a.lane[2 * i] + a.lane[2 * i + 1]; });
 }
 inline I store_high_bytes(const W& even, const W& odd, std::int8_t* to_even, std::int8_t* to_odd) {
   for (int i = 0; i < 32; ++i) {

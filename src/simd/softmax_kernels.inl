@@ -156,40 +156,40 @@ class SoftmaxRounding {
 
   void round() {
     I invalid = broadcast(0);
-    F total = round_units([&](std::size_t g, F* sum) __attribute__((always_inline)) {
+    F total = round_units([&](std::size_t g, I* powers, F*) __attribute__((always_inline)) {
       const float* scores = seen_.scores + g * kHalf;
       const F offset = broadcast(seen_.offsets[g / 2]), octave = broadcast(-kLog2E * kOctave);
       const W t = round_to_words(fma(load(scores), octave, offset), fma(load(scores + kLanes), octave, offset), &invalid);
-      return weigh(t, shared_.factors[g], g / 2, sum);
+      return weigh(t, shared_.factors[g], powers);
     });
     if (any_negative(invalid)) {
-      total = round_units([&](std::size_t g, F* sum) { return carefully(seen_.scores + g * kHalf, shared_.factors[g], g / 2, sum); });
+      total = round_units([&](std::size_t g, I* powers, F* sum) { return carefully(seen_.scores + g * kHalf, shared_.factors[g], g / 2, powers, sum); });
     }
     job_.totals[query_] = seen_.first < seen_.last ? reduce_add(total) * (1.0F / kOne) : 0.0F;
   }
 
  private:
-  /// The words of a group, whose higher bytes are the weights; adds its exponentials to *sum.
-  __attribute__((always_inline)) inline W weigh(W t, W factors, std::size_t u, F* sum) const {
+  /// The words of a group, whose higher bytes are the weights; adds its exponentials to *powers, in units of 1/kOne of the largest.
+  __attribute__((always_inline)) inline W weigh(W t, W factors, I* powers) const {
     const W power = power_of_half(t);
-    *sum = fma(to_float(add2(power)), broadcast(seen_.shares[u]), *sum);
+    *powers = add2(*powers, power);
     return add_words(multiply_round(power, factors), repeat_word(128));
   }
   /// Scores that may be far below the largest one, −∞, or no number: then *sum is none either.
-  W carefully(const float* scores, W factors, std::size_t u, F* sum) const {
+  W carefully(const float* scores, W factors, std::size_t u, I* powers, F* sum) const {
     const F offset = broadcast(-seen_.offsets[u]), octave = broadcast(kLog2E * kOctave), least = broadcast(-65535.0F);
     const F low = max(least, fma(load(scores), octave, offset)), high = max(least, fma(load(scores + kLanes), octave, offset));
     *sum = add(*sum, add(sub(low, low), sub(high, high)));
     I invalid = broadcast(0);
     const F zero = broadcast(0.0F);
-    return weigh(round_to_words(sub(zero, low), sub(zero, high), &invalid), factors, u, sum);
+    return weigh(round_to_words(sub(zero, low), sub(zero, high), &invalid), factors, powers);
   }
   /// … of a group whose unit is not seen as a whole.
-  W at_edge(std::size_t g, F* sum) const {
+  W at_edge(std::size_t g, I* powers, F* sum) const {
     const std::size_t u = g / 2;
     if (u < seen_.first || u >= seen_.last) return repeat_word(0);
     const SeenUnits::Edge& edge = u == seen_.first && seen_.ragged_first ? seen_.head : seen_.tail;
-    return carefully(edge.scores + g % 2 * kHalf, edge.factors[g % 2], u, sum);
+    return carefully(edge.scores + g % 2 * kHalf, edge.factors[g % 2], u, powers, sum);
   }
 
   /// Returns the sum of exponentials in units of 1/kOne.
@@ -198,8 +198,13 @@ class SoftmaxRounding {
     std::int8_t* bytes = job_.bytes + query_ * kHalf;
     const std::size_t stride = job_.n_queries * kHalf;
     F sum = broadcast(0.0F), sums[kUnits];
+    const auto add_unit = [&](std::size_t u, I powers) __attribute__((always_inline)) {
+      sum = fma(to_float(powers), broadcast(seen_.shares[u]), sum);
+    };
     const auto round_edge = [&](std::size_t u) {
-      const W even = at_edge(2 * u, &sum), odd = at_edge(2 * u + 1, &sum);
+      I powers = broadcast(0);
+      const W even = at_edge(2 * u, &powers, &sum), odd = at_edge(2 * u + 1, &powers, &sum);
+      add_unit(u, powers);
       alignas(64) std::int8_t behind[kHalf];  // of a group that is not there
       sums[u] = as_float(store_high_bytes(even, odd, 2 * u < job_.n_groups ? bytes + 2 * u * stride : behind,
                                           2 * u + 1 < job_.n_groups ? bytes + (2 * u + 1) * stride : behind));
@@ -207,7 +212,9 @@ class SoftmaxRounding {
     std::size_t u = 0;
     for (; u < seen_.first_whole(); ++u) round_edge(u);
     for (; u < seen_.end_whole(); ++u) {
-      const W even = whole(2 * u, &sum), odd = whole(2 * u + 1, &sum);
+      I powers = broadcast(0);
+      const W even = whole(2 * u, &powers, &sum), odd = whole(2 * u + 1, &powers, &sum);
+      add_unit(u, powers);
       sums[u] = as_float(store_high_bytes(even, odd, bytes + 2 * u * stride, bytes + (2 * u + 1) * stride));
     }
     for (; u < kUnits; ++u) round_edge(u);

@@ -174,5 +174,62 @@ TEST_P(EveryTarget, a_softmax_of_nothing_and_of_what_is_no_number) {
   }
 }
 
+/// Sums over some scores and values, which may be none.
+struct Sums {
+  std::vector<float> values, tops, totals;
+
+  Sums(std::size_t n, std::size_t dim) : values(n * dim), tops(n, -kInfinity), totals(n) {}
+  SoftmaxSums view() { return {values.data(), tops.data(), totals.data()}; }
+};
+
+TEST_P(EveryTarget, merged_softmaxes_are_that_of_all_positions) {
+  constexpr std::size_t kParts = 5;
+  for (const std::size_t n : {1UL, 3UL, 16UL, 35UL}) {
+    for (const std::size_t dim : {1UL, 16UL, 50UL, 64UL}) {
+      const auto scores = gaussian(n * kParts, 5), values = gaussian(kParts * n * dim, 6);
+      // A part has one position; query q does not see part q % 7.
+      const auto score = [&](std::size_t part, std::size_t q) { return 6 * scores[part * n + q]; };
+      const auto sees = [](std::size_t part, std::size_t q) { return part != q % 7; };
+      Sums all(n, dim);
+      for (std::size_t part = 0; part < kParts; ++part) {
+        Sums added(n, dim);
+        for (std::size_t q = 0; q < n; ++q) {
+          if (!sees(part, q)) continue;
+          added.tops[q] = score(part, q);
+          added.totals[q] = 1;
+          std::copy_n(values.begin() + static_cast<std::ptrdiff_t>((part * n + q) * dim), dim, added.values.begin() + static_cast<std::ptrdiff_t>(q * dim));
+        }
+        simd().merge_softmax(added.view(), n, dim, all.view());
+      }
+      for (std::size_t q = 0; q < n; ++q) {
+        float top = -kInfinity;
+        for (std::size_t part = 0; part < kParts; ++part) top = sees(part, q) ? std::max(top, score(part, q)) : top;
+        ASSERT_EQ(all.tops[q], top);
+        double total = 0;
+        for (std::size_t part = 0; part < kParts; ++part) total += sees(part, q) ? std::exp(double{score(part, q)} - top) : 0;
+        ASSERT_NEAR(all.totals[q], total, 1e-5 * total);
+        for (std::size_t j = 0; j < dim; ++j) {
+          double sum = 0;
+          for (std::size_t part = 0; part < kParts; ++part)
+            sum += sees(part, q) ? std::exp(double{score(part, q)} - top) * values[(part * n + q) * dim + j] : 0;
+          ASSERT_NEAR(all.values[q * dim + j], sum, 1e-5) << q << " of " << n << ", " << j << " of " << dim;
+        }
+      }
+    }
+  }
+}
+
+TEST_P(EveryTarget, a_merged_softmax_that_is_no_number_stays_none) {
+  Sums all(2, 4), bad(2, 4);
+  for (Sums* sums : {&all, &bad}) {
+    sums->tops = {1, 2};
+    sums->totals = {3, 4};
+  }
+  bad.totals[1] = kNaN;
+  simd().merge_softmax(bad.view(), 2, 4, all.view());
+  EXPECT_EQ(all.totals[0], 6.0F);
+  EXPECT_TRUE(std::isnan(all.totals[1]));
+}
+
 }  // namespace
 }  // namespace tq::test
