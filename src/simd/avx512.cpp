@@ -170,9 +170,9 @@ constexpr std::uint64_t fold_of(unsigned mirror, unsigned shift) {
 }
 
 /// Eight windows lie within 8 bytes of the stream. vpermb brings these into each lane of 64 bits, vpmultishiftqb takes 8 bits from
-/// anywhere in it, and four registers are the table, or two of one with a mirror. A ninth bit of a window chooses between two such tables.
+/// anywhere in it, and four registers are the table. A ninth bit of a window chooses between two such tables.
 struct WindowTable {
-  WindowTable(const WindowValues& values, unsigned bits) : wide(values.bits > 8), mirrored(values.mirror != 0), fold(_mm512_set1_epi64(static_cast<long long>(fold_of(values.mirror, 0)))) {
+  WindowTable(const WindowValues& values, unsigned bits) : wide(values.bits > 8) {
     alignas(64) std::uint8_t bytes[64], starts[64];
     for (unsigned i = 0; i < 64; ++i) {
       bytes[i] = static_cast<std::uint8_t>(i / 8 * bits + i % 8);
@@ -188,34 +188,44 @@ struct WindowTable {
                                      : _mm512_loadu_si512(values.table + 64 * r);
     }
   }
-  bool wide, mirrored;
-  I source, first_bit, mask, fold;
+  bool wide;
+  I source, first_bit, mask;
   I entries[8];
 };
+/// Two registers, of a table with a mirror.
+struct MirroredWindowTable : WindowTable {
+  MirroredWindowTable(const WindowValues& values, unsigned bits)
+      : WindowTable(values, bits), fold(_mm512_set1_epi64(static_cast<long long>(fold_of(values.mirror, 0)))) {}
+  I fold;
+};
+template <class Take>
+inline void with_window_table(const WindowValues& values, unsigned bits, Take take) {
+  if (values.mirror != 0) return take(MirroredWindowTable(values, bits));
+  take(WindowTable(values, bits));
+}
 inline I look_up_256(const I* entries, I index) {
   const I low = _mm512_permutex2var_epi8(entries[0], index, entries[1]), high = _mm512_permutex2var_epi8(entries[2], index, entries[3]);
   return _mm512_mask_blend_epi8(_mm512_movepi8_mask(index), low, high);
 }
-inline void look_up_runs(const WindowTable& table, I runs, F* out) {
+inline I look_up_runs(const MirroredWindowTable& table, I runs) {
   const I windows = _mm512_multishift_epi64_epi8(table.first_bit, runs);
-  I values;
-  if (table.mirrored) [[likely]] {
-    values = _mm512_permutex2var_epi8(table.entries[0], _mm512_gf2p8affine_epi64_epi8(windows, table.fold, 0), table.entries[1]);
-  } else {
-    const I index = _mm512_and_si512(windows, table.mask);
-    values = look_up_256(table.entries, index);
-    if (table.wide) {
-      const I shifted = _mm512_multishift_epi64_epi8(_mm512_add_epi8(table.first_bit, _mm512_set1_epi8(1)), runs);
-      values = _mm512_mask_blend_epi8(_mm512_movepi8_mask(shifted), values, look_up_256(table.entries + 4, index));
-    }
-  }
+  return _mm512_permutex2var_epi8(table.entries[0], _mm512_gf2p8affine_epi64_epi8(windows, table.fold, 0), table.entries[1]);
+}
+inline I look_up_runs(const WindowTable& table, I runs) {
+  const I index = _mm512_and_si512(_mm512_multishift_epi64_epi8(table.first_bit, runs), table.mask), values = look_up_256(table.entries, index);
+  if (!table.wide) return values;
+  const I shifted = _mm512_multishift_epi64_epi8(_mm512_add_epi8(table.first_bit, _mm512_set1_epi8(1)), runs);
+  return _mm512_mask_blend_epi8(_mm512_movepi8_mask(shifted), values, look_up_256(table.entries + 4, index));
+}
+inline void to_floats(I values, F* out) {
   out[0] = _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm512_castsi512_si128(values)));
   out[1] = _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm512_extracti32x4_epi32(values, 1)));
   out[2] = _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm512_extracti32x4_epi32(values, 2)));
   out[3] = _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm512_extracti32x4_epi32(values, 3)));
 }
-inline void look_up(const WindowTable& table, const std::uint8_t* bytes, F* out) {
-  look_up_runs(table, _mm512_permutexvar_epi8(table.source, _mm512_loadu_si512(bytes)), out);
+template <class Table>
+inline void look_up(const Table& table, const std::uint8_t* bytes, F* out) {
+  to_floats(look_up_runs(table, _mm512_permutexvar_epi8(table.source, _mm512_loadu_si512(bytes))), out);
 }
 /// Bytes behind the n of a stream come out of a second register.
 struct StreamEnd {
@@ -228,9 +238,10 @@ struct StreamEnd {
   std::uint64_t there;
   I source;
 };
-inline void look_up(const WindowTable& table, const StreamEnd& end, const std::uint8_t* bytes, unsigned behind, F* out) {
+template <class Table>
+inline void look_up(const Table& table, const StreamEnd& end, const std::uint8_t* bytes, unsigned behind, F* out) {
   const I stream = _mm512_maskz_loadu_epi8(end.there, bytes), next = _mm512_set1_epi16(static_cast<short>(behind));
-  look_up_runs(table, _mm512_permutex2var_epi8(stream, end.source, next), out);
+  to_floats(look_up_runs(table, _mm512_permutex2var_epi8(stream, end.source, next)), out);
 }
 
 inline void store_i8(I a, void* bytes) { _mm_storeu_si128(static_cast<__m128i*>(bytes), _mm512_cvtepi32_epi8(a)); }

@@ -41,6 +41,7 @@ __attribute__((always_inline)) inline F reduce_units(F* vectors, Combine combine
   return combine(vectors[0], swap<8>(vectors[0]));
 }
 inline F max_bits(F a, F b) { return as_float(max(as_int(a), as_int(b))); }
+__attribute__((always_inline)) inline F take_larger(F a, F b) { return max(a, b); }
 inline F add_bits(F a, F b) { return as_float(add(as_int(a), as_int(b))); }
 
 constexpr float kLog2E = 1.44269504F;
@@ -85,6 +86,8 @@ struct SeenUnits {
     ragged_first = begin < end && (begin % kUnitRows != 0 || (last == first + 1 && end % kUnitRows != 0));
     ragged_last = last > first + 1 && end % kUnitRows != 0;
     store(load(shared.units), units);
+    for (std::size_t u = 0; u < first; ++u) units[u] = 0;
+    for (std::size_t u = last; u < kUnits; ++u) units[u] = 0;
 
     if (ragged_first) cut(job, first, begin, end, head);
     if (ragged_last) cut(job, last - 1, begin, end, tail);
@@ -96,22 +99,24 @@ struct SeenUnits {
     } else {
       for (std::size_t u = 0; u < kUnits; ++u) vectors[u] = largest_in_lanes(u - whole < n_whole ? scores + u * kUnitRows : shared.none);
     }
-    F largest = max(reduce_units(vectors, [](F a, F b) __attribute__((always_inline)) { return max(a, b); }), broadcast(kLowest));
-    if (ragged_first || ragged_last) {
-      float tops[kLanes];
-      store(largest, tops);
-      if (ragged_first) tops[first] = head.top;
-      if (ragged_last) tops[last - 1] = tail.top;
-      largest = load(tops);
+    store(max(reduce_units(vectors, take_larger), broadcast(kLowest)), tops);
+    if (ragged_first) {
+      tops[first] = tops[first + kUnits] = head.top;
     }
-    const float top = reduce_max(largest);
-    job.tops[query] = begin < end ? top : -__builtin_huge_valf();
-    const F share = exponential(sub(largest, broadcast(top)));
+    if (ragged_last) {
+      tops[last - 1] = tops[last - 1 + kUnits] = tail.top;
+    }
+  }
+  /// Behind find().
+  void share_out(const SoftmaxWeights& job, std::size_t query) {
+    const F largest = load(tops), pairs = max(largest, swap<1>(largest)), fours = max(pairs, swap<2>(pairs)), top = max(fours, swap<4>(fours));
+    const F share = exponential(sub(largest, top));
     store(mul(largest, broadcast(kLog2E * kOctave)), offsets);
     store(share, shares);
     store(mul(load(units), share), units);
-    for (std::size_t u = 0; u < first; ++u) units[u] = 0;
-    for (std::size_t u = last; u < kUnits; ++u) units[u] = 0;
+    float lanes[kLanes];
+    store(top, lanes);
+    job.tops[query] = first < last ? lanes[0] : -__builtin_huge_valf();
   }
   std::size_t first_whole() const { return first + (ragged_first ? 1 : 0); }
   std::size_t end_whole() const { return last - (ragged_last ? 1 : 0); }
@@ -120,8 +125,8 @@ struct SeenUnits {
   std::size_t first, last;
   bool ragged_first, ragged_last;
   Edge head, tail;
-  /// For each: its largest score in units of t; exp(that − top); what a byte stands for.
-  alignas(64) float offsets[kLanes], shares[kLanes], units[kLanes];
+  /// For each, twice: its largest score, in units of t as well; exp(that − top); what a byte stands for.
+  alignas(64) float tops[kLanes], offsets[kLanes], shares[kLanes], units[kLanes];
 
  private:
   static F largest_in_lanes(const float* rows) {
@@ -234,7 +239,7 @@ class SoftmaxRounding {
   std::size_t query_;
 };
 
-/// Tops of some queries before their bytes: a top comes out of a chain of shuffles, which the next query's do not wait for.
+/// Some queries go step by step together: a step is a chain of shuffles or products, which the next query's does not wait for.
 void softmax_weights(const SoftmaxWeights& job) {
   constexpr std::size_t kAhead = 4;
   const ScaledUnits shared(job);
@@ -242,6 +247,7 @@ void softmax_weights(const SoftmaxWeights& job) {
     const std::size_t n = job.n_queries - first < kAhead ? job.n_queries - first : kAhead;
     SeenUnits seen[kAhead];
     for (std::size_t i = 0; i < n; ++i) seen[i].find(job, shared, first + i);
+    for (std::size_t i = 0; i < n; ++i) seen[i].share_out(job, first + i);
     for (std::size_t i = 0; i < n; ++i) SoftmaxRounding(job, shared, seen[i], first + i).round();
   }
 }

@@ -1,4 +1,4 @@
-// load_tail, store_tail and StreamEnd of kernels.inl for targets without masks.
+// load_tail, store_tail, with_window_table and StreamEnd of kernels.inl for targets without masks.
 
 inline F load_tail(const float* x, std::size_t n) {
   float padded[16] = {};
@@ -12,6 +12,10 @@ inline void store_tail(F a, std::size_t n, float* x) {
   __builtin_memcpy(x, padded, n * sizeof(float));
 }
 
+template <class Take>
+inline void with_window_table(const WindowValues& values, unsigned bits, Take take) {
+  take(WindowTable(values, bits));
+}
 struct StreamEnd {
   StreamEnd(const WindowTable&, std::size_t bytes) : n(bytes) {}
   std::size_t n;

@@ -1,9 +1,9 @@
 // Kernels of the window trellis. A part of kernels.inl.
 
-void decode_windows(const CodedRows& rows, const WindowValues& windows) {
+template <class Table>
+inline void decode_windows_of(const CodedRows& rows, const WindowValues& windows, const Table& entries) {
   constexpr std::size_t kBlock = 4 * kLanes;  // values, and the bytes that look_up() may read
   const unsigned bits = rows.bits;
-  const WindowTable entries(windows, bits);
   const std::size_t n = rows.n, total = n * bits, bytes = (total + 7) / 8, whole = total / 8;
   StreamEnd end(entries, whole);
   const auto used = static_cast<unsigned>(total % 8);  // bits of the last byte
@@ -12,12 +12,12 @@ void decode_windows(const CodedRows& rows, const WindowValues& windows) {
     const std::size_t readable = (rows.n_rows - 1 - r) * rows.stride + bytes;  // the following rows are
     const F scale = broadcast(rows.scales[r]);
     float* out = rows.out + r * n;
-    const auto put = [&](const F* values, std::size_t i) __attribute__((always_inline)) {
-      if (i + kBlock <= n) [[likely]] {
+    F values[4];
+    const auto put = [&](std::size_t i) __attribute__((always_inline)) {
 #pragma GCC unroll 4
-        for (std::size_t part = 0; part < 4; ++part) store(mul(scale, values[part]), out + i + part * kLanes);
-        return;
-      }
+      for (std::size_t part = 0; part < 4; ++part) store(mul(scale, values[part]), out + i + part * kLanes);
+    };
+    const auto put_some = [&](std::size_t i) __attribute__((always_inline)) {
 #pragma GCC unroll 4
       for (std::size_t part = 0; part < 4; ++part) {
         const std::size_t first = i + part * kLanes;
@@ -26,20 +26,26 @@ void decode_windows(const CodedRows& rows, const WindowValues& windows) {
     };
     std::size_t i = 0, at = 0;
     for (; (i + kBlock - 1) * bits + windows.bits <= total && at + kBlock <= readable; i += kBlock, at += 8 * bits) {
-      F values[4];
       look_up(entries, packed + at, values);
-      put(values, i);
+      put(i);
     }
     if (i == n) continue;
     // Behind the last bit stand the first eight again, or zeros.
     const unsigned behind = (used > 0 ? packed[whole] & ((1U << used) - 1) : 0U) | (windows.closed ? unsigned{packed[0]} << used : 0U);
     for (; i < n; i += kBlock, at += 8 * bits) {
       if (end.n != whole - at) [[unlikely]] end = StreamEnd(entries, whole - at);
-      F values[4];
       look_up(entries, end, packed + at, behind, values);
-      put(values, i);
+      if (i + kBlock <= n) [[likely]] {
+        put(i);
+      } else {
+        put_some(i);
+      }
     }
   }
+}
+
+void decode_windows(const CodedRows& rows, const WindowValues& windows) {
+  with_window_table(windows, rows.bits, [&](const auto& table) { decode_windows_of(rows, windows, table); });
 }
 
 /// costs −= the smallest of them: the float keeps its low bits for what differs between paths.
