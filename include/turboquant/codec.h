@@ -175,7 +175,9 @@ class Codec {
   virtual void decode_coded(const std::byte* storage, std::size_t first, std::size_t n_rows, float* out) const = 0;
   /// x ← R x, into the codec's own basis; from_coded() is the way back. Both do nothing for a codec that does not
   /// rotate.
-  virtual void to_coded(float*) const {}
+  void to_coded(float* x) const { to_coded(x, x); }
+  /// y ← R x, of dim() values; y is x or does not overlap it.
+  virtual void to_coded(const float* x, float* y) const;
   virtual void from_coded(float*) const {}
 
   /// Rows first … first + n_rows − 1 → n_rows x dim floats: x̂.

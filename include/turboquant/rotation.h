@@ -41,7 +41,9 @@ class Rotation {
   std::size_t dim() const { return dim_; }
 
   /// x ← R x. `x` has dim() values.
-  void apply(float* x) const;
+  void apply(float* x) const { apply(x, x); }
+  /// y ← R x; y is x or does not overlap it.
+  void apply(const float* x, float* y) const;
   /// 16 rows of `length` values, one after the other and each filled up with zeros → R times each of them, bit for bit
   /// what apply() gives: value i of row r at [16 i + r] of the returned pointer, which lies in `lanes`, 2 x 16 x dim()
   /// floats. Much faster than one by one. Not for kDenseHaar. `next`: 16 rows that memory is asked for in the meantime,
@@ -51,7 +53,7 @@ class Rotation {
   void apply_inverse(float* x) const;
 
  private:
-  void mix(float* x, const float* signs, float* scratch) const;
+  void mix(const float* x, const float* signs, float* scratch, float* y) const;
 
   RotationKind kind_;
   std::size_t dim_, run_, runs_;

@@ -33,12 +33,12 @@ void Codec::make_room(std::size_t count, Query& query) const {
   if (query.coded.size() < count * dim_) query.coded.resize(count * dim_);  // rows of several lengths take turns: what grows is cleared
 }
 
+void Codec::to_coded(const float* x, float* y) const {
+  if (x != y) std::memcpy(y, x, dim_ * sizeof(float));
+}
+
 void Codec::fill(const float* queries, std::size_t stride, std::size_t begin, std::size_t end, Query& query) const {
-  for (std::size_t i = begin; i < end; ++i) {
-    float* row = query.coded.data() + i * dim_;
-    std::memcpy(row, queries + i * stride, dim_ * sizeof(float));
-    to_coded(row);
-  }
+  for (std::size_t i = begin; i < end; ++i) to_coded(queries + i * stride, query.coded.data() + i * dim_);
   complete(query, begin, end);
 }
 

@@ -41,9 +41,10 @@ class RotatedCodec final : public Codec {
   void make_room(std::size_t count, Query& query) const override { inner_->make_room(count, query); }
   void complete(Query& query, std::size_t begin, std::size_t end) const override { inner_->complete(query, begin, end); }
 
-  void to_coded(float* x) const override {
-    rotation_.apply(x);
-    inner_->to_coded(x);
+  using Codec::to_coded;
+  void to_coded(const float* x, float* y) const override {
+    rotation_.apply(x, y);
+    inner_->to_coded(y);
   }
   void from_coded(float* x) const override {
     inner_->from_coded(x);

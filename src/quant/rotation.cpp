@@ -64,14 +64,14 @@ Rotation::Rotation(RotationKind kind, std::size_t dim, unsigned rounds, std::uin
   }
 }
 
-/// H ⊗ F, behind `signs` where these are not null: symmetric and orthogonal, so its own inverse.
-void Rotation::mix(float* x, const float* signs, float* scratch) const {
+/// y ← (H ⊗ F) x, behind `signs` where these are not null: symmetric and orthogonal, so its own inverse.
+void Rotation::mix(const float* x, const float* signs, float* scratch, float* y) const {
   const Kernels& simd = kernels();
-  if (!hartley_) return simd.hadamard_runs(x, run_, runs_, signs, scale_, x);
-  const bool moves = hartley_->ends_in_other();  // then from the scratch to x
-  float* from = moves ? scratch : x;
+  if (!hartley_) return simd.hadamard_runs(x, run_, runs_, signs, scale_, y);
+  const bool moves = hartley_->ends_in_other();  // then from the scratch to y
+  float* from = moves ? scratch : y;
   simd.hadamard_runs(x, run_, runs_, signs, scale_, from);
-  hartley_->apply(from, run_, moves ? x : scratch);
+  hartley_->apply(from, run_, moves ? y : scratch);
 }
 
 namespace {
@@ -89,15 +89,16 @@ class OtherRow {
 
 }  // namespace
 
-void Rotation::apply(float* x) const {
-  if (kind_ == RotationKind::kPlainHadamard) return kernels().hadamard_runs(x, run_, runs_, nullptr, scale_, x);
+void Rotation::apply(const float* x, float* y) const {
+  if (kind_ == RotationKind::kPlainHadamard) return kernels().hadamard_runs(x, run_, runs_, nullptr, scale_, y);
   if (kind_ == RotationKind::kDenseHaar) {
     const std::vector<float> before(x, x + dim_);
-    for (std::size_t i = 0; i < dim_; ++i) x[i] = kernels().ordered_dot(dense_.data() + i * dim_, before.data(), dim_);
+    for (std::size_t i = 0; i < dim_; ++i) y[i] = kernels().ordered_dot(dense_.data() + i * dim_, before.data(), dim_);
     return;
   }
+  if (rounds_ == 0 && x != y) std::copy_n(x, dim_, y);
   OtherRow other(hartley_ ? dim_ : 0);
-  for (unsigned round = 0; round < rounds_; ++round) mix(x, signs_.data() + round * dim_, other.data());
+  for (unsigned round = 0; round < rounds_; ++round) mix(round == 0 ? x : y, signs_.data() + round * dim_, other.data(), y);
 }
 
 float* Rotation::apply_to_16(const float* rows, std::size_t length, float* lanes, const float* next) const {
@@ -139,7 +140,7 @@ void Rotation::apply_inverse(float* x) const {
   OtherRow other(hartley_ ? dim_ : 0);
   for (unsigned round = rounds_; round-- > 0;) {
     // The signs of the round before this one, which its mix() finds on its way.
-    mix(x, round + 1 == rounds_ ? nullptr : signs_.data() + (round + 1) * dim_, other.data());
+    mix(x, round + 1 == rounds_ ? nullptr : signs_.data() + (round + 1) * dim_, other.data(), x);
   }
   if (rounds_ > 0) kernels().multiply(x, signs_.data(), dim_);
 }

@@ -61,10 +61,9 @@ class SplitCodec final : public RowCodec {
     }
   }
 
-  void to_coded(float* x) const override {
+  void to_coded(const float* x, float* y) const override {
     const std::vector<float> ordered = in_order(x);
-    std::copy(ordered.begin(), ordered.end(), x);
-    for (const Part& part : parts_) part.codec->to_coded(x + part.first);
+    for (const Part& part : parts_) part.codec->to_coded(ordered.data() + part.first, y + part.first);
   }
 
   void from_coded(float* x) const override {

@@ -37,7 +37,7 @@ class FaultyCodec final : public Codec {
     sound_->decode_coded(storage, first, n_rows, out);
     scale(out, n_rows * dim());
   }
-  void to_coded(float* x) const override { sound_->to_coded(x); }
+  void to_coded(const float* x, float* y) const override { sound_->to_coded(x, y); }
   void from_coded(float* x) const override { sound_->from_coded(x); }
   void make_room(std::size_t count, Query& query) const override { sound_->make_room(count, query); }
   void complete(Query& query, std::size_t begin, std::size_t end) const override {
