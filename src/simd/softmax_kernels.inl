@@ -41,7 +41,7 @@ __attribute__((always_inline)) inline F reduce_units(F* vectors, Combine combine
   return combine(vectors[0], swap<8>(vectors[0]));
 }
 inline F max_bits(F a, F b) { return as_float(max(as_int(a), as_int(b))); }
-__attribute__((always_inline)) inline F take_larger(F a, F b) { return max(a, b); }
+inline F take_larger(F a, F b) { return max(a, b); }
 inline F add_bits(F a, F b) { return as_float(add(as_int(a), as_int(b))); }
 
 constexpr float kLog2E = 1.44269504F;

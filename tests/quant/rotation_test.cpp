@@ -26,6 +26,24 @@ TEST(Rotation, inverse_undoes_apply_at_any_length) {
   }
 }
 
+TEST(Rotation, a_row_rotated_on_its_way_to_another_place_has_the_same_bits_and_stays_as_it_was) {
+  for (const RotationKind kind : {RotationKind::kRandomHadamard, RotationKind::kPlainHadamard, RotationKind::kDenseHaar}) {
+    for (const std::size_t dim : kLengths) {
+      if (kind == RotationKind::kDenseHaar && dim > 200) continue;  // dim³ operations
+      for (unsigned rounds = 0; rounds <= 3; ++rounds) {
+        const Rotation rotation(kind, dim, rounds, 5);
+        const std::vector<float> before = test::gaussian(dim, dim);
+        std::vector<float> x = before, y(dim + 1, 99.0F), in_place = before;
+        rotation.apply(x.data(), y.data());
+        rotation.apply(in_place.data());
+        EXPECT_EQ(x, before);
+        EXPECT_EQ(std::vector<float>(y.begin(), y.end() - 1), in_place) << "length " << dim << ", " << rounds << " rounds";
+        EXPECT_EQ(y.back(), 99.0F);
+      }
+    }
+  }
+}
+
 TEST(Rotation, inner_products_are_kept_at_any_length) {
   for (const std::size_t dim : kLengths) {
     std::vector<float> a = test::gaussian(dim, 1), b = test::gaussian(dim, 2);
