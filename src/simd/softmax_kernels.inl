@@ -107,7 +107,7 @@ struct SeenUnits {
       tops[last - 1] = tops[last - 1 + kUnits] = tail.top;
     }
   }
-  /// Behind find().
+  /// After find(): what follows from the largest scores.
   void share_out(const SoftmaxWeights& job, std::size_t query) {
     const F largest = load(tops), pairs = max(largest, swap<1>(largest)), fours = max(pairs, swap<2>(pairs)), top = max(fours, swap<4>(fours));
     const F share = exponential(sub(largest, top));
@@ -125,7 +125,7 @@ struct SeenUnits {
   std::size_t first, last;
   bool ragged_first, ragged_last;
   Edge head, tail;
-  /// For each, twice: its largest score, in units of t as well; exp(that − top); what a byte stands for.
+  /// Of unit u, in lanes u and kUnits + u: its largest score, the same in units of t, exp(largest − top), and (lane u alone) what a byte stands for.
   alignas(64) float tops[kLanes], offsets[kLanes], shares[kLanes], units[kLanes];
 
  private:

@@ -184,6 +184,7 @@ struct Sums {
 
 TEST_P(EveryTarget, merged_softmaxes_are_that_of_all_positions) {
   constexpr std::size_t kParts = 5;
+  constexpr double kShare = 1.2e-6;  // an exponential's error, 1e-6, and the roundings of products and sums, a few 2^−24; each part meets up to kParts
   for (const std::size_t n : {1UL, 3UL, 16UL, 35UL}) {
     for (const std::size_t dim : {1UL, 16UL, 50UL, 64UL}) {
       const auto scores = gaussian(n * kParts, 5), values = gaussian(kParts * n * dim, 6);
@@ -207,12 +208,15 @@ TEST_P(EveryTarget, merged_softmaxes_are_that_of_all_positions) {
         ASSERT_EQ(all.tops[q], top);
         double total = 0;
         for (std::size_t part = 0; part < kParts; ++part) total += sees(part, q) ? std::exp(double{score(part, q)} - top) : 0;
-        ASSERT_NEAR(all.totals[q], total, 1e-5 * total);
+        ASSERT_NEAR(all.totals[q], total, kParts * kShare * total);
         for (std::size_t j = 0; j < dim; ++j) {
-          double sum = 0;
-          for (std::size_t part = 0; part < kParts; ++part)
-            sum += sees(part, q) ? std::exp(double{score(part, q)} - top) * values[(part * n + q) * dim + j] : 0;
-          ASSERT_NEAR(all.values[q * dim + j], sum, 1e-5) << q << " of " << n << ", " << j << " of " << dim;
+          double sum = 0, size = 0;
+          for (std::size_t part = 0; part < kParts; ++part) {
+            const double term = sees(part, q) ? std::exp(double{score(part, q)} - top) * values[(part * n + q) * dim + j] : 0;
+            sum += term;
+            size += std::abs(term);
+          }
+          ASSERT_NEAR(all.values[q * dim + j], sum, kParts * kShare * size) << q << " of " << n << ", " << j << " of " << dim;
         }
       }
     }
