@@ -411,6 +411,21 @@ inline I store_high_bytes(W even, W odd, std::int8_t* to_even, std::int8_t* to_o
 
 #include "simd/byte_tables.inl"
 #include "simd/tails.inl"
+/// Of eight groups of eight windows only those that reach the end are read from a copy, of 16 bytes and what follows.
+inline void look_up(const WindowTable& table, const StreamEnd& end, const std::uint8_t* bytes, std::size_t readable, unsigned behind, F* out) {
+  if (readable < 64 || end.n < 16) return look_up_copied(table, end, bytes, behind, out);
+  std::uint8_t copy[48];  // each group reads 16 bytes, of which those of its windows count
+  __builtin_memcpy(copy, bytes + end.n - 16, 16);
+  copy[16] = static_cast<std::uint8_t>(behind);
+  copy[17] = static_cast<std::uint8_t>(behind >> 8);
+  const std::size_t bits = table.windows.bits;
+  const auto group = [&](std::size_t k) __attribute__((always_inline)) {
+    const std::size_t at = k * bits;
+    const bool reaches_end = at <= end.n && at + bits + 2 > end.n;
+    return look_up_windows(table, reaches_end ? copy + (at + 16 - end.n) : bytes + at);
+  };
+  for (std::size_t i = 0; i < 4; ++i) out[i] = {group(2 * i), group(2 * i + 1)};
+}
 #include "simd/kernels.inl"
 
 }  // namespace

@@ -239,7 +239,7 @@ struct StreamEnd {
   I source;
 };
 template <class Table>
-inline void look_up(const Table& table, const StreamEnd& end, const std::uint8_t* bytes, unsigned behind, F* out) {
+inline void look_up(const Table& table, const StreamEnd& end, const std::uint8_t* bytes, std::size_t, unsigned behind, F* out) {
   const I stream = _mm512_maskz_loadu_epi8(end.there, bytes), next = _mm512_set1_epi16(static_cast<short>(behind));
   to_floats(look_up_runs(table, _mm512_permutex2var_epi8(stream, end.source, next)), out);
 }

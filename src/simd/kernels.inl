@@ -33,7 +33,7 @@
 //   spread(x, I)              x[i] for each index i below 8; 8 floats are readable
 //   WindowTable(WindowValues, bits), look_up(table, bytes, F[4])   64 values from 8·bits + 2 bytes; 64 bytes are readable
 //   with_window_table(WindowValues, bits, take)   take() of that table, or of one that the target has for these values
-//   StreamEnd(table, n), look_up(table, end, bytes, behind, F[4])   likewise from n bytes and two behind them; no others are read
+//   StreamEnd(table, n), look_up(table, end, bytes, readable, behind, F[4])   likewise from n bytes and the two of `behind`; none are read but `readable`
 //   up<n>(B)                  every 32-bit word shifted left;  keep<mask>(B)  the bits of mask in every byte
 //   dot4(sum, values, B)      as below with 4 bytes for each row
 //   repeat_four(bytes)        the same 4 bytes for each row

@@ -399,6 +399,9 @@ inline I store_high_bytes(const W& even, const W& odd, std::int8_t* to_even, std
 
 #include "simd/byte_tables.inl"
 #include "simd/tails.inl"
+inline void look_up(const WindowTable& table, const StreamEnd& end, const std::uint8_t* bytes, std::size_t, unsigned behind, F* out) {
+  look_up_copied(table, end, bytes, behind, out);
+}
 #include "simd/kernels.inl"
 
 }  // namespace

@@ -20,7 +20,7 @@ struct StreamEnd {
   StreamEnd(const WindowTable&, std::size_t bytes) : n(bytes) {}
   std::size_t n;
 };
-inline void look_up(const WindowTable& table, const StreamEnd& end, const std::uint8_t* bytes, unsigned behind, F* out) {
+inline void look_up_copied(const WindowTable& table, const StreamEnd& end, const std::uint8_t* bytes, unsigned behind, F* out) {
   std::uint8_t padded[66];
   const std::size_t kept = end.n < 64 ? end.n : 64;
   std::size_t i = 0;

@@ -34,7 +34,7 @@ inline void decode_windows_of(const CodedRows& rows, const WindowValues& windows
     const unsigned behind = (used > 0 ? packed[whole] & ((1U << used) - 1) : 0U) | (windows.closed ? unsigned{packed[0]} << used : 0U);
     for (; i < n; i += kBlock, at += 8 * bits) {
       if (end.n != whole - at) [[unlikely]] end = StreamEnd(entries, whole - at);
-      look_up(entries, end, packed + at, behind, values);
+      look_up(entries, end, packed + at, readable - at, behind, values);
       if (i + kBlock <= n) [[likely]] {
         put(i);
       } else {
