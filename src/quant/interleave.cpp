@@ -116,7 +116,7 @@ inline void unpack_low(const Shape& shape, const std::array<Word, kWords>& words
   }
 }
 
-void unpack(const Shape& shape, const Words& words, Fields& low, Fields& high) {
+inline void unpack(const Shape& shape, const Words& words, Fields& low, Fields& high) {
   low = high = {};
   unpack_low(shape, words, low);
   if (shape.has_ninth) {
@@ -165,6 +165,29 @@ void split_chunks(const std::byte* words, std::size_t dim, std::byte* signs, std
     std::memcpy(signs + c * kWordBytes, sign.data(), kWordBytes);
     for (std::size_t w = 0; w < others.size(); ++w) std::memcpy(rest + (w * chunks + c) * kWordBytes, &others[w], kWordBytes);
   }
+}
+
+/// n ≤ 32 codes of a row, whose first word begins at `at`.
+template <unsigned kBits>
+inline void separate_chunk(const std::byte* at, std::size_t n, std::uint16_t* codes) {
+  constexpr Shape kShape(kBits);
+  Words packed{};
+  const std::size_t n_words = kShape.words((n + 3) / 4);
+  for (std::size_t w = 0; w < n_words; ++w, at += kWordBytes) {
+    std::memcpy(&packed[kShape.has_ninth && w + 1 == n_words ? 8 : w], at, sizeof(std::uint32_t));
+  }
+  Fields low, high;
+  unpack(kShape, packed, low, high);
+  std::array<std::uint8_t, kChunk> bytes, ninths;
+  std::memcpy(bytes.data(), low.data(), sizeof low);
+  std::memcpy(ninths.data(), high.data(), sizeof high);
+  for (std::size_t i = 0; i < n; ++i) codes[i] = static_cast<std::uint16_t>(bytes[i] | ninths[i] << 8);
+}
+
+template <unsigned kBits>
+void separate_chunks(const std::byte* at, std::size_t dim, std::uint16_t* codes) {
+  for (; dim >= kChunk; dim -= kChunk, codes += kChunk, at += kBits * kWordBytes) separate_chunk<kBits>(at, kChunk, codes);
+  if (dim > 0) separate_chunk<kBits>(at, dim, codes);
 }
 
 }  // namespace
@@ -245,21 +268,17 @@ void restore_row(const std::byte* words, std::size_t dim, unsigned bits, std::si
 }
 
 void separate_row(const std::byte* words, std::size_t dim, unsigned bits, std::size_t row, std::uint16_t* codes) {
-  const Shape shape(bits);
   const std::byte* at = words + row * sizeof(std::uint32_t);
-  for (std::size_t begin = 0; begin < dim; begin += kChunk) {
-    const std::size_t n = std::min(kChunk, dim - begin);
-    Words packed{};
-    const std::size_t n_words = shape.words((n + 3) / 4);
-    for (std::size_t w = 0; w < n_words; ++w, at += kWordBytes) {
-      std::memcpy(&packed[shape.has_ninth && w + 1 == n_words ? 8 : w], at, sizeof(std::uint32_t));
-    }
-    Fields low{}, high{};
-    unpack(shape, packed, low, high);
-    for (std::size_t i = 0; i < n; ++i) {
-      const auto shift = static_cast<unsigned>(i % 4 * 8);
-      codes[begin + i] = static_cast<std::uint16_t>((low[i / 4] >> shift & 0xFFU) | (high[i / 4] >> shift & 1U) << 8);
-    }
+  switch (bits) {
+    case 1: return separate_chunks<1>(at, dim, codes);
+    case 2: return separate_chunks<2>(at, dim, codes);
+    case 3: return separate_chunks<3>(at, dim, codes);
+    case 4: return separate_chunks<4>(at, dim, codes);
+    case 5: return separate_chunks<5>(at, dim, codes);
+    case 6: return separate_chunks<6>(at, dim, codes);
+    case 7: return separate_chunks<7>(at, dim, codes);
+    case 8: return separate_chunks<8>(at, dim, codes);
+    default: assert(bits == 9); return separate_chunks<9>(at, dim, codes);
   }
 }
 
