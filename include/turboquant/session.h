@@ -80,7 +80,7 @@ class ThreadPool;
 std::shared_ptr<ThreadPool> make_thread_pool(unsigned threads, bool bound = false);
 unsigned thread_count(const ThreadPool& pool);
 
-/// The CPU target of the kernels in use: "avx512", "avx2", "neon", "scalar".
+/// The CPU target of the kernels in use: "avx512", "avxvnni", "avx2", "neondot", "neon", "scalar".
 std::string simd_target();
 /// Those that this CPU runs, best first.
 std::vector<std::string> simd_targets();

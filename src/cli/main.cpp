@@ -71,7 +71,7 @@ void print_version() {
 #else
   constexpr const char* kCompiler = "GCC " __VERSION__;
 #endif
-  fmt::print("tq {}\ncompiler: {}, {}\nkernels: {} (TQ_SIMD=scalar|neon|avx2|avx512 forces others)\n", TQ_VERSION,
+  fmt::print("tq {}\ncompiler: {}, {}\nkernels: {} (TQ_SIMD=scalar|neon|neondot|avx2|avxvnni|avx512 forces others)\n", TQ_VERSION,
              kCompiler, TQ_BUILD_TYPE, simd_target());
 }
 

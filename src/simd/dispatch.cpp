@@ -9,6 +9,8 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#elif defined(__aarch64__) && defined(__linux__)
+#include <sys/auxv.h>
 #endif
 
 namespace tq {
@@ -25,19 +27,37 @@ bool has_f16c() {  // __builtin_cpu_supports of clang 14 does not know it
   return __get_cpuid(1, &a, &b, &c, &d) != 0 && (c & bit_F16C) != 0;
 }
 bool has_avx2() { return __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("fma") != 0 && has_f16c(); }
+bool has_avxvnni() {  // nor this
+  constexpr unsigned kAvxVnni = 1U << 4;
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  return has_avx2() && __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0 && (a & kAvxVnni) != 0;
+}
 bool has_avx512() {
   return has_avx2() && __builtin_cpu_supports("avx512f") != 0 && __builtin_cpu_supports("avx512bw") != 0 &&
          __builtin_cpu_supports("avx512dq") != 0 && __builtin_cpu_supports("avx512vl") != 0 &&
          __builtin_cpu_supports("avx512vbmi") != 0 && __builtin_cpu_supports("avx512vnni") != 0 &&
          __builtin_cpu_supports("gfni") != 0;
 }
+#elif defined(__aarch64__)
+bool has_dot_products() {
+#if defined(__linux__)
+  constexpr unsigned long kDotProducts = 1UL << 20;  // HWCAP_ASIMDDP
+  return (getauxval(AT_HWCAP) & kDotProducts) != 0;
+#elif defined(__APPLE__)
+  return true;
+#else
+  return false;
+#endif
+}
 #endif
 
 constexpr std::array kTargets = {
 #if defined(__x86_64__)
     Target{&kAvx512Kernels, has_avx512},
+    Target{&kAvxVnniKernels, has_avxvnni},
     Target{&kAvx2Kernels, has_avx2},
 #elif defined(__aarch64__)
+    Target{&kNeonDotKernels, has_dot_products},
     Target{&kNeonKernels, [] { return true; }},
 #endif
     Target{&kScalarKernels, [] { return true; }},

@@ -252,7 +252,7 @@ struct InterleavedRuns {
 constexpr std::size_t kUnitChunks = 8, kHalfChunks = 2;  ///< that share a header, with units and without
 
 struct Kernels {
-  const char* name;  ///< "scalar", "neon", "avx2", "avx512"
+  const char* name;  ///< "scalar", "neon", "neondot", "avx2", "avxvnni", "avx512"
 
   /// ⟨a, b⟩ over n floats in double-free fixed order, mul then add. Same bits. Used wherever a stored byte depends on the sum.
   float (*ordered_dot)(const float* a, const float* b, std::size_t n);
