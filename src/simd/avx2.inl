@@ -202,12 +202,14 @@ inline void look_up(const WindowTable& table, const std::uint8_t* bytes, F* out)
   for (unsigned i = 0; i < 4; ++i, bytes += 2 * bits) out[i] = {look_up_windows(table, bytes), look_up_windows(table, bytes + bits)};
 }
 
+/// The lowest bytes: pshufb brings four of each half together.
 inline void store_i8(I a, void* bytes) {
-  std::uint16_t words[16];
-  store_u16(a, words);
-  std::int8_t out[16];
-  for (int i = 0; i < 16; ++i) out[i] = static_cast<std::int8_t>(words[i]);
-  __builtin_memcpy(bytes, out, sizeof out);
+  constexpr char n = -128;
+  const __m256i from_low = _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 4, 8, 12, n, n, n, n, n, n, n, n, n, n, n, n));
+  const __m256i from_high = _mm256_broadcastsi128_si256(_mm_setr_epi8(n, n, n, n, 0, 4, 8, 12, n, n, n, n, n, n, n, n));
+  const __m256i mixed = _mm256_or_si256(_mm256_shuffle_epi8(a.low, from_low), _mm256_shuffle_epi8(a.high, from_high));
+  const __m256i ordered = _mm256_permutevar8x32_epi32(mixed, _mm256_setr_epi32(0, 4, 1, 5, 2, 2, 2, 2));
+  _mm_storeu_si128(static_cast<__m128i*>(bytes), _mm256_castsi256_si128(ordered));
 }
 inline void store_i8(I low, I high, void* bytes) {
   const __m256i all = _mm256_packs_epi16(_mm256_packs_epi32(low.low, low.high), _mm256_packs_epi32(high.low, high.high));
