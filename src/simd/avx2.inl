@@ -220,6 +220,7 @@ inline void store_i8(I low, I high, void* bytes) {
 struct B {
   __m256i low, high;
 };
+inline bool foresees_reading() { return __builtin_cpu_is("amd") != 0; }
 constexpr int kBlockTile = 1;
 
 inline B load_bytes(const std::uint8_t* bytes) {

@@ -260,6 +260,7 @@ inline void store_i8(I low, I high, void* bytes) {
 }
 
 using B = __m512i;
+inline bool foresees_reading() { return __builtin_cpu_is("amd") != 0; }
 constexpr std::size_t kQueryTile = 8;
 constexpr int kBlockTile = 2;  // 16 of 32 registers hold sums
 constexpr int kDotBias = 128;  // vpdpbusd multiplies unsigned by signed bytes

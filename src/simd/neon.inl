@@ -303,6 +303,7 @@ inline void look_up(const WindowTable& table, const std::uint8_t* bytes, F* out)
   out[3] = floats.d;
 }
 
+inline bool foresees_reading() { return true; }
 constexpr std::size_t kQueryTile = 4;
 constexpr int kBlockTile = 1;
 constexpr int kDotBias = 0;

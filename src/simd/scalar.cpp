@@ -201,6 +201,7 @@ inline void store_i8(const I& low, const I& high, void* bytes) {
 struct B {
   std::uint32_t word[16];
 };
+inline bool foresees_reading() { return true; }
 constexpr std::size_t kQueryTile = 2;
 constexpr int kBlockTile = 1;
 constexpr int kDotBias = 0;

@@ -171,7 +171,11 @@ inline void dot_wide_queries(const InterleavedDot& job, const DotBlock& block, c
   sums.stride = job.query_stride;
   sums.low = job.query_stride / 2;
   std::size_t w = 0;
-  for (; w + bits <= job.n_words; w += bits, sums.queries += 32) dot_wide_chunk<bits>(block.words + 64 * w, bits, table, sums);
+  const bool asks = kQueries == 1 && asks_alone(job);
+  for (; w + bits <= job.n_words; w += bits, sums.queries += 32) {
+    if (asks) ask_for(block.words + 64 * w + kBytesAhead, bits);
+    dot_wide_chunk<bits>(block.words + 64 * w, bits, table, sums);
+  }
   if (w < job.n_words) dot_wide_chunk<bits>(block.words + 64 * w, job.n_words - w, table, sums);
 #pragma GCC unroll 4
   for (int q = 0; q < kQueries; ++q) {

@@ -42,7 +42,9 @@ inline void dot_window_queries(const InterleavedDot& job, const DotBlock* blocks
   B words[kBlocks][bits + 1];
 #pragma GCC unroll 2
   for (int b = 0; b < kBlocks; ++b) words[b][0] = load_stream<kBlocks>(blocks[b].words);
+  const bool asks = kQueries == 1 && asks_alone(job);
   for (std::size_t w = 0; w < job.n_words; w += bits, sums.queries += 32) {
+    if (asks) ask_for(blocks->words + 64 * w + kBytesAhead, bits);
     const bool last = w + bits == job.n_words;
 #pragma GCC unroll 2
     for (int b = 0; b < kBlocks; ++b) {
