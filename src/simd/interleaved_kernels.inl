@@ -156,7 +156,7 @@ __attribute__((always_inline)) inline void dot_chunk(const std::uint8_t* words, 
 }
 
 /// Few enough to meet rows faster than memory answers. One query alone does nothing but read, which some CPUs foresee: there asking costs
-/// a tenth of the speed (Zen 4). Others stop at every 4 KiB, and without asking a fifth of the speed is lost (Xeon with AMX).
+/// a tenth of the speed (Zen 4). Others stop at every 4 KiB, and without asking a quarter of the speed is lost (a Xeon).
 inline bool few_queries(std::size_t n_queries) { return n_queries <= 8 && (n_queries > 1 || !foresees_reading()); }
 /// For level 2. Little by little, as rows are read: a core waits for some twenty lines at most, and all else waits behind these.
 inline void ask_for(const std::uint8_t* bytes, std::size_t lines) {
