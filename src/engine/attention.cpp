@@ -236,11 +236,11 @@ void attend_by_tiles(const ModelConfig& config, KvCache& cache, const AttentionJ
   pool.for_ranges(n_tiles * config.n_kv_heads, 1, [&](std::size_t begin, std::size_t end, unsigned thread) {
     AttentionScratch& scratch = scratches[thread];
     for (std::size_t task = begin; task < end; ++task) {
-      // Late tiles see more positions than early ones: taking them alternately from both ends gives each thread the
-      // same work.
-      const std::size_t turn = task / config.n_kv_heads;
+      // Head after head: what all tiles read of one may stay in the level-2 cache. Late tiles see more positions than
+      // early ones: taking them alternately from both ends gives each thread the same work.
+      const std::size_t turn = task % n_tiles;
       const std::size_t index = turn % 2 == 0 ? turn / 2 : n_tiles - 1 - turn / 2;
-      const Tile tile(config, cache, job, task % config.n_kv_heads, index * kTileTokens);
+      const Tile tile(config, cache, job, task / n_tiles, index * kTileTokens);
       scratch.sums.make_room(2 * tile.count(), config.head_dim);
       const SoftmaxSums all = scratch.sums.from(0), next = scratch.sums.from(tile.count());
       tile.prepare(scratch);

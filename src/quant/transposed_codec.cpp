@@ -150,21 +150,20 @@ class TransposedCodec final : public Codec {
       sums = scratch.rows.data();
       for (std::size_t i = 0; i < count; ++i) std::memcpy(sums + i * padded, acc + i * dim(), dim() * sizeof(float));
     }
-    for (std::size_t block = 0; block < blocks_of(dim()); ++block) {
-      const TransposedSum job{.words = reinterpret_cast<const std::uint8_t*>(groups + words_begin() + block * 64 * spec().bits),
-                              .group_bytes = group_bytes(),
-                              .n_groups = n_groups,
-                              .bits = spec().bits,
-                              .table = bytes_.table.data(),
-                              .weights = scratch.weights.bytes.data(),
-                              .unit_groups = unit_groups,
-                              .weight_sums = scratch.weights.sums.data(),
-                              .weight_units = scratch.weights.units.data(),
-                              .n_queries = count,
-                              .sums = sums + block * kCoordinates,
-                              .stride = padded};
-      (planes() == 1 ? kernels().sum_transposed : kernels().sum_wide)(job);
-    }
+    const TransposedSum job{.words = reinterpret_cast<const std::uint8_t*>(groups + words_begin()),
+                            .group_bytes = group_bytes(),
+                            .n_groups = n_groups,
+                            .n_blocks = blocks_of(dim()),
+                            .bits = spec().bits,
+                            .table = bytes_.table.data(),
+                            .weights = scratch.weights.bytes.data(),
+                            .unit_groups = unit_groups,
+                            .weight_sums = scratch.weights.sums.data(),
+                            .weight_units = scratch.weights.units.data(),
+                            .n_queries = count,
+                            .sums = sums,
+                            .stride = padded};
+    (planes() == 1 ? kernels().sum_transposed : kernels().sum_wide)(job);
     if (padded == dim()) return;
     for (std::size_t i = 0; i < count; ++i) std::memcpy(acc + i * dim(), sums + i * padded, dim() * sizeof(float));
   }

@@ -229,10 +229,17 @@ inline void dot_queries(const InterleavedDot& job, const DotBlock* blocks, const
   const std::size_t apart = 64 * job.n_words;
   std::size_t w = 0;
   const bool asks = kQueries == 1 && asks_alone(job);
-  for (; w + bits <= job.n_words; w += bits, sums.queries += 32) {
+  const auto add_chunk = [&]() __attribute__((always_inline)) {
     if (asks) ask_for(blocks->words + 64 * w + kBytesAhead, bits);
     dot_chunk<bits, kBlocks>(blocks->words + 64 * w, bits, table, sums, apart);
+    w += bits;
+    sums.queries += 32;
+  };
+  while (w + 2 * bits <= job.n_words) {
+    add_chunk();
+    add_chunk();
   }
+  if (w + bits <= job.n_words) add_chunk();
   if (w < job.n_words) dot_chunk<bits, kBlocks>(blocks->words + 64 * w, job.n_words - w, table, sums, apart);
 #pragma GCC unroll 2
   for (int b = 0; b < kBlocks; ++b) store_products<kQueries>(job, blocks[b].scales, blocks[b].out, sums, first, b);
@@ -331,39 +338,55 @@ void weights_to_bytes(const RowWeights& job) {
   }
 }
 
-template <unsigned bits, int kQueries>
-inline void sum_some_transposed(const TransposedSum& job, const ByteTable<bits>& table, std::size_t first) {
-  F total[kQueries];
-#pragma GCC unroll 8
-  for (int q = 0; q < kQueries; ++q) total[q] = load(job.sums + (first + static_cast<std::size_t>(q)) * job.stride);
-  DotSums<kQueries> sums;
+/// kBlocks from block `block` on. Totals stay in memory: beside the sums of 8 queries and 2 blocks registers have no room for them.
+template <unsigned bits, int kQueries, int kBlocks>
+inline void sum_some_transposed(const TransposedSum& job, const ByteTable<bits>& table, std::size_t block, std::size_t first) {
+  DotSums<kQueries, kBlocks> sums;
   sums.queries = job.weights + first * 32;
   sums.stride = 32;
-  const std::uint8_t* words = job.words;
+  const std::uint8_t* words = job.words + block * 64 * bits;
+  float* totals = job.sums + first * job.stride + block * kLanes;
   const std::int32_t* weight_sums = job.weight_sums + first;
   const float* units = job.weight_units + first;
   const std::size_t ahead = job.n_groups * job.group_bytes;  // the groups of the next call
-  for (std::size_t g = 0; g < job.n_groups;) {
+  const bool asks = few_queries(job.n_queries);
+  const auto add_group = [&]() __attribute__((always_inline)) {
+    if (asks) ask_for(words + ahead, kBlocks * bits);
+    dot_chunk<bits, kBlocks>(words, bits, table, sums, 64 * bits);
+    words += job.group_bytes;
+    sums.queries += job.n_queries * 32;
+  };
+  for (std::size_t g = 0; g < job.n_groups; g += job.unit_groups) {
     sums.start(weight_sums);
-    for (const std::size_t end = job.n_groups - g < job.unit_groups ? job.n_groups : g + job.unit_groups; g < end; ++g) {
-      if (few_queries(job.n_queries)) ask_for(words + ahead, bits);
-      dot_chunk<bits>(words, bits, table, sums);
-      words += job.group_bytes;
-      sums.queries += job.n_queries * 32;
-    }
+    add_group();
+    if (job.unit_groups == 2 && g + 1 < job.n_groups) add_group();
 #pragma GCC unroll 8
-    for (int q = 0; q < kQueries; ++q) total[q] = add(total[q], mul(to_float(sums.total(q)), broadcast(units[q])));
+    for (int q = 0; q < kQueries; ++q) {
+      const F unit = broadcast(units[q]);
+#pragma GCC unroll 2
+      for (int b = 0; b < kBlocks; ++b) {
+        float* total = totals + static_cast<std::size_t>(q) * job.stride + static_cast<std::size_t>(b) * kLanes;
+        store(add(load(total), mul(to_float(sums.total(q, b)), unit)), total);
+      }
+    }
     weight_sums += job.n_queries;
     units += job.n_queries;
   }
-#pragma GCC unroll 8
-  for (int q = 0; q < kQueries; ++q) store(total[q], job.sums + (first + static_cast<std::size_t>(q)) * job.stride);
 }
 
 template <unsigned bits>
 void sum_all_transposed(const TransposedSum& job) {
   const ByteTable<bits> table(job.table);
-  for_query_tiles<kQueryTile>(job.n_queries, [&](auto tile, std::size_t first) { sum_some_transposed<bits, decltype(tile)::kQueries>(job, table, first); });
+  std::size_t block = 0;
+  const auto take = [&](auto n_blocks) {
+    constexpr int kBlocks = decltype(n_blocks)::kBlocks;
+    for_query_tiles<kQueryTile>(job.n_queries, [&](auto tile, std::size_t first) {
+      sum_some_transposed<bits, decltype(tile)::kQueries, kBlocks>(job, table, block, first);
+    });
+    block += kBlocks;
+  };
+  while (block + kBlockTile <= job.n_blocks) take(BlockTile<kBlockTile>());
+  while (block < job.n_blocks) take(BlockTile<1>());
 }
 
 void sum_transposed(const TransposedSum& job) {

@@ -133,11 +133,12 @@ struct SoftmaxSums {
   float* values;         ///< n x dim
   float *tops, *totals;  ///< n: the largest score and the sum; −∞ and 0 where nothing is seen
 };
-/// … of Kernels::sum_transposed: what InterleavedDot calls a row is one of 16 coordinates here, and what is a coordinate there is a row.
+/// … of Kernels::sum_transposed: what InterleavedDot calls a row is one of 16 coordinates of a block here, and what is a coordinate there is a row.
 struct TransposedSum {
-  const std::uint8_t* words;      ///< bits x 64 bytes for each group of 32 rows, …
+  const std::uint8_t* words;      ///< n_blocks x bits x 64 bytes for each group of 32 rows, …
   std::size_t group_bytes;        ///< … so far apart
   std::size_t n_groups;
+  std::size_t n_blocks = 1;       ///< of 16 coordinates each
   unsigned bits;                  ///< of a code, 1 to 4
   const std::int8_t* table;       ///< 2^bits values from −127 to 127
   const std::int8_t* weights;     ///< n_groups x n_queries x 32, from −127 to 127
@@ -145,7 +146,7 @@ struct TransposedSum {
   const std::int32_t* weight_sums;  ///< for each unit, n_queries
   const float* weight_units;      ///< likewise
   std::size_t n_queries;
-  float* sums;                    ///< sums[q * stride + coordinate], always 16 coordinates
+  float* sums;                    ///< sums[q * stride + coordinate], n_blocks x 16 coordinates
   std::size_t stride;
 };
 

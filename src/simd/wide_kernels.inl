@@ -206,19 +206,18 @@ void dot_wide(const InterleavedDot& job) {
 }
 
 template <unsigned bits>
-void sum_wide_of(const TransposedSum& job) {
-  const WideTable<bits> table(job.table);
+void sum_wide_block(const TransposedSum& job, const WideTable<bits>& table, std::size_t block) {
   for_query_tiles<kWideTile>(job.n_queries, [&](auto tile, std::size_t first) __attribute__((always_inline)) {
     constexpr int kQueries = decltype(tile)::kQueries;
     const std::size_t plane = job.n_groups * job.n_queries;
     F total[kQueries];
 #pragma GCC unroll 4
-    for (int q = 0; q < kQueries; ++q) total[q] = load(job.sums + (first + static_cast<std::size_t>(q)) * job.stride);
+    for (int q = 0; q < kQueries; ++q) total[q] = load(job.sums + (first + static_cast<std::size_t>(q)) * job.stride + block * kLanes);
     WideSums<kQueries, bits> sums;
     sums.queries = job.weights + first * 32;
     sums.stride = 32;
     sums.low = plane * 32;
-    const std::uint8_t* words = job.words;
+    const std::uint8_t* words = job.words + block * 64 * bits;
     for (std::size_t at = first; at < plane; at += job.n_queries, words += job.group_bytes, sums.queries += job.n_queries * 32) {
       sums.clear();
       if (few_queries(job.n_queries)) ask_for(words + job.n_groups * job.group_bytes, bits);
@@ -230,8 +229,14 @@ void sum_wide_of(const TransposedSum& job) {
       }
     }
 #pragma GCC unroll 4
-    for (int q = 0; q < kQueries; ++q) store(total[q], job.sums + (first + static_cast<std::size_t>(q)) * job.stride);
+    for (int q = 0; q < kQueries; ++q) store(total[q], job.sums + (first + static_cast<std::size_t>(q)) * job.stride + block * kLanes);
   });
+}
+
+template <unsigned bits>
+void sum_wide_of(const TransposedSum& job) {
+  const WideTable<bits> table(job.table);
+  for (std::size_t block = 0; block < job.n_blocks; ++block) sum_wide_block<bits>(job, table, block);
 }
 
 void sum_wide(const TransposedSum& job) {
