@@ -127,6 +127,7 @@ struct Workspace {
   std::vector<float> costs;             ///< of a trellis search
   std::vector<std::byte> stream;        ///< the codes of a trellis before they are interleaved
   std::vector<float> scales;            ///< of coded rows
+  std::vector<std::uint8_t> panel;      ///< codes of 32 rows, looked up for many queries
   Query weights;                        ///< of a sum of rows, as integers
 };
 

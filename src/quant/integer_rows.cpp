@@ -44,15 +44,16 @@ void IntegerRows::complete(Query& query, std::size_t begin, std::size_t end) con
 void IntegerRows::scores(const Query& query, const std::byte* storage, std::size_t first, std::size_t n_rows, float* out,
                          std::size_t out_stride, Workspace& scratch) const {
   if (step_ == 0) return Codec::scores(query, storage, first, n_rows, out, out_stride, scratch);
+  if (query.count > 1) scratch.panel.resize(std::max(scratch.panel.size(), 32 * planes() * padded() + 63));
   const auto blocks = [&](std::size_t row, std::size_t n_blocks, float* products, std::size_t stride) {
-    multiply_blocks(query, storage, row, n_blocks, products, stride);
+    multiply_blocks(query, storage, row, n_blocks, products, stride, query.count > 1 ? scratch.panel.data() : nullptr);
   };
   score_blocks<kGroupRows>(query.count, first, n_rows, out, out_stride, scratch.rows, blocks);
 }
 
 /// n_blocks times 16 rows, from `row` on, against all queries.
 void IntegerRows::multiply_blocks(const Query& query, const std::byte* storage, std::size_t row, std::size_t n_blocks, float* out,
-                                  std::size_t out_stride) const {
+                                  std::size_t out_stride, std::uint8_t* panel) const {
   InterleavedDot job{.words = reinterpret_cast<const std::uint8_t*>(words(storage, row)),
                      .n_words = n_words_,
                      .bits = spec().bits,
@@ -68,7 +69,8 @@ void IntegerRows::multiply_blocks(const Query& query, const std::byte* storage, 
                      .half_scales = !spec().wide_scale,
                      .step = step_,
                      .n_blocks = n_blocks,
-                     .group_bytes = group_bytes()};
+                     .group_bytes = group_bytes(),
+                     .panel = panel};
   multiply(job);
 }
 

@@ -40,7 +40,7 @@ class IntegerRows : public LaneCodec {
   std::size_t words_place(std::size_t row) const;
   std::size_t padded() const { return (dim() + 31) / 32 * 32; }
   void multiply_blocks(const Query& query, const std::byte* storage, std::size_t row, std::size_t n_blocks, float* out,
-                       std::size_t out_stride) const;
+                       std::size_t out_stride, std::uint8_t* panel) const;
 
   std::size_t n_words_;
   float step_;

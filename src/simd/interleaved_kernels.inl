@@ -63,7 +63,7 @@ struct DotSums {
   static constexpr int kChains = chains_of(kQueries * kBlocks);
   I sum[kQueries][kBlocks][kChains];
   const std::int8_t* queries;
-  std::size_t stride;
+  std::size_t stride, chunk_stride = 32;  ///< from one query to the next, and from one chunk of a query to the next
 
   /// From what the bias of the values adds, in memory first: a broadcast from there is a load and nothing else.
   void start(const std::int32_t* query_sums) {
@@ -79,6 +79,7 @@ struct DotSums {
       }
     }
   }
+  __attribute__((always_inline)) void next_chunk() { queries += chunk_stride; }
   I total(int q, int block = 0) const {
     I all = sum[q][block][0];
 #pragma GCC unroll 4
@@ -219,38 +220,58 @@ __attribute__((always_inline)) inline void for_block_tiles(const InterleavedDot&
   }
 }
 
-/// kBlocks that lie one behind the other.
-template <unsigned bits, int kQueries, int kBlocks>
-inline void dot_queries(const InterleavedDot& job, const DotBlock* blocks, const ByteTable<bits>& table, std::size_t first) {
-  DotSums<kQueries, kBlocks> sums;
-  sums.start(job.query_sums + first);
-  sums.queries = job.queries + first * job.query_stride;
-  sums.stride = job.query_stride;
+/// All codes of kBlocks that lie one behind the other, into sums of products or into a panel.
+template <unsigned bits, int kBlocks, class Sums>
+__attribute__((always_inline)) inline void walk_codes(const InterleavedDot& job, const DotBlock* blocks, const ByteTable<bits>& table, bool asks, Sums& sums) {
   const std::size_t apart = 64 * job.n_words;
   std::size_t w = 0;
-  const bool asks = kQueries == 1 && asks_alone(job);
   const auto add_chunk = [&]() __attribute__((always_inline)) {
     if (asks) ask_for(blocks->words + 64 * w + kBytesAhead, bits);
     dot_chunk<bits, kBlocks>(blocks->words + 64 * w, bits, table, sums, apart);
     w += bits;
-    sums.queries += 32;
+    sums.next_chunk();
   };
-  while (w + 2 * bits <= job.n_words) {
+  while (w + 2 * bits <= job.n_words) {  // each turn costs some moves of registers
     add_chunk();
     add_chunk();
   }
   if (w + bits <= job.n_words) add_chunk();
   if (w < job.n_words) dot_chunk<bits, kBlocks>(blocks->words + 64 * w, job.n_words - w, table, sums, apart);
+}
+
+/// Products of kQueries from `first` on with kBlocks whose codes walk(sums) goes through.
+template <int kQueries, int kBlocks, class Walk>
+__attribute__((always_inline)) inline void dot_queries(const InterleavedDot& job, const DotBlock* blocks, std::size_t first, Walk walk) {
+  DotSums<kQueries, kBlocks> sums;
+  sums.start(job.query_sums + first);
+  sums.queries = job.queries + first * job.query_stride;
+  sums.stride = job.query_stride;
+  walk(sums);
 #pragma GCC unroll 2
   for (int b = 0; b < kBlocks; ++b) store_products<kQueries>(job, blocks[b].scales, blocks[b].out, sums, first, b);
+}
+
+#include "simd/panel_kernels.inl"
+
+template <unsigned bits, int kQueries, int kBlocks>
+void dot_coded_queries(const InterleavedDot& job, const DotBlock* blocks, const ByteTable<bits>& table, std::size_t first) {
+  dot_queries<kQueries, kBlocks>(job, blocks, first, [&](auto& sums) __attribute__((always_inline)) {
+    walk_codes<bits, kBlocks>(job, blocks, table, kQueries == 1 && asks_alone(job), sums);
+  });
 }
 
 template <unsigned bits>
 void dot_all_queries(const InterleavedDot& job) {
   const ByteTable<bits> table(job.table);
   for_block_tiles(job, [&](auto n_blocks, const DotBlock* blocks) {
+    constexpr int kBlocks = decltype(n_blocks)::kBlocks;
+    if (kPanelsOfNarrowCodes && wants_panel(job)) {
+      Panel panel(job.panel);
+      walk_codes<bits, kBlocks>(job, blocks, table, false, panel);
+      return dot_panel<kBlocks>(job, blocks, panel);
+    }
     for_query_tiles<kQueryTile>(job.n_queries, [&](auto tile, std::size_t first) {
-      dot_queries<bits, decltype(tile)::kQueries, decltype(n_blocks)::kBlocks>(job, blocks, table, first);
+      dot_coded_queries<bits, decltype(tile)::kQueries, kBlocks>(job, blocks, table, first);
     });
   });
 }
@@ -338,28 +359,23 @@ void weights_to_bytes(const RowWeights& job) {
   }
 }
 
-/// kBlocks from block `block` on. Totals stay in memory: beside the sums of 8 queries and 2 blocks registers have no room for them.
-template <unsigned bits, int kQueries, int kBlocks>
-inline void sum_some_transposed(const TransposedSum& job, const ByteTable<bits>& table, std::size_t block, std::size_t first) {
-  DotSums<kQueries, kBlocks> sums;
-  sums.queries = job.weights + first * 32;
-  sums.stride = 32;
-  const std::uint8_t* words = job.words + block * 64 * bits;
-  float* totals = job.sums + first * job.stride + block * kLanes;
-  const std::int32_t* weight_sums = job.weight_sums + first;
-  const float* units = job.weight_units + first;
-  const std::size_t ahead = job.n_groups * job.group_bytes;  // the groups of the next call
-  const bool asks = few_queries(job.n_queries);
-  const auto add_group = [&]() __attribute__((always_inline)) {
-    if (asks) ask_for(words + ahead, kBlocks * bits);
-    dot_chunk<bits, kBlocks>(words, bits, table, sums, 64 * bits);
-    words += job.group_bytes;
-    sums.queries += job.n_queries * 32;
-  };
-  for (std::size_t g = 0; g < job.n_groups; g += job.unit_groups) {
-    sums.start(weight_sums);
-    add_group();
-    if (job.unit_groups == 2 && g + 1 < job.n_groups) add_group();
+/// Some queries from `first` on and some blocks from `block` on of a TransposedSum. Totals stay in memory: beside the sums of 8 queries and 2
+/// blocks registers have no room for them.
+struct TransposedTile {
+  TransposedTile(const TransposedSum& of_job, std::size_t from_block, std::size_t from_query)
+      : job(of_job), first(from_query), totals(job.sums + first * job.stride + from_block * kLanes) {}
+
+  /// Sums of a unit that begins with group g.
+  template <class Sums>
+  __attribute__((always_inline)) void start(Sums& sums, std::size_t g) const {
+    sums.start(job.weight_sums + g / job.unit_groups * job.n_queries + first);
+    sums.queries = job.weights + (g * job.n_queries + first) * 32;
+    sums.stride = 32;
+    sums.chunk_stride = job.n_queries * 32;
+  }
+  template <int kQueries, int kBlocks>
+  __attribute__((always_inline)) void add_unit(const DotSums<kQueries, kBlocks>& sums, std::size_t g) const {
+    const float* units = job.weight_units + g / job.unit_groups * job.n_queries + first;
 #pragma GCC unroll 8
     for (int q = 0; q < kQueries; ++q) {
       const F unit = broadcast(units[q]);
@@ -369,8 +385,47 @@ inline void sum_some_transposed(const TransposedSum& job, const ByteTable<bits>&
         store(add(load(total), mul(to_float(sums.total(q, b)), unit)), total);
       }
     }
-    weight_sums += job.n_queries;
-    units += job.n_queries;
+  }
+
+  const TransposedSum& job;
+  std::size_t first;
+  float* totals;
+};
+
+template <int kQueries, int kBlocks>
+void sum_some_with(const TransposedSum& job, std::size_t block, std::size_t g, const Panel& panel, std::size_t first) {
+  const TransposedTile tile(job, block, first);
+  DotSums<kQueries, kBlocks> sums;
+  tile.start(sums, g);
+  panel.walk<kBlocks>(sums);
+  tile.add_unit(sums, g);
+}
+
+/// The codes of the unit that begins with group g, of kBlocks from `block` on, into sums of products or into a panel.
+template <unsigned bits, int kBlocks, class Sums>
+__attribute__((always_inline)) inline void walk_unit(const TransposedSum& job, const ByteTable<bits>& table, std::size_t block, std::size_t g, Sums& sums) {
+  const std::uint8_t* words = job.words + g * job.group_bytes + block * 64 * bits;
+  const std::size_t ahead = job.n_groups * job.group_bytes;  // the groups of the next call
+  const bool asks = few_queries(job.n_queries);
+  const auto add_group = [&]() __attribute__((always_inline)) {
+    if (asks) ask_for(words + ahead, kBlocks * bits);
+    dot_chunk<bits, kBlocks>(words, bits, table, sums, 64 * bits);
+    sums.next_chunk();
+  };
+  add_group();
+  if (job.unit_groups == 1 || g + 1 == job.n_groups) return;
+  words += job.group_bytes;
+  add_group();
+}
+
+template <unsigned bits, int kQueries, int kBlocks>
+void sum_some_transposed(const TransposedSum& job, const ByteTable<bits>& table, std::size_t block, std::size_t first) {
+  const TransposedTile tile(job, block, first);
+  DotSums<kQueries, kBlocks> sums;
+  for (std::size_t g = 0; g < job.n_groups; g += job.unit_groups) {
+    tile.start(sums, g);
+    walk_unit<bits, kBlocks>(job, table, block, g, sums);
+    tile.add_unit(sums, g);
   }
 }
 
@@ -380,9 +435,20 @@ void sum_all_transposed(const TransposedSum& job) {
   std::size_t block = 0;
   const auto take = [&](auto n_blocks) {
     constexpr int kBlocks = decltype(n_blocks)::kBlocks;
-    for_query_tiles<kQueryTile>(job.n_queries, [&](auto tile, std::size_t first) {
-      sum_some_transposed<bits, decltype(tile)::kQueries, kBlocks>(job, table, block, first);
-    });
+    if (kPanelsOfNarrowCodes && job.n_queries > kQueryTile) {
+      alignas(64) std::uint8_t room[2 * 8 * 64 * kBlocks];
+      for (std::size_t g = 0; g < job.n_groups; g += job.unit_groups) {
+        Panel panel(room);
+        walk_unit<bits, kBlocks>(job, table, block, g, panel);
+        for_query_tiles<kQueryTile>(job.n_queries, [&](auto tile, std::size_t first) {
+          sum_some_with<decltype(tile)::kQueries, kBlocks>(job, block, g, panel, first);
+        });
+      }
+    } else {
+      for_query_tiles<kQueryTile>(job.n_queries, [&](auto tile, std::size_t first) {
+        sum_some_transposed<bits, decltype(tile)::kQueries, kBlocks>(job, table, block, first);
+      });
+    }
     block += kBlocks;
   };
   while (block + kBlockTile <= job.n_blocks) take(BlockTile<kBlockTile>());

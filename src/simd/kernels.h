@@ -32,6 +32,9 @@ struct InterleavedDot {
   /// More than one: two blocks follow each other, and so do their scales; words and scales of the next two are group_bytes further on.
   std::size_t n_blocks = 1, group_bytes = 0;
   std::uint8_t mirror = 0;  ///< of a trellis alone
+  /// Where codes may be looked up once for all queries; without it that happens again for every few. Room for 32 bytes for each byte of a
+  /// query, and 63 more.
+  std::uint8_t* panel = nullptr;
 };
 
 /// Codes of 2 to 4 bits in two planes. A chunk is 32 codes of a row; `signs` has the highest bit of each, as 1-bit codes are interleaved

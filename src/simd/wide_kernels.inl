@@ -76,43 +76,50 @@ struct WideTable<9> {
   }
 };
 
-/// Σ high · high and Σ (high · low + low · high); low · low is at most 1/64516 of what one product can be, and left out. The two products of
-/// the middle have a sum each, and a single query two for each product: one waits about four cycles for the one before it. Not beside the
-/// tables of 9 bits, which fill half of the registers.
-template <int kQueries, unsigned bits>
+/// Σ high · high and Σ (high · low + low · high); low · low is at most 1/64516 of what one product can be, and left out. Where queries are few
+/// the two products of the middle have a sum each, and a single query two for each product: one waits about four cycles for the one before it.
+/// Not beside the tables of 9 bits, which fill half of the registers.
+template <int kQueries, unsigned bits, int kMiddles = 2>
 struct WideSums {
   static constexpr int kChains = kQueries == 1 && bits < 9 ? 2 : 1;
-  I top[kQueries][kChains], upper[kQueries][kChains], lower[kQueries][kChains];
+  I top[kQueries][kChains], middle[kQueries][kChains][kMiddles];
   const std::int8_t* queries;
   std::size_t stride, low;  ///< from one query to the next, and from its high bytes to its low ones
 
   void clear() {
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (int q = 0; q < kQueries; ++q) {
 #pragma GCC unroll 2
-      for (int chain = 0; chain < kChains; ++chain) top[q][chain] = upper[q][chain] = lower[q][chain] = broadcast(0);
+      for (int chain = 0; chain < kChains; ++chain) {
+        top[q][chain] = broadcast(0);
+#pragma GCC unroll 2
+        for (int i = 0; i < kMiddles; ++i) middle[q][chain][i] = broadcast(0);
+      }
     }
   }
   __attribute__((always_inline)) void add_field(int field, B high_values, B low_values) {
     const int chain = field % kChains;
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (int q = 0; q < kQueries; ++q) {
       const std::int8_t* high_query = queries + static_cast<std::size_t>(q) * stride + 4 * field;
       const B high = repeat_four(high_query);
+      I &upper = middle[q][chain][0], &lower = middle[q][chain][kMiddles - 1];
       top[q][chain] = dot4(top[q][chain], high_values, high);
-      upper[q][chain] = dot4(upper[q][chain], high_values, high_query + low);
-      lower[q][chain] = dot4(lower[q][chain], low_values, high);
+      upper = dot4(upper, high_values, high_query + low);
+      lower = dot4(lower, low_values, high);
     }
   }
+  __attribute__((always_inline)) void next_chunk() { queries += 32; }
   /// In units of 254 · step · unit.
   F total(int q, std::int32_t high_sum, std::int32_t low_sum) const {
-    I high = broadcast(-kDotBias * high_sum), middle = broadcast(-kDotBias * (high_sum + low_sum));
+    I high = broadcast(-kDotBias * high_sum), both = broadcast(-kDotBias * (high_sum + low_sum));
 #pragma GCC unroll 2
     for (int chain = 0; chain < kChains; ++chain) {
       high = add(high, top[q][chain]);
-      middle = add(middle, add(upper[q][chain], lower[q][chain]));
+#pragma GCC unroll 2
+      for (int i = 0; i < kMiddles; ++i) both = add(both, middle[q][chain][i]);
     }
-    return add(mul(to_float(high), broadcast(kHighByte)), to_float(middle));
+    return add(mul(to_float(high), broadcast(kHighByte)), to_float(both));
   }
 };
 
@@ -161,28 +168,45 @@ __attribute__((always_inline)) inline void dot_wide_chunk(const std::uint8_t* wo
   if constexpr (bits < 8) add_scattered<bits, bits>(word, table, sums);
 }
 
-constexpr std::size_t kWideTile = kQueryTile < 4 ? kQueryTile : 4;  // two sums for each query
+constexpr std::size_t kWideTile = kQueryTile < 4 ? kQueryTile : 4;       // three sums for each query
+constexpr std::size_t kWidePanelTile = kQueryTile * kBlockTile / 2;  // two
 
-template <unsigned bits, int kQueries>
-inline void dot_wide_queries(const InterleavedDot& job, const DotBlock& block, const WideTable<bits>& table, std::size_t first) {
-  WideSums<kQueries, bits> sums;
+/// As walk_codes, of one block.
+template <unsigned bits, class Sums>
+__attribute__((always_inline)) inline void walk_wide(const InterleavedDot& job, const std::uint8_t* words, const WideTable<bits>& table, bool asks, Sums& sums) {
+  std::size_t w = 0;
+  for (; w + bits <= job.n_words; w += bits, sums.next_chunk()) {
+    if (asks) ask_for(words + 64 * w + kBytesAhead, bits);
+    dot_wide_chunk<bits>(words + 64 * w, bits, table, sums);
+  }
+  if (w < job.n_words) dot_wide_chunk<bits>(words + 64 * w, job.n_words - w, table, sums);
+}
+
+template <int kQueries, class Sums, class Walk>
+__attribute__((always_inline)) inline void dot_wide_queries(const InterleavedDot& job, const DotBlock& block, std::size_t first, Sums& sums, Walk walk) {
   sums.clear();
   sums.queries = job.queries + first * job.query_stride;
   sums.stride = job.query_stride;
   sums.low = job.query_stride / 2;
-  std::size_t w = 0;
-  const bool asks = kQueries == 1 && asks_alone(job);
-  for (; w + bits <= job.n_words; w += bits, sums.queries += 32) {
-    if (asks) ask_for(block.words + 64 * w + kBytesAhead, bits);
-    dot_wide_chunk<bits>(block.words + 64 * w, bits, table, sums);
-  }
-  if (w < job.n_words) dot_wide_chunk<bits>(block.words + 64 * w, job.n_words - w, table, sums);
-#pragma GCC unroll 4
+  walk();
+#pragma GCC unroll 8
   for (int q = 0; q < kQueries; ++q) {
     const std::size_t query = first + static_cast<std::size_t>(q);
     const F total = sums.total(q, job.query_sums[2 * query], job.query_sums[2 * query + 1]);
     store(mul(mul(total, block.scales), broadcast(job.query_units[query])), block.out + query * job.out_stride);
   }
+}
+template <unsigned bits, int kQueries>
+void dot_wide_coded(const InterleavedDot& job, const DotBlock& block, const WideTable<bits>& table, std::size_t first) {
+  WideSums<kQueries, bits> sums;
+  dot_wide_queries<kQueries>(job, block, first, sums, [&]() __attribute__((always_inline)) {
+    walk_wide<bits>(job, block.words, table, kQueries == 1 && asks_alone(job), sums);
+  });
+}
+template <int kQueries>
+void dot_wide_panel(const InterleavedDot& job, const DotBlock& block, const Panel& panel, std::size_t first) {
+  WideSums<kQueries, 9, 1> sums;
+  dot_wide_queries<kQueries>(job, block, first, sums, [&]() __attribute__((always_inline)) { panel.walk<2>(sums); });
 }
 
 template <unsigned bits>
@@ -191,8 +215,16 @@ void dot_wide_of(const InterleavedDot& job) {
   for (std::size_t b = 0; b < job.n_blocks; ++b) {
     const DotBlock block = dot_block(job, b);
     ask_ahead(job, block, 1);
+    if (job.panel != nullptr && job.n_queries > kWideTile) {
+      Panel panel(job.panel);
+      walk_wide<bits>(job, block.words, table, false, panel);
+      for_query_tiles<kWidePanelTile>(job.n_queries, [&](auto tile, std::size_t first) {
+        dot_wide_panel<decltype(tile)::kQueries>(job, block, panel, first);
+      });
+      continue;
+    }
     for_query_tiles<kWideTile>(job.n_queries, [&](auto tile, std::size_t first) {
-      dot_wide_queries<bits, decltype(tile)::kQueries>(job, block, table, first);
+      dot_wide_coded<bits, decltype(tile)::kQueries>(job, block, table, first);
     });
   }
 }
@@ -205,38 +237,74 @@ void dot_wide(const InterleavedDot& job) {
   dot_wide_of<9>(job);
 }
 
-template <unsigned bits>
-void sum_wide_block(const TransposedSum& job, const WideTable<bits>& table, std::size_t block) {
-  for_query_tiles<kWideTile>(job.n_queries, [&](auto tile, std::size_t first) __attribute__((always_inline)) {
-    constexpr int kQueries = decltype(tile)::kQueries;
-    const std::size_t plane = job.n_groups * job.n_queries;
-    F total[kQueries];
+/// Weights of kQueries from `first` on for the rows of group g.
+template <class Sums>
+__attribute__((always_inline)) inline void start_wide(const TransposedSum& job, std::size_t g, std::size_t first, Sums& sums) {
+  sums.clear();
+  sums.queries = job.weights + (g * job.n_queries + first) * 32;
+  sums.stride = 32;
+  sums.low = job.n_groups * job.n_queries * 32;
+}
+/// What the group adds to a total of query first + q.
+template <class Sums>
+__attribute__((always_inline)) inline F add_wide(const TransposedSum& job, std::size_t g, std::size_t first, int q, const Sums& sums, F total) {
+  const std::size_t at = g * job.n_queries + first + static_cast<std::size_t>(q);
+  const std::int32_t* of_query = job.weight_sums + at;
+  return add(total, mul(sums.total(q, of_query[0], of_query[job.n_groups * job.n_queries]), broadcast(job.weight_units[at])));
+}
+
+template <unsigned bits, int kQueries>
+void sum_wide_coded(const TransposedSum& job, const WideTable<bits>& table, std::size_t block, std::size_t first) {
+  float* totals = job.sums + first * job.stride + block * kLanes;
+  F total[kQueries];
 #pragma GCC unroll 4
-    for (int q = 0; q < kQueries; ++q) total[q] = load(job.sums + (first + static_cast<std::size_t>(q)) * job.stride + block * kLanes);
-    WideSums<kQueries, bits> sums;
-    sums.queries = job.weights + first * 32;
-    sums.stride = 32;
-    sums.low = plane * 32;
-    const std::uint8_t* words = job.words + block * 64 * bits;
-    for (std::size_t at = first; at < plane; at += job.n_queries, words += job.group_bytes, sums.queries += job.n_queries * 32) {
-      sums.clear();
-      if (few_queries(job.n_queries)) ask_for(words + job.n_groups * job.group_bytes, bits);
-      dot_wide_chunk<bits>(words, bits, table, sums);
+  for (int q = 0; q < kQueries; ++q) total[q] = load(totals + static_cast<std::size_t>(q) * job.stride);
+  WideSums<kQueries, bits> sums;
+  const std::uint8_t* words = job.words + block * 64 * bits;
+  for (std::size_t g = 0; g < job.n_groups; ++g, words += job.group_bytes) {
+    start_wide(job, g, first, sums);
+    if (few_queries(job.n_queries)) ask_for(words + job.n_groups * job.group_bytes, bits);
+    dot_wide_chunk<bits>(words, bits, table, sums);
 #pragma GCC unroll 4
-      for (int q = 0; q < kQueries; ++q) {
-        const std::int32_t* of_query = job.weight_sums + at + q;
-        total[q] = add(total[q], mul(sums.total(q, of_query[0], of_query[plane]), broadcast(job.weight_units[at + static_cast<std::size_t>(q)])));
-      }
-    }
+    for (int q = 0; q < kQueries; ++q) total[q] = add_wide(job, g, first, q, sums, total[q]);
+  }
 #pragma GCC unroll 4
-    for (int q = 0; q < kQueries; ++q) store(total[q], job.sums + (first + static_cast<std::size_t>(q)) * job.stride + block * kLanes);
-  });
+  for (int q = 0; q < kQueries; ++q) store(total[q], totals + static_cast<std::size_t>(q) * job.stride);
+}
+template <int kQueries>
+void sum_wide_panel(const TransposedSum& job, const Panel& panel, std::size_t block, std::size_t g, std::size_t first) {
+  float* totals = job.sums + first * job.stride + block * kLanes;
+  WideSums<kQueries, 9, 1> sums;
+  start_wide(job, g, first, sums);
+  panel.walk<2>(sums);
+#pragma GCC unroll 8
+  for (int q = 0; q < kQueries; ++q) {
+    float* total = totals + static_cast<std::size_t>(q) * job.stride;
+    store(add_wide(job, g, first, q, sums, load(total)), total);
+  }
 }
 
 template <unsigned bits>
 void sum_wide_of(const TransposedSum& job) {
   const WideTable<bits> table(job.table);
-  for (std::size_t block = 0; block < job.n_blocks; ++block) sum_wide_block<bits>(job, table, block);
+  for (std::size_t block = 0; block < job.n_blocks; ++block) {
+    if (job.n_queries <= kWideTile) {
+      for_query_tiles<kWideTile>(job.n_queries, [&](auto tile, std::size_t first) {
+        sum_wide_coded<bits, decltype(tile)::kQueries>(job, table, block, first);
+      });
+      continue;
+    }
+    for (std::size_t g = 0; g < job.n_groups; ++g) {
+      alignas(64) std::uint8_t room[2 * 8 * 64];
+      Panel panel(room);
+      const std::uint8_t* words = job.words + g * job.group_bytes + block * 64 * bits;
+      if (few_queries(job.n_queries)) ask_for(words + job.n_groups * job.group_bytes, bits);
+      dot_wide_chunk<bits>(words, bits, table, panel);
+      for_query_tiles<kWidePanelTile>(job.n_queries, [&](auto tile, std::size_t first) {
+        sum_wide_panel<decltype(tile)::kQueries>(job, panel, block, g, first);
+      });
+    }
+  }
 }
 
 void sum_wide(const TransposedSum& job) {

@@ -31,19 +31,14 @@ __attribute__((always_inline)) inline B load_stream(const std::uint8_t* bytes) {
   return kBlocks == 1 ? load_once(bytes) : load_bytes(bytes);
 }
 
-/// kBlocks that lie one behind the other, and what is behind the last words of each.
-template <unsigned bits, int kQueries, int kBlocks>
-inline void dot_window_queries(const InterleavedDot& job, const DotBlock* blocks, const std::uint32_t (*behind)[kLanes], const MirroredTable& table,
-                               std::size_t first) {
-  DotSums<kQueries, kBlocks> sums;
-  sums.start(job.query_sums + first);
-  sums.queries = job.queries + first * job.query_stride;
-  sums.stride = job.query_stride;
+/// As walk_codes, of streams; `behind` is what is behind the last words of each block.
+template <unsigned bits, int kBlocks, class Sums>
+__attribute__((always_inline)) inline void walk_windows(const InterleavedDot& job, const DotBlock* blocks, const std::uint32_t (*behind)[kLanes],
+                                                        const MirroredTable& table, bool asks, Sums& sums) {
   B words[kBlocks][bits + 1];
 #pragma GCC unroll 2
   for (int b = 0; b < kBlocks; ++b) words[b][0] = load_stream<kBlocks>(blocks[b].words);
-  const bool asks = kQueries == 1 && asks_alone(job);
-  for (std::size_t w = 0; w < job.n_words; w += bits, sums.queries += 32) {
+  for (std::size_t w = 0; w < job.n_words; w += bits) {
     if (asks) ask_for(blocks->words + 64 * w + kBytesAhead, bits);
     const bool last = w + bits == job.n_words;
 #pragma GCC unroll 2
@@ -53,11 +48,18 @@ inline void dot_window_queries(const InterleavedDot& job, const DotBlock* blocks
       words[b][bits] = load_stream<kBlocks>(last ? reinterpret_cast<const std::uint8_t*>(behind[b]) : blocks[b].words + 64 * (w + bits));
     }
     dot_window_fields<bits, 0>(words, table, sums);
+    sums.next_chunk();
 #pragma GCC unroll 2
     for (int b = 0; b < kBlocks; ++b) words[b][0] = words[b][bits];
   }
-#pragma GCC unroll 2
-  for (int b = 0; b < kBlocks; ++b) store_products<kQueries>(job, blocks[b].scales, blocks[b].out, sums, first, b);
+}
+
+template <unsigned bits, int kQueries, int kBlocks>
+void dot_window_queries(const InterleavedDot& job, const DotBlock* blocks, const std::uint32_t (*behind)[kLanes], const MirroredTable& table,
+                        std::size_t first) {
+  dot_queries<kQueries, kBlocks>(job, blocks, first, [&](auto& sums) __attribute__((always_inline)) {
+    walk_windows<bits, kBlocks>(job, blocks, behind, table, kQueries == 1 && asks_alone(job), sums);
+  });
 }
 
 template <unsigned bits>
@@ -69,6 +71,11 @@ void dot_windows_of(const InterleavedDot& job) {
     for (int b = 0; b < kBlocks; ++b) {
       __builtin_memcpy(behind[b], blocks[b].words, sizeof behind[b]);
       for (std::uint32_t& lane : behind[b]) lane = lane >> 8 | lane << 24;
+    }
+    if (wants_panel(job)) {
+      Panel panel(job.panel);
+      walk_windows<bits, kBlocks>(job, blocks, behind, table, false, panel);
+      return dot_panel<kBlocks>(job, blocks, panel);
     }
     for_query_tiles<kQueryTile>(job.n_queries, [&](auto tile, std::size_t first) {
       dot_window_queries<bits, decltype(tile)::kQueries, kBlocks>(job, blocks, behind, table, first);

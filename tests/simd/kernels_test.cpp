@@ -219,11 +219,11 @@ TEST_P(EveryTarget, interleaved_products_are_exact_at_every_width_length_and_num
     for (std::size_t i = 0; i < table.size(); ++i) table[i] = static_cast<std::int8_t>(i % 2 == 0 ? -127 + 3 * static_cast<int>(i) : 127);
     for (std::size_t dim = 1; dim <= 130; dim += dim < 70 ? 1 : 13) {
       const std::size_t padded = (dim + 31) / 32 * 32, n_words = interleaved_words(dim, bits);
-      std::vector<std::byte> words(n_words * 64, std::byte{0xFF});  // codes beyond dim must not count
-      std::vector<std::uint16_t> codes(16 * dim);
+      std::vector<std::byte> words(2 * n_words * 64, std::byte{0xFF});  // codes beyond dim must not count
+      std::vector<std::uint16_t> codes(32 * dim);
       std::uint64_t state = dim * 10 + bits;
       for (auto& code : codes) code = static_cast<std::uint16_t>(next_random(state) & ((1U << bits) - 1));
-      for (std::size_t r = 0; r < 16; ++r) interleave_row(codes.data() + r * dim, dim, bits, r, words.data());
+      for (std::size_t r = 0; r < 32; ++r) interleave_row(codes.data() + r * dim, dim, bits, r % 16, words.data() + r / 16 * n_words * 64);
       for (const std::size_t n_queries : {1UL, 2UL, 3UL, 8UL, 13UL}) {
         std::vector<std::int8_t> queries(n_queries * padded, 0);
         std::vector<std::int32_t> sums(n_queries, 0);
@@ -234,17 +234,21 @@ TEST_P(EveryTarget, interleaved_products_are_exact_at_every_width_length_and_num
             sums[q] += queries[q * padded + i];
           }
         }
-        const auto row_scales = test::gaussian(16, 92), units = test::gaussian(n_queries, 93);
-        std::vector<float> out(n_queries * 17, 99.0F);
-        simd().dot_interleaved({.words = reinterpret_cast<const std::uint8_t*>(words.data()), .n_words = n_words, .bits = bits,
-                                .table = table.data(), .row_scales = row_scales.data(), .queries = queries.data(),
-                                .query_stride = padded, .query_sums = sums.data(), .query_units = units.data(),
-                                .n_queries = n_queries, .out = out.data(), .out_stride = 17});
-        for (std::size_t q = 0; q < n_queries; ++q) {
-          for (std::size_t r = 0; r < 16; ++r) {
-            std::int32_t expected = 0;
-            for (std::size_t i = 0; i < dim; ++i) expected += table[codes[r * dim + i]] * queries[q * padded + i];
-            ASSERT_EQ(out[q * 17 + r], static_cast<float>(expected) * row_scales[r] * units[q]) << bits << " bits, " << dim;
+        const auto row_scales = test::gaussian(32, 92), units = test::gaussian(n_queries, 93);
+        std::vector<std::uint8_t> panel(32 * padded + 63);
+        for (std::uint8_t* room : {static_cast<std::uint8_t*>(nullptr), panel.data()}) {
+          std::vector<float> out(n_queries * 33, 99.0F);
+          simd().dot_interleaved({.words = reinterpret_cast<const std::uint8_t*>(words.data()), .n_words = n_words, .bits = bits,
+                                  .table = table.data(), .row_scales = row_scales.data(), .queries = queries.data(),
+                                  .query_stride = padded, .query_sums = sums.data(), .query_units = units.data(),
+                                  .n_queries = n_queries, .out = out.data(), .out_stride = 33, .n_blocks = 2, .panel = room});
+          for (std::size_t q = 0; q < n_queries; ++q) {
+            for (std::size_t r = 0; r < 32; ++r) {
+              std::int32_t expected = 0;
+              for (std::size_t i = 0; i < dim; ++i) expected += table[codes[r * dim + i]] * queries[q * padded + i];
+              ASSERT_EQ(out[q * 33 + r], static_cast<float>(expected) * row_scales[r] * units[q]) << bits << " bits, " << dim;
+            }
+            EXPECT_EQ(out[q * 33 + 32], 99.0F);
           }
         }
       }
@@ -490,11 +494,11 @@ TEST_P(EveryTarget, products_with_interleaved_streams_are_exact) {
   for (const auto& [bits, mirror] : {std::pair{2U, 0x80U}, {2U, 0x9AU}, {3U, 0xFFU}, {3U, 0x81U}, {4U, 0xABU}, {4U, 0xD5U}}) {
     for (const std::size_t dim : {32UL, 64UL, 96UL, 160UL, 576UL}) {
       const std::size_t n_words = dim * bits / 32;
-      std::vector<std::vector<std::uint8_t>> streams(16, std::vector<std::uint8_t>(4 * n_words));
-      std::vector<std::byte> words(n_words * 64);
-      for (std::size_t r = 0; r < 16; ++r) {
+      std::vector<std::vector<std::uint8_t>> streams(32, std::vector<std::uint8_t>(4 * n_words));
+      std::vector<std::byte> words(2 * n_words * 64);
+      for (std::size_t r = 0; r < 32; ++r) {
         for (auto& byte : streams[r]) byte = static_cast<std::uint8_t>(next_random(state));
-        interleave_stream(reinterpret_cast<const std::byte*>(streams[r].data()), n_words, r, words.data());
+        interleave_stream(reinterpret_cast<const std::byte*>(streams[r].data()), n_words, r % 16, words.data() + r / 16 * n_words * 64);
       }
       for (const std::size_t n_queries : {1UL, 2UL, 7UL, 15UL}) {
         std::vector<std::int8_t> queries(n_queries * dim);
@@ -503,20 +507,24 @@ TEST_P(EveryTarget, products_with_interleaved_streams_are_exact) {
           queries[i] = static_cast<std::int8_t>(i % 7 == 0 ? -127 : static_cast<int>(next_random(state) % 255) - 127);
           sums[i / dim] += queries[i];
         }
-        const auto row_scales = test::gaussian(16, 95), units = test::gaussian(n_queries, 96);
-        std::vector<float> out(n_queries * 17, 99.0F);
-        simd().dot_windows({.words = reinterpret_cast<const std::uint8_t*>(words.data()), .n_words = n_words, .bits = bits,
-                            .table = table.data(), .row_scales = row_scales.data(), .queries = queries.data(), .query_stride = dim,
-                            .query_sums = sums.data(), .query_units = units.data(), .n_queries = n_queries, .out = out.data(),
-                            .out_stride = 17, .mirror = static_cast<std::uint8_t>(mirror)});
-        for (std::size_t q = 0; q < n_queries; ++q) {
-          for (std::size_t r = 0; r < 16; ++r) {
-            std::int32_t expected = 0;
-            for (std::size_t i = 0; i < dim; ++i) {
-              const std::size_t window = window_at(streams[r], dim * bits, i * bits, 8, true), quarter = dim / 4;
-              expected += table[window < 128 ? window : window ^ mirror] * queries[q * dim + i % quarter * 4 + i / quarter];
+        const auto row_scales = test::gaussian(32, 95), units = test::gaussian(n_queries, 96);
+        std::vector<std::uint8_t> panel(32 * dim + 63);
+        for (std::uint8_t* room : {static_cast<std::uint8_t*>(nullptr), panel.data()}) {
+          std::vector<float> out(n_queries * 33, 99.0F);
+          simd().dot_windows({.words = reinterpret_cast<const std::uint8_t*>(words.data()), .n_words = n_words, .bits = bits,
+                              .table = table.data(), .row_scales = row_scales.data(), .queries = queries.data(), .query_stride = dim,
+                              .query_sums = sums.data(), .query_units = units.data(), .n_queries = n_queries, .out = out.data(),
+                              .out_stride = 33, .n_blocks = 2, .mirror = static_cast<std::uint8_t>(mirror), .panel = room});
+          for (std::size_t q = 0; q < n_queries; ++q) {
+            for (std::size_t r = 0; r < 32; ++r) {
+              std::int32_t expected = 0;
+              for (std::size_t i = 0; i < dim; ++i) {
+                const std::size_t window = window_at(streams[r], dim * bits, i * bits, 8, true), quarter = dim / 4;
+                expected += table[window < 128 ? window : window ^ mirror] * queries[q * dim + i % quarter * 4 + i / quarter];
+              }
+              ASSERT_EQ(out[q * 33 + r], static_cast<float>(expected) * row_scales[r] * units[q]) << bits << " bits, " << dim;
             }
-            ASSERT_EQ(out[q * 17 + r], static_cast<float>(expected) * row_scales[r] * units[q]) << bits << " bits, " << dim;
+            EXPECT_EQ(out[q * 33 + 32], 99.0F);
           }
         }
       }

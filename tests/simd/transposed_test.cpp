@@ -110,13 +110,13 @@ TEST_P(EveryTarget, transposed_sums_are_exact_in_each_group_at_every_width_and_n
     std::vector<std::int8_t> table(std::size_t{1} << bits);
     for (std::size_t i = 0; i < table.size(); ++i) table[i] = static_cast<std::int8_t>(i % 2 == 0 ? -127 + 3 * static_cast<int>(i) : 127);
     for (const std::size_t n_groups : {1UL, 2UL, 7UL}) {
-      const std::size_t group_bytes = 64 * bits + 64;  // something else stands between the groups
+      const std::size_t n_blocks = n_groups % 3 + 1, n = n_blocks * 16, group_bytes = n_blocks * 64 * bits + 64;  // something else stands between the groups
       std::vector<std::byte> words(n_groups * group_bytes, std::byte{0xFF});
-      std::vector<std::uint16_t> codes(n_groups * kRows * 16);
+      std::vector<std::uint16_t> codes(n_groups * kRows * n);
       std::uint64_t state = n_groups * 10 + bits;
       for (auto& code : codes) code = static_cast<std::uint16_t>(next_random(state) & ((1U << bits) - 1));
       for (std::size_t r = 0; r < n_groups * kRows; ++r) {
-        transpose_row(codes.data() + r * 16, 16, bits, r % kRows, words.data() + r / kRows * group_bytes);
+        transpose_row(codes.data() + r * n, n, bits, r % kRows, words.data() + r / kRows * group_bytes);
       }
       for (const std::size_t n_sums : {1UL, 2UL, 3UL, 8UL, 13UL}) {
         const std::size_t unit_groups = n_sums % 2 + 1;
@@ -128,24 +128,24 @@ TEST_P(EveryTarget, transposed_sums_are_exact_in_each_group_at_every_width_and_n
           totals[group / unit_groups * n_sums + sum] += weights[i];
         }
         const auto units = gaussian(n_sums * n_groups, 3);
-        const auto before = gaussian(n_sums * 17, 4);
+        const auto before = gaussian(n_sums * (n + 1), 4);
         auto sums = before;
         simd().sum_transposed({.words = reinterpret_cast<const std::uint8_t*>(words.data()), .group_bytes = group_bytes,
-                               .n_groups = n_groups, .bits = bits, .table = table.data(), .weights = weights.data(),
+                               .n_groups = n_groups, .n_blocks = n_blocks, .bits = bits, .table = table.data(), .weights = weights.data(),
                                .unit_groups = unit_groups, .weight_sums = totals.data(), .weight_units = units.data(), .n_queries = n_sums, .sums = sums.data(),
-                               .stride = 17});
+                               .stride = n + 1});
         for (std::size_t q = 0; q < n_sums; ++q) {
-          for (std::size_t c = 0; c < 16; ++c) {
-            float expected = before[q * 17 + c];
+          for (std::size_t c = 0; c < n; ++c) {
+            float expected = before[q * (n + 1) + c];
             for (std::size_t u = 0; u * unit_groups < n_groups; ++u) {
               std::int32_t exact = 0;
               for (std::size_t r = u * unit_groups * kRows; r < std::min(n_groups, (u + 1) * unit_groups) * kRows; ++r)
-                exact += table[codes[r * 16 + c]] * weights[(r / kRows * n_sums + q) * kRows + r % kRows];
+                exact += table[codes[r * n + c]] * weights[(r / kRows * n_sums + q) * kRows + r % kRows];
               expected += static_cast<float>(exact) * units[u * n_sums + q];
             }
-            ASSERT_EQ(sums[q * 17 + c], expected) << bits << " bits, " << n_groups << " groups, " << n_sums << " sums";
+            ASSERT_EQ(sums[q * (n + 1) + c], expected) << bits << " bits, " << n_groups << " groups, " << n_sums << " sums";
           }
-          EXPECT_EQ(sums[q * 17 + 16], before[q * 17 + 16]);
+          EXPECT_EQ(sums[q * (n + 1) + n], before[q * (n + 1) + n]);
         }
       }
     }

@@ -44,11 +44,11 @@ TEST_P(EveryTarget, wide_products_are_exact_at_every_width_length_and_number_of_
     const std::vector<std::int8_t> table = table_of(bits);
     for (std::size_t dim = 1; dim <= 130; dim += dim < 70 ? 1 : 13) {
       const std::size_t padded = (dim + 31) / 32 * 32, n_words = interleaved_words(dim, bits);
-      std::vector<std::byte> words(n_words * 64, std::byte{0xFF});  // codes beyond dim must not count
-      std::vector<std::uint16_t> codes(16 * dim);
+      std::vector<std::byte> words(2 * n_words * 64, std::byte{0xFF});  // codes beyond dim must not count
+      std::vector<std::uint16_t> codes(32 * dim);
       std::uint64_t state = dim * 10 + bits;
       for (auto& code : codes) code = static_cast<std::uint16_t>(next_random(state) & ((1U << bits) - 1));
-      for (std::size_t r = 0; r < 16; ++r) interleave_row(codes.data() + r * dim, dim, bits, r, words.data());
+      for (std::size_t r = 0; r < 32; ++r) interleave_row(codes.data() + r * dim, dim, bits, r % 16, words.data() + r / 16 * n_words * 64);
       for (const std::size_t n_queries : {1UL, 2UL, 3UL, 4UL, 13UL}) {
         std::vector<std::int8_t> queries(n_queries * 2 * padded, 0);
         std::vector<std::int32_t> sums(2 * n_queries, 0);
@@ -57,22 +57,25 @@ TEST_P(EveryTarget, wide_products_are_exact_at_every_width_length_and_number_of_
           std::copy(bytes.begin(), bytes.end(), queries.begin() + static_cast<std::ptrdiff_t>(half * padded));
           for (const std::int8_t byte : bytes) sums[half] += byte;
         }
-        const auto row_scales = gaussian(16, 92), units = gaussian(n_queries, 93);
-        std::vector<float> out(n_queries * 17, 99.0F);
-        simd().dot_wide({.words = reinterpret_cast<const std::uint8_t*>(words.data()), .n_words = n_words, .bits = bits,
-                         .table = table.data(), .row_scales = row_scales.data(), .queries = queries.data(), .query_stride = 2 * padded,
-                         .query_sums = sums.data(), .query_units = units.data(), .n_queries = n_queries, .out = out.data(),
-                         .out_stride = 17});
-        for (std::size_t q = 0; q < n_queries; ++q) {
-          for (std::size_t r = 0; r < 16; ++r) {
-            Sums expected;
-            for (std::size_t i = 0; i < dim; ++i) {
-              const std::size_t code = codes[r * dim + i], at = q * 2 * padded + i;
-              expected.add(table[code], table[(std::size_t{1} << bits) + code], queries[at], queries[at + padded]);
+        const auto row_scales = gaussian(32, 92), units = gaussian(n_queries, 93);
+        std::vector<std::uint8_t> panel(2 * 32 * padded + 63);
+        for (std::uint8_t* room : {static_cast<std::uint8_t*>(nullptr), panel.data()}) {
+          std::vector<float> out(n_queries * 33, 99.0F);
+          simd().dot_wide({.words = reinterpret_cast<const std::uint8_t*>(words.data()), .n_words = n_words, .bits = bits,
+                           .table = table.data(), .row_scales = row_scales.data(), .queries = queries.data(), .query_stride = 2 * padded,
+                           .query_sums = sums.data(), .query_units = units.data(), .n_queries = n_queries, .out = out.data(),
+                           .out_stride = 33, .n_blocks = 2, .panel = room});
+          for (std::size_t q = 0; q < n_queries; ++q) {
+            for (std::size_t r = 0; r < 32; ++r) {
+              Sums expected;
+              for (std::size_t i = 0; i < dim; ++i) {
+                const std::size_t code = codes[r * dim + i], at = q * 2 * padded + i;
+                expected.add(table[code], table[(std::size_t{1} << bits) + code], queries[at], queries[at + padded]);
+              }
+              ASSERT_EQ(out[q * 33 + r], expected.value() * row_scales[r] * units[q]) << bits << " bits, " << dim << " values, query " << q;
             }
-            ASSERT_EQ(out[q * 17 + r], expected.value() * row_scales[r] * units[q]) << bits << " bits, " << dim << " values, query " << q;
+            EXPECT_EQ(out[q * 33 + 32], 99.0F);
           }
-          EXPECT_EQ(out[q * 17 + 16], 99.0F);
         }
       }
     }
@@ -84,38 +87,38 @@ TEST_P(EveryTarget, wide_transposed_sums_are_exact_in_each_group_at_every_width_
   for (unsigned bits = 5; bits <= 9; ++bits) {
     const std::vector<std::int8_t> table = table_of(bits);
     for (const std::size_t n_groups : {1UL, 2UL, 7UL}) {
-      const std::size_t group_bytes = 64 * bits + 64;  // something else stands between the groups
+      const std::size_t n_blocks = n_groups % 3 + 1, n = n_blocks * 16, group_bytes = n_blocks * 64 * bits + 64;  // something else stands between the groups
       std::vector<std::byte> words(n_groups * group_bytes, std::byte{0xFF});
-      std::vector<std::uint16_t> codes(n_groups * kRows * 16);
+      std::vector<std::uint16_t> codes(n_groups * kRows * n);
       std::uint64_t state = n_groups * 10 + bits;
       for (auto& code : codes) code = static_cast<std::uint16_t>(next_random(state) & ((1U << bits) - 1));
       for (std::size_t r = 0; r < n_groups * kRows; ++r) {
-        transpose_row(codes.data() + r * 16, 16, bits, r % kRows, words.data() + r / kRows * group_bytes);
+        transpose_row(codes.data() + r * n, n, bits, r % kRows, words.data() + r / kRows * group_bytes);
       }
-      for (const std::size_t n_sums : {1UL, 2UL, 3UL, 8UL}) {
+      for (const std::size_t n_sums : {1UL, 2UL, 3UL, 8UL, 13UL}) {
         const std::size_t plane = n_sums * n_groups * kRows;
         const std::vector<std::int8_t> weights = bytes_of(2 * plane, state);
         std::vector<std::int32_t> totals(n_sums * 2 * n_groups, 0);
         for (std::size_t i = 0; i < weights.size(); ++i) totals[i / kRows] += weights[i];
-        const auto units = gaussian(n_sums * n_groups, 3), before = gaussian(n_sums * 17, 4);
+        const auto units = gaussian(n_sums * n_groups, 3), before = gaussian(n_sums * (n + 1), 4);
         auto sums = before;
-        simd().sum_wide({.words = reinterpret_cast<const std::uint8_t*>(words.data()), .group_bytes = group_bytes, .n_groups = n_groups,
+        simd().sum_wide({.words = reinterpret_cast<const std::uint8_t*>(words.data()), .group_bytes = group_bytes, .n_groups = n_groups, .n_blocks = n_blocks,
                          .bits = bits, .table = table.data(), .weights = weights.data(), .weight_sums = totals.data(),
-                         .weight_units = units.data(), .n_queries = n_sums, .sums = sums.data(), .stride = 17});
+                         .weight_units = units.data(), .n_queries = n_sums, .sums = sums.data(), .stride = n + 1});
         for (std::size_t q = 0; q < n_sums; ++q) {
-          for (std::size_t c = 0; c < 16; ++c) {
-            float expected = before[q * 17 + c];
+          for (std::size_t c = 0; c < n; ++c) {
+            float expected = before[q * (n + 1) + c];
             for (std::size_t g = 0; g < n_groups; ++g) {
               Sums of_group;
               for (std::size_t r = g * kRows; r < (g + 1) * kRows; ++r) {
-                const std::size_t code = codes[r * 16 + c], at = (g * n_sums + q) * kRows + r % kRows;
+                const std::size_t code = codes[r * n + c], at = (g * n_sums + q) * kRows + r % kRows;
                 of_group.add(table[code], table[(std::size_t{1} << bits) + code], weights[at], weights[at + plane]);
               }
               expected += of_group.value() * units[g * n_sums + q];
             }
-            ASSERT_EQ(sums[q * 17 + c], expected) << bits << " bits, " << n_groups << " groups, " << n_sums << " sums";
+            ASSERT_EQ(sums[q * (n + 1) + c], expected) << bits << " bits, " << n_groups << " groups, " << n_sums << " sums";
           }
-          EXPECT_EQ(sums[q * 17 + 16], before[q * 17 + 16]);
+          EXPECT_EQ(sums[q * (n + 1) + n], before[q * (n + 1) + n]);
         }
       }
     }
