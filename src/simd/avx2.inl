@@ -246,39 +246,55 @@ inline B pick(B a, B b) {
           _mm256_or_si256(_mm256_and_si256(a.high, bits), _mm256_andnot_si256(bits, b.high))};
 }
 
-inline __m256i biased(__m256i values) { return kDotBias == 0 ? values : _mm256_xor_si256(values, _mm256_set1_epi8(-128)); }
-
-/// pshufb takes 4 bits of each index, and its sign bit must be clear. More bits: each of several registers knows the entries of one high
-/// part of the index, whose bits then choose, the lowest one first.
+/// pshufb takes 4 bits of each index and gives 0 where its sign bit is set. Up to 7 bits register k knows by which bits the entries 16·k … differ
+/// from those 16 further down: index − 16·k has its sign bit set where k is too high, so that the others' differences, put together, are the
+/// entry. Of 8 bits each register knows its entries, and the high half of the index chooses among them, its lowest bit first.
 template <unsigned bits>
 struct ByteTable {
-  explicit ByteTable(const std::int8_t* values) : wide(values) {
-    constexpr char m = bits < 4 ? (1U << bits) - 1 : 15;
-    __m128i once = _mm_setzero_si128();
-    __builtin_memcpy(&once, values, bits < 4 ? std::size_t{1} << bits : 16);
-    const __m128i count = _mm_setr_epi8(0, 1 & m, 2 & m, 3 & m, 4 & m, 5 & m, 6 & m, 7 & m, 8 & m, 9 & m, 10 & m, 11 & m, 12 & m, 13 & m, 14 & m, 15 & m);
-    entries = biased(_mm256_broadcastsi128_si256(_mm_shuffle_epi8(once, count)));
+  static constexpr std::size_t kSixteens = bits < 4 ? 1 : (std::size_t{1} << bits) / 16;
+
+  explicit ByteTable(const std::int8_t* values) {
+    std::int8_t once[16];
+    for (std::size_t i = 0; i < 16; ++i) once[i] = values[i % (std::size_t{1} << bits)];
+    const __m128i bias = _mm_set1_epi8(kDotBias == 0 ? 0 : -128);
+    sixteens[0] = _mm_xor_si128(sixteen_bytes(once, 0), bias);
+    for (std::size_t k = 1; k < kSixteens; ++k) {
+      const int at = static_cast<int>(16 * k);
+      sixteens[k] = _mm_xor_si128(sixteen_bytes(values, at), bits == 8 ? bias : sixteen_bytes(values, at - 16));
+    }
   }
-  __m256i entries;          ///< up to 4 bits
-  const std::int8_t* wide;  ///< beyond
+  __m256i at(std::size_t k) const { return _mm256_broadcastsi128_si256(sixteens[k]); }
+
+  __m128i sixteens[kSixteens];
 };
 template <unsigned level>
-__attribute__((always_inline)) inline __m256i look_up_byte(const std::int8_t* entries, __m256i low_half, __m256i index) {
+__attribute__((always_inline)) inline __m256i choose_entries(const ByteTable<8>& table, std::size_t first, __m256i low_half, __m256i index) {
   if constexpr (level == 0) {
-    return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(sixteen_bytes(entries, 0)), low_half);
+    return _mm256_shuffle_epi8(table.at(first), low_half);
   } else {
     const __m256i bit = _mm256_slli_epi16(index, 4 - level);  // bit 3 + level becomes the sign of its byte
-    return _mm256_blendv_epi8(look_up_byte<level - 1>(entries, low_half, index), look_up_byte<level - 1>(entries + (8 << level), low_half, index), bit);
+    constexpr std::size_t kHalf = std::size_t{1} << (level - 1);
+    return _mm256_blendv_epi8(choose_entries<level - 1>(table, first, low_half, index), choose_entries<level - 1>(table, first + kHalf, low_half, index), bit);
+  }
+}
+template <unsigned bits>
+__attribute__((always_inline)) inline __m256i look_up(const ByteTable<bits>& table, __m256i index) {
+  const __m256i masked = _mm256_and_si256(index, _mm256_set1_epi8(bits <= 4 || bits == 8 ? 15 : (1 << bits) - 1));
+  if constexpr (bits == 8) {
+    return choose_entries<4>(table, 0, masked, index);
+  } else {
+    __m256i entries = _mm256_shuffle_epi8(table.at(0), masked);
+#pragma GCC unroll 8
+    for (std::size_t k = 1; k < ByteTable<bits>::kSixteens; ++k) {
+      const __m256i within = _mm256_sub_epi8(masked, _mm256_set1_epi8(static_cast<char>(16 * k)));
+      entries = _mm256_xor_si256(entries, _mm256_shuffle_epi8(table.at(k), within));
+    }
+    return entries;
   }
 }
 template <unsigned bits>
 inline B look_up(const ByteTable<bits>& table, B index) {
-  const __m256i mask = _mm256_set1_epi8(15), low = _mm256_and_si256(index.low, mask), high = _mm256_and_si256(index.high, mask);
-  if constexpr (bits <= 4) {
-    return {_mm256_shuffle_epi8(table.entries, low), _mm256_shuffle_epi8(table.entries, high)};
-  } else {
-    return {biased(look_up_byte<bits - 4>(table.wide, low, index.low)), biased(look_up_byte<bits - 4>(table.wide, high, index.high))};
-  }
+  return {look_up(table, index.low), look_up(table, index.high)};
 }
 inline B flip_if_negative(B a, std::uint8_t flipped) {
   const auto half = [&](__m256i x) {
