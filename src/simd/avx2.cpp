@@ -7,7 +7,7 @@ namespace tq {
 namespace {
 
 constexpr std::size_t kQueryTile = 4;
-constexpr bool kPanelsOfNarrowCodes = true;
+constexpr unsigned kCheapLookup = 0;
 constexpr int kDotBias = 0;
 
 /// The compiler would put products off in memory and add them up in an order of its own.

@@ -263,7 +263,7 @@ using B = __m512i;
 inline bool foresees_reading() { return __builtin_cpu_is("amd") != 0; }
 constexpr std::size_t kQueryTile = 8;
 constexpr int kBlockTile = 2;  // 16 of 32 registers hold sums
-constexpr bool kPanelsOfNarrowCodes = false;
+constexpr unsigned kCheapLookup = 6;
 constexpr int kDotBias = 128;  // vpdpbusd multiplies unsigned by signed bytes
 
 inline B load_bytes(const std::uint8_t* bytes) { return _mm512_loadu_si512(bytes); }

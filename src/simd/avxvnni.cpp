@@ -7,7 +7,7 @@ namespace tq {
 namespace {
 
 constexpr std::size_t kQueryTile = 4;
-constexpr bool kPanelsOfNarrowCodes = false;
+constexpr unsigned kCheapLookup = 4;
 constexpr int kDotBias = 128;  // vpdpbusd multiplies unsigned by signed bytes
 
 inline __m256i add_bytes4(__m256i sum, __m256i a, __m256i b) { return _mm256_dpbusd_avx_epi32(sum, a, b); }

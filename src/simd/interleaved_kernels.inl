@@ -231,11 +231,11 @@ __attribute__((always_inline)) inline void walk_codes(const InterleavedDot& job,
     w += bits;
     sums.next_chunk();
   };
-  while (w + 2 * bits <= job.n_words) {  // each turn costs some moves of registers
+  while (kBlocks > 1 && w + 2 * bits <= job.n_words) {  // each turn costs some moves of that many registers
     add_chunk();
     add_chunk();
   }
-  if (w + bits <= job.n_words) add_chunk();
+  while (w + bits <= job.n_words) add_chunk();
   if (w < job.n_words) dot_chunk<bits, kBlocks>(blocks->words + 64 * w, job.n_words - w, table, sums, apart);
 }
 
@@ -265,9 +265,10 @@ void dot_all_queries(const InterleavedDot& job) {
   const ByteTable<bits> table(job.table);
   for_block_tiles(job, [&](auto n_blocks, const DotBlock* blocks) {
     constexpr int kBlocks = decltype(n_blocks)::kBlocks;
-    if (kPanelsOfNarrowCodes && wants_panel(job)) {
+    if (bits > kCheapLookup && wants_panel(job)) {
       Panel panel(job.panel);
       walk_codes<bits, kBlocks>(job, blocks, table, false, panel);
+      panel.complete_chunk<kBlocks>();
       return dot_panel<kBlocks>(job, blocks, panel);
     }
     for_query_tiles<kQueryTile>(job.n_queries, [&](auto tile, std::size_t first) {
@@ -435,7 +436,7 @@ void sum_all_transposed(const TransposedSum& job) {
   std::size_t block = 0;
   const auto take = [&](auto n_blocks) {
     constexpr int kBlocks = decltype(n_blocks)::kBlocks;
-    if (kPanelsOfNarrowCodes && job.n_queries > kQueryTile) {
+    if (bits > kCheapLookup && job.n_queries > kQueryTile) {
       alignas(64) std::uint8_t room[2 * 8 * 64 * kBlocks];
       for (std::size_t g = 0; g < job.n_groups; g += job.unit_groups) {
         Panel panel(room);

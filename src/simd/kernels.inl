@@ -38,7 +38,7 @@
 //   dot4(sum, values, B)      as below with 4 bytes for each row
 //   repeat_four(bytes)        the same 4 bytes for each row
 //   kQueryTile, kBlockTile    queries, and blocks of 16 rows, that an integer product takes at once: their sums should fit registers
-//   kPanelsOfNarrowCodes      whether codes of up to 4 bits should be looked up once for all tiles of queries (panel_kernels.inl)
+//   kCheapLookup              codes of so many bits are looked up again for each tile of queries rather than once into a panel (panel_kernels.inl)
 //   foresees_reading()        whether the CPU fetches one long run of memory ahead as fast as memory gives it
 //   mask_greater(F, F)        bit i is a > b in lane i
 //   W                         32 words of 16 bits;  repeat_word(int), add_words, sub_words, up_words<n>, down_words<n> and down_words(W, n ≤ 15):

@@ -306,7 +306,7 @@ inline void look_up(const WindowTable& table, const std::uint8_t* bytes, F* out)
 inline bool foresees_reading() { return true; }
 constexpr std::size_t kQueryTile = 4;
 constexpr int kBlockTile = 1;
-constexpr bool kPanelsOfNarrowCodes = true;
+constexpr unsigned kCheapLookup = 0;
 constexpr int kDotBias = 0;
 
 inline B load_bytes(const std::uint8_t* bytes) {

@@ -9,20 +9,24 @@ class Panel {
   template <class... Values>
   __attribute__((always_inline)) void add_field(int, Values... values) {
     (put(values), ...);
-    ++n_fields_;
   }
   void next_chunk() {}
 
-  /// All fields, kVectors each, into sums of products.
+  /// All fields, kVectors each, into sums of products, chunk by chunk: where the last one has fewer than 8, queries have zeros.
   template <int kVectors, class Sums>
   __attribute__((always_inline)) void walk(Sums& sums) const {
-    const std::uint8_t* at = begin_;
-    std::size_t left = n_fields_;
-    for (; left >= 8; left -= 8, at += 8 * 64 * kVectors) {
-      take_chunk<kVectors, 0>(at, 8, sums);
+    for (const std::uint8_t* at = begin_; at < end_; at += 8 * 64 * kVectors) {
+      take_chunk<kVectors, 0>(at, sums);
       sums.next_chunk();
     }
-    take_chunk<kVectors, 0>(at, left, sums);
+  }
+  /// Before the first walk.
+  template <int kVectors>
+  void complete_chunk() {
+    while ((end_ - begin_) % (8 * 64 * kVectors) != 0) {
+      __builtin_memset(end_, 0, 64);
+      end_ += 64;
+    }
   }
 
  private:
@@ -31,20 +35,18 @@ class Panel {
     end_ += 64;
   }
   template <int kVectors, int field, class Sums>
-  __attribute__((always_inline)) static void take_chunk(const std::uint8_t* at, std::size_t n, Sums& sums) {
+  __attribute__((always_inline)) static void take_chunk(const std::uint8_t* at, Sums& sums) {
     if constexpr (field < 8) {
-      if (field >= n) return;
       if constexpr (kVectors == 1) {
         sums.add_field(field, load_once(at));
       } else {
         sums.add_field(field, load_once(at), load_once(at + 64));
       }
-      take_chunk<kVectors, field + 1>(at + 64 * kVectors, n, sums);
+      take_chunk<kVectors, field + 1>(at + 64 * kVectors, sums);
     }
   }
 
   std::uint8_t *begin_, *end_;
-  std::size_t n_fields_ = 0;
 };
 static_assert(sizeof(B) == 64);
 

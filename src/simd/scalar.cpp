@@ -204,7 +204,7 @@ struct B {
 inline bool foresees_reading() { return true; }
 constexpr std::size_t kQueryTile = 2;
 constexpr int kBlockTile = 1;
-constexpr bool kPanelsOfNarrowCodes = true;
+constexpr unsigned kCheapLookup = 0;
 constexpr int kDotBias = 0;
 
 template <class Step>

@@ -218,6 +218,7 @@ void dot_wide_of(const InterleavedDot& job) {
     if (job.panel != nullptr && job.n_queries > kWideTile) {
       Panel panel(job.panel);
       walk_wide<bits>(job, block.words, table, false, panel);
+      panel.complete_chunk<2>();
       for_query_tiles<kWidePanelTile>(job.n_queries, [&](auto tile, std::size_t first) {
         dot_wide_panel<decltype(tile)::kQueries>(job, block, panel, first);
       });
@@ -288,7 +289,7 @@ template <unsigned bits>
 void sum_wide_of(const TransposedSum& job) {
   const WideTable<bits> table(job.table);
   for (std::size_t block = 0; block < job.n_blocks; ++block) {
-    if (job.n_queries <= kWideTile) {
+    if (bits <= kCheapLookup || job.n_queries <= kWideTile) {
       for_query_tiles<kWideTile>(job.n_queries, [&](auto tile, std::size_t first) {
         sum_wide_coded<bits, decltype(tile)::kQueries>(job, table, block, first);
       });

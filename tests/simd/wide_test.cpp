@@ -72,7 +72,8 @@ TEST_P(EveryTarget, wide_products_are_exact_at_every_width_length_and_number_of_
                 const std::size_t code = codes[r * dim + i], at = q * 2 * padded + i;
                 expected.add(table[code], table[(std::size_t{1} << bits) + code], queries[at], queries[at + padded]);
               }
-              ASSERT_EQ(out[q * 33 + r], expected.value() * row_scales[r] * units[q]) << bits << " bits, " << dim << " values, query " << q;
+              ASSERT_EQ(out[q * 33 + r], expected.value() * row_scales[r] * units[q])
+                  << bits << " bits, " << dim << " values, query " << q << (room != nullptr ? ", panel" : "");
             }
             EXPECT_EQ(out[q * 33 + 32], 99.0F);
           }
